@@ -1,0 +1,43 @@
+import type { Queryable } from "../db/client.ts";
+
+/** Every queued task: name -> what it is told. */
+export interface TaskData {
+  scan_drop: { full: boolean; cause: "schedule" | "request" | "missed" };
+  scrape: { testId: number; cause: "schedule" | "request" };
+  submit_job: { jobId: number };
+  look_up_job: { jobId: number };
+  cancel_job: { jobId: number };
+}
+export type TaskName = keyof TaskData;
+
+export interface SendOptions {
+  /** While a task of the same name and key waits, a second one is not added. */
+  singletonKey?: string;
+  /** Enqueues inside this transaction. */
+  tx?: Queryable;
+  /** Earliest start, in seconds from now. */
+  delayS?: number;
+}
+
+export interface QueueCounts {
+  name: string;
+  waiting: number;
+  active: number;
+  completed: number;
+  failed: number;
+}
+
+export interface Queue {
+  /** Enqueues; false where the singleton key was already waiting. */
+  send<N extends TaskName>(name: N, data: TaskData[N], options?: SendOptions): Promise<boolean>;
+  work<N extends TaskName>(
+    name: N,
+    concurrency: number,
+    run: (data: TaskData[N], signal: AbortSignal) => Promise<void>,
+  ): Promise<void>;
+  counts(): Promise<QueueCounts[]>;
+  /** Whether the queue's own tables answer. */
+  isReady(): Promise<boolean>;
+  /** Takes no new work, waits for what runs, hands back the rest. */
+  stop(timeoutMs: number): Promise<void>;
+}

@@ -1,0 +1,45 @@
+import postgres from "postgres";
+import type { ISql, Sql } from "postgres";
+
+const INT8 = 20;
+
+/** A pool over one database; numbers of 64 bits come as `number` (ids stay under 2^53), times as `Date`. */
+export type Db = Sql<{ bigint: number }>;
+/** A pool or a transaction: what query functions take. */
+export type Queryable = ISql<{ bigint: number }>;
+
+export interface OpenOptions {
+  /** Most connections. */
+  max?: number;
+  name?: string;
+}
+
+/** Opens a pool. Connects at the first query; a lost database heals by itself. */
+export function openDatabase(url: string, options: OpenOptions = {}): Db {
+  return postgres(url, {
+    max: options.max ?? 10,
+    connect_timeout: 5,
+    idle_timeout: 60,
+    backoff: (attempt) => Math.min(2, 0.1 * 2 ** attempt),
+    onnotice: () => {},
+    connection: { application_name: options.name ?? "chub", TimeZone: "UTC" },
+    types: { bigint: { to: INT8, from: [INT8], serialize: String, parse: Number } },
+  }) as unknown as Db;
+}
+
+const GONE = new Set([
+  "CONNECTION_CLOSED",
+  "CONNECTION_ENDED",
+  "CONNECTION_DESTROYED",
+  "CONNECT_TIMEOUT",
+  "ECONNREFUSED",
+  "ECONNRESET",
+  "ENOENT",
+  "EPIPE",
+]);
+
+/** Whether an error says that the database is away, going down, or full of connections, rather than that a query is wrong. */
+export function isDatabaseAway(error: unknown): boolean {
+  const code = (error as { code?: unknown } | null)?.code;
+  return typeof code === "string" && (GONE.has(code) || /^(08|57P0[123]|53300|58P)/.test(code));
+}

@@ -1,0 +1,77 @@
+import { HubError } from "../errors.ts";
+import type { Db } from "./client.ts";
+
+/** This code's number. A migration states the oldest code it is compatible with; older code refuses to start. */
+export const CODE = 1;
+
+const FOLDER = new URL("./migrations/", import.meta.url);
+/** Every migration, in order. Listed, so that nothing but this table decides what runs. */
+const MIGRATIONS = ["0001_hub"] as const;
+const LOCK = 727_000;
+
+export interface Migration {
+  number: number;
+  name: string;
+  oldestCode: number;
+  text: string;
+}
+
+/** Reads the migrations' files. @throws HubError where a file does not state its oldest code. */
+export async function readMigrations(): Promise<Migration[]> {
+  return await Promise.all(MIGRATIONS.map(async (name) => {
+    const text = await Deno.readTextFile(new URL(`${name}.sql`, FOLDER));
+    const oldest = /^-- oldest code: (\d+)$/m.exec(text)?.[1];
+    if (oldest === undefined) {
+      throw new HubError("INTERNAL_SERVER_ERROR", `Migration ${name} does not state its oldest code.`);
+    }
+    return { number: Number(name.slice(0, 4)), name, oldestCode: Number(oldest), text };
+  }));
+}
+
+/**
+ * Brings the schema up to date; safe in several processes at once, each migration in its own transaction.
+ * Returns the names of those applied now.
+ * @throws HubError CONFLICT where the database is ahead of this code and no longer compatible with it.
+ */
+export async function migrate(sql: Db): Promise<string[]> {
+  const migrations = await readMigrations();
+  return await sql.begin(async (tx) => {
+    await tx`select pg_advisory_xact_lock(${LOCK})`;
+    await tx`
+      create table if not exists migrations (
+        number integer primary key,
+        name text not null,
+        oldest_code integer not null,
+        applied_at timestamptz not null default now()
+      )`;
+    const applied = await tx<{ number: number; name: string; oldestCode: number }[]>`
+      select number, name, oldest_code as "oldestCode" from migrations order by number`;
+    const newest = applied.findLast((row) => row.oldestCode > CODE);
+    if (newest !== undefined) {
+      throw new HubError(
+        "CONFLICT",
+        `The database holds migration ${newest.name}, which needs code ${newest.oldestCode} or newer; this is code ${CODE}. Start a newer hub.`,
+      );
+    }
+    const known = new Set(applied.map((row) => row.number));
+    const names: string[] = [];
+    for (const migration of migrations) {
+      if (known.has(migration.number)) continue;
+      await tx.unsafe(migration.text).simple();
+      await tx`
+        insert into migrations (number, name, oldest_code)
+        values (${migration.number}, ${migration.name}, ${migration.oldestCode})`;
+      names.push(migration.name);
+    }
+    return names;
+  });
+}
+
+/** Names of migrations not yet applied; throws as a query does where the database is away. */
+export async function pendingMigrations(sql: Db): Promise<string[]> {
+  const [table] = await sql`select to_regclass('migrations') is not null as present`;
+  if (!table?.present) return [...MIGRATIONS];
+  const rows = await sql`select name from migrations`;
+  const applied = new Set(rows.map((row) => row.name));
+  return MIGRATIONS.filter((name) => !applied.has(name));
+}

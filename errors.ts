@@ -1,0 +1,53 @@
+/** What went wrong, in terms both doors (HTTP and tRPC) know. Mapped once: app.ts for HTTP, routers/trpc.ts for tRPC. */
+export const HTTP_STATUS = {
+  BAD_REQUEST: 400,
+  UNAUTHORIZED: 401,
+  FORBIDDEN: 403,
+  NOT_FOUND: 404,
+  METHOD_NOT_SUPPORTED: 405,
+  CONFLICT: 409,
+  PAYLOAD_TOO_LARGE: 413,
+  UNSUPPORTED_MEDIA_TYPE: 415,
+  UNPROCESSABLE_CONTENT: 422,
+  TOO_MANY_REQUESTS: 429,
+  INTERNAL_SERVER_ERROR: 500,
+  BAD_GATEWAY: 502,
+  SERVICE_UNAVAILABLE: 503,
+} as const;
+
+export type HubErrorCode = keyof typeof HTTP_STATUS;
+
+/** One fault of an input: `path` is dotted, as in `results.3.case`. */
+export interface Issue {
+  path: string;
+  message: string;
+}
+
+export interface HubErrorOptions {
+  cause?: unknown;
+  issues?: Issue[];
+  /** Seconds after which asking again may help. */
+  retryAfter?: number;
+}
+
+/** Thrown by everything below the routers. The message says what was asked, what is wrong, and the present value. */
+export class HubError extends Error {
+  override name = "HubError";
+  readonly issues: Issue[];
+  readonly retryAfter: number | undefined;
+
+  constructor(readonly code: HubErrorCode, message: string, options: HubErrorOptions = {}) {
+    super(message, { cause: options.cause });
+    this.issues = options.issues ?? [];
+    this.retryAfter = options.retryAfter;
+  }
+
+  get status(): number {
+    return HTTP_STATUS[this.code];
+  }
+}
+
+/** The message of anything thrown, without its stack. */
+export function reasonOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

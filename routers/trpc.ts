@@ -1,0 +1,94 @@
+import { initTRPC, TRPCError } from "@trpc/server";
+import { HubError, type HubErrorCode } from "../errors.ts";
+import { mayAct, type Role } from "../auth/roles.ts";
+import type { Context } from "./context.ts";
+
+/** From here come the REST route, its line in the site map, and its OpenAPI operation. */
+export interface RouteMeta {
+  method: "GET" | "POST" | "PATCH" | "DELETE";
+  /** Under `/api`, with `{name}` for a parameter of the input. */
+  path: `/api/${string}`;
+  summary: string;
+  role: Role;
+  /** Statuses of a good answer, the usual one first; 200 unless told. */
+  statuses?: readonly (200 | 201 | 202)[];
+}
+
+const t = initTRPC.context<Context>().meta<RouteMeta>().create({
+  errorFormatter({ shape, error, ctx }) {
+    const fault = asHubError(error);
+    return {
+      ...shape,
+      message: fault.message,
+      data: {
+        code: shape.data.code,
+        httpStatus: fault.status,
+        path: shape.data.path,
+        issues: fault.issues,
+        requestId: ctx?.requestId ?? null,
+      },
+    };
+  },
+});
+
+const guard = t.middleware(({ ctx, meta, next }) => {
+  const role = meta?.role ?? "admin";
+  if (mayAct(ctx.identity, role)) return next();
+  throw toTrpcError(
+    ctx.identity === null
+      ? new HubError(
+        "UNAUTHORIZED",
+        `${meta?.summary ?? "This"}: needs the role ${role}; send \`Authorization: Bearer <token>\`.`,
+      )
+      : new HubError(
+        "FORBIDDEN",
+        `${meta?.summary ?? "This"}: needs the role ${role}; ${ctx.identity.name} does not have it.`,
+      ),
+  );
+});
+
+/** HubErrors thrown below become tRPC errors here, and only here. */
+const mapped = t.middleware(async ({ next }) => {
+  const result = await next();
+  if (result.ok) return result;
+  const fault = result.error.cause;
+  return fault instanceof HubError ? { ...result, error: toTrpcError(fault) } : result;
+});
+
+export const router = t.router;
+export const mergeRouters = t.mergeRouters;
+export const createCallerFactory = t.createCallerFactory;
+/** Every procedure states its `.meta()`; the guard reads the role there. */
+export const procedure = t.procedure.use(mapped).use(guard);
+
+function toTrpcError(fault: HubError): TRPCError {
+  return new TRPCError({ code: fault.code satisfies HubErrorCode, message: fault.message, cause: fault });
+}
+
+/** The one view of anything a procedure throws; what is not known becomes an INTERNAL_SERVER_ERROR that says nothing. */
+export function asHubError(error: unknown): HubError {
+  if (error instanceof HubError) return error;
+  if (!(error instanceof TRPCError)) {
+    return new HubError("INTERNAL_SERVER_ERROR", "The hub failed at this request.", { cause: error });
+  }
+  if (error.cause instanceof HubError) return error.cause;
+  const issues = (error.cause as { issues?: { path: PropertyKey[]; message: string }[] } | undefined)?.issues;
+  if (error.code === "BAD_REQUEST" && Array.isArray(issues)) {
+    return new HubError(
+      "BAD_REQUEST",
+      "The input does not fit: " +
+        issues.map((issue) => `${issue.path.join(".") || "input"}: ${issue.message}`).join("; "),
+      {
+        issues: issues.map((issue) => ({ path: issue.path.join("."), message: issue.message })),
+      },
+    );
+  }
+  if (error.code === "NOT_FOUND") return new HubError("NOT_FOUND", error.message);
+  if (error.code === "BAD_REQUEST" || error.code === "PARSE_ERROR") {
+    return new HubError("BAD_REQUEST", error.message);
+  }
+  if (error.code === "METHOD_NOT_SUPPORTED") return new HubError("METHOD_NOT_SUPPORTED", error.message);
+  if (error.code === "UNSUPPORTED_MEDIA_TYPE") return new HubError("UNSUPPORTED_MEDIA_TYPE", error.message);
+  if (error.code === "PAYLOAD_TOO_LARGE") return new HubError("PAYLOAD_TOO_LARGE", error.message);
+  return new HubError("INTERNAL_SERVER_ERROR", "The hub failed at this request.", { cause: error });
+}

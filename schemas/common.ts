@@ -1,0 +1,54 @@
+import { z } from "zod";
+
+/** Largest changelist: Postgres `integer`. */
+export const MAX_CHANGELIST = 2_147_483_647;
+
+/** Text from outside: Postgres `text` holds no NUL. */
+export function text(max: number) {
+  // deno-lint-ignore no-control-regex
+  return z.string().min(1).max(max).regex(/^[^\u0000]*$/, "must not hold a NUL character");
+}
+
+/** A name people type: no control characters, no edge spaces. */
+export function nameOf(max: number) {
+  return z.string().min(1).max(max).regex(/^[^\p{Cc}]*$/u, "must not hold control characters")
+    .refine((value) => value.trim() === value, "must not begin or end with a space");
+}
+
+export const changelist = z.coerce.number().int().min(1).max(MAX_CHANGELIST)
+  .meta({ description: "Changelist: a positive integer that orders the work on its axis" });
+export const id = z.coerce.number().int().min(1).max(Number.MAX_SAFE_INTEGER);
+export const axis = nameOf(64).default("main");
+export const time = z.string().meta({ format: "date-time", description: "UTC, ISO 8601" });
+export const nullableTime = time.nullable();
+
+export const pageInput = {
+  cursor: z.string().max(500).optional().meta({ description: "`nextCursor` of the page before" }),
+  limit: z.coerce.number().int().min(1).max(1000).default(50),
+};
+
+export function pageOf<T extends z.ZodType>(item: T) {
+  return z.object({
+    items: z.array(item),
+    nextCursor: z.string().nullable().meta({ description: "null on the last page" }),
+  });
+}
+
+export interface Page<T> {
+  items: T[];
+  nextCursor: string | null;
+}
+
+/** A list in a query string, `a,b,c`, or an array from tRPC. */
+export function listOf<T extends z.ZodType>(item: T, max = 50) {
+  return z.preprocess(
+    (value) => typeof value === "string" ? value.split(",").filter((part) => part !== "") : value,
+    z.array(item).min(1).max(max),
+  );
+}
+
+/** A yes or no that may come as the words of a query string. */
+export const flag = z.preprocess(
+  (value) => value === "true" || value === "1" ? true : value === "false" || value === "0" ? false : value,
+  z.boolean(),
+);

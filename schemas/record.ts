@@ -1,0 +1,50 @@
+import { z } from "zod";
+import { axis, changelist, nameOf, text, time } from "./common.ts";
+import { outcome } from "./outcome.ts";
+
+/** What a run ran on. Free-form keys beside the five known ones; values are text. Equal ones are one row. */
+export const environment = z.record(nameOf(64), nameOf(256)).refine(
+  (value) => Object.keys(value).length <= 32,
+  "has more than 32 keys",
+);
+export type Environment = z.infer<typeof environment>;
+
+/** Longest kept message or log excerpt of a result, in characters; formats cut to it. */
+export const MAX_EXCERPT = 4000;
+export const MAX_CASE = 1000;
+
+/** The outcome of one case, as a format or a scraper yields it, and as `POST /api/results` takes it. */
+export const resultRecord = z.object({
+  case: text(MAX_CASE),
+  outcome,
+  /** The source's own word, where it is another than `outcome`. */
+  word: text(64).optional(),
+  durationMs: z.number().min(0).max(1e12).optional(),
+  message: z.string().max(MAX_EXCERPT).optional(),
+});
+export type ResultRecord = z.infer<typeof resultRecord>;
+
+export const RUN_STATES = ["running", "done", "lab_error"] as const;
+
+/** One execution of a test. `source` and `externalId` identify it; a repeat with the same ones is the same run. */
+export const runHead = z.object({
+  externalId: text(300),
+  attempt: z.number().int().min(1).max(10_000).default(1),
+  axis,
+  changelist,
+  package: text(300).optional(),
+  environment: environment.default({}),
+  status: z.enum(RUN_STATES).default("done"),
+  startedAt: time.optional(),
+  finishedAt: time.optional(),
+  url: text(2000).optional(),
+  /** The lab's serial, by which a run is tied to its job. */
+  serial: z.number().int().min(1).max(Number.MAX_SAFE_INTEGER).optional(),
+  /** Why the run has no results, for a lab_error. */
+  reason: z.string().max(MAX_EXCERPT).optional(),
+});
+
+/** A run with its results, as a scraper yields it. */
+export interface RunRecord extends z.infer<typeof runHead> {
+  results: ResultRecord[];
+}
