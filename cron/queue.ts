@@ -7,8 +7,17 @@ export interface TaskData {
   submit_job: { jobId: number };
   look_up_job: { jobId: number };
   cancel_job: { jobId: number };
+  follow_lab: Record<string, never>;
 }
 export type TaskName = keyof TaskData;
+export const TASK_NAMES = [
+  "scan_drop",
+  "scrape",
+  "submit_job",
+  "look_up_job",
+  "cancel_job",
+  "follow_lab",
+] as const satisfies readonly TaskName[];
 
 export interface SendOptions {
   /** While a task of the same name and key waits, a second one is not added. */
@@ -19,14 +28,6 @@ export interface SendOptions {
   delayS?: number;
 }
 
-export interface QueueCounts {
-  name: string;
-  waiting: number;
-  active: number;
-  completed: number;
-  failed: number;
-}
-
 export interface Queue {
   /** Enqueues; false where the singleton key was already waiting. */
   send<N extends TaskName>(name: N, data: TaskData[N], options?: SendOptions): Promise<boolean>;
@@ -35,9 +36,8 @@ export interface Queue {
     concurrency: number,
     run: (data: TaskData[N], signal: AbortSignal) => Promise<void>,
   ): Promise<void>;
-  counts(): Promise<QueueCounts[]>;
-  /** Whether the queue's own tables answer. */
-  isReady(): Promise<boolean>;
+  /** Whether the queue was started and is not stopping. */
+  isRunning(): boolean;
   /** Takes no new work, waits for what runs, hands back the rest. */
   stop(timeoutMs: number): Promise<void>;
 }

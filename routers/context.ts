@@ -9,6 +9,8 @@ export interface Deps {
   queue: Queue;
   config: Readonly<Config>;
   now(): Date;
+  /** @throws HubError SERVICE_UNAVAILABLE where vrlsubmit cannot be run. */
+  checkSubmitter(): Promise<void>;
 }
 
 /** What one request knows. */

@@ -274,6 +274,12 @@ create table job_events (
 );
 create index job_events_by_job on job_events (job_id, id);
 
+create table lab_cursor ( -- how far the lab's list of changed jobs has been followed
+  lab_url text primary key,
+  cursor text not null, -- the lab's own words
+  updated_at timestamptz not null default now()
+);
+
 create table idempotency_keys (
   scope text not null, -- route and caller
   key text not null,

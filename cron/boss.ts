@@ -1,0 +1,79 @@
+import { fromBunSql, PgBoss } from "pg-boss";
+import type { Db } from "../db/client.ts";
+import { type Queue, TASK_NAMES, type TaskData, type TaskName } from "./queue.ts";
+
+export const QUEUE_SCHEMA = "queue";
+
+/** Longest a task may run, in seconds; a task of a dead worker is over after it. */
+const LIMITS_S: Record<TaskName, number> = {
+  scan_drop: 6 * 3600,
+  scrape: 3600,
+  submit_job: 3700,
+  look_up_job: 120,
+  cancel_job: 120,
+  follow_lab: 300,
+};
+
+export interface BossOptions {
+  onError(error: unknown): void;
+}
+
+/**
+ * Starts pg-boss on the hub's own pool. No task is retried by the queue: each one's table says what is due, and a
+ * submission must never go out twice. Of waiting tasks with the same key there is one.
+ */
+export async function startQueue(sql: Db, options: BossOptions): Promise<Queue> {
+  const boss = new PgBoss({
+    db: fromBunSql(sql as never),
+    schema: QUEUE_SCHEMA,
+    schedule: false,
+    useListenNotify: true,
+    registerInstance: false,
+    openTelemetry: { enabled: false },
+  });
+  boss.on("error", options.onError);
+  await boss.start();
+  const known = new Set((await boss.getQueues([...TASK_NAMES])).map((queue) => queue.name));
+  for (const name of TASK_NAMES) {
+    const settings = {
+      retryLimit: 0,
+      expireInSeconds: LIMITS_S[name],
+      retentionSeconds: 86_400,
+      deleteAfterSeconds: 86_400,
+      notify: true,
+    };
+    if (!known.has(name)) await boss.createQueue(name, { policy: "short", ...settings });
+  }
+  const stopping = new AbortController();
+  let running = true;
+  return {
+    async send(name, data, { singletonKey, tx, delayS } = {}) {
+      const id = await boss.send(name, data, {
+        singletonKey: singletonKey ?? crypto.randomUUID(),
+        ...(delayS === undefined ? {} : { startAfter: delayS }),
+        ...(tx === undefined ? {} : { db: fromBunSql(tx as never) }),
+      });
+      return id !== null;
+    },
+    async work<N extends TaskName>(
+      name: N,
+      concurrency: number,
+      run: (data: TaskData[N], signal: AbortSignal) => Promise<void>,
+    ) {
+      await boss.work<TaskData[N]>(
+        name,
+        { localConcurrency: concurrency, batchSize: 1, pollingIntervalSeconds: 2 },
+        async ([job]) => {
+          if (job === undefined) return;
+          await run(job.data, AbortSignal.any([job.signal, stopping.signal]));
+        },
+      );
+    },
+    isRunning: () => running,
+    async stop(timeoutMs) {
+      running = false;
+      stopping.abort(new Error("the hub is stopping"));
+      await boss.stop({ graceful: true, timeout: timeoutMs, close: false });
+    },
+  };
+}

@@ -1,0 +1,98 @@
+import { HubError } from "../errors.ts";
+import type { Page } from "../schemas/common.ts";
+import type { Job, JobDetail, JobList, JobState } from "../schemas/job.ts";
+import type { Queryable } from "./client.ts";
+import { decodeCursor, toPage } from "./cursor.ts";
+
+export const OPEN_STATES = [
+  "queued",
+  "submitting",
+  "submitted",
+  "running",
+  "unknown",
+] as const satisfies JobState[];
+
+interface JobRow extends Omit<Job, "createdAt" | "updatedAt"> {
+  createdAt: Date;
+  updatedAt: Date;
+}
+
+function toJob({ createdAt, updatedAt, ...row }: JobRow): Job {
+  return { ...row, createdAt: createdAt.toISOString(), updatedAt: updatedAt.toISOString() };
+}
+
+function columns(sql: Queryable) {
+  return sql`
+    jobs.id, tests.name as test, jobs.lab_test as "labTest", packages.name as package, jobs.changelist,
+    jobs.package_url as "packageUrl", jobs.os, jobs.machine, jobs.pool, jobs.note, jobs.report, jobs.state, jobs.attempt,
+    array(select serial from job_serials where job_id = jobs.id order by serial) as serials,
+    array(
+      select runs.id from job_serials join runs on runs.serial = job_serials.serial and runs.test_id = jobs.test_id
+      where job_serials.job_id = jobs.id order by runs.id
+    ) as runs,
+    jobs.requested_by as "requestedBy", jobs.created_at as "createdAt", jobs.updated_at as "updatedAt",
+    jobs.retry_of as "retryOf"`;
+}
+
+/** Jobs, newest first. */
+export async function listJobs(sql: Queryable, input: JobList): Promise<Page<Job>> {
+  const [before] = input.cursor === undefined ? [null] : decodeCursor(input.cursor, ["number"]);
+  const rows = await sql<JobRow[]>`
+    select ${columns(sql)}
+    from jobs join tests on tests.id = jobs.test_id left join packages on packages.id = jobs.package_id
+    where ${before === null ? sql`true` : sql`jobs.id < ${before}`}
+      and ${input.test === undefined ? sql`true` : sql`tests.name = ${input.test}`}
+      and ${input.state === undefined ? sql`true` : sql`jobs.state = ${input.state}`}
+      and ${input.package === undefined ? sql`true` : sql`packages.name = ${input.package}`}
+      and ${input.changelist === undefined ? sql`true` : sql`jobs.changelist = ${input.changelist}`}
+      and ${
+    input.open === undefined ? sql`true` : sql`(jobs.state = any(${[...OPEN_STATES]})) = ${input.open}`
+  }
+    order by jobs.id desc
+    limit ${input.limit + 1}`;
+  return toPage(rows, input.limit, toJob, (row) => [row.id]);
+}
+
+/** One job with its output and history. @throws HubError NOT_FOUND */
+export async function getJob(sql: Queryable, id: number): Promise<JobDetail> {
+  const [row] = await sql<(JobRow & { stdout: string | null; stderr: string | null })[]>`
+    select ${columns(sql)}, jobs.stdout, jobs.stderr
+    from jobs join tests on tests.id = jobs.test_id left join packages on packages.id = jobs.package_id
+    where jobs.id = ${id}`;
+  if (row === undefined) throw new HubError("NOT_FOUND", `There is no job ${id}.`);
+  const events = await sql<{ at: Date; state: JobState; cause: string }[]>`
+    select at, state, cause from job_events where job_id = ${id} order by id limit 1000`;
+  const { stdout, stderr, ...job } = row;
+  return {
+    ...toJob(job),
+    stdout,
+    stderr,
+    events: events.map((event) => ({ ...event, at: event.at.toISOString() })),
+  };
+}
+
+/**
+ * Moves a job to `to` if it is in one of `from`, recording why. Returns whether it moved: of two movers one wins.
+ */
+export async function moveJob(
+  sql: Queryable,
+  id: number,
+  { from, to, cause, stdout, stderr }: {
+    from: readonly JobState[];
+    to: JobState;
+    cause: string;
+    stdout?: string | undefined;
+    stderr?: string | undefined;
+  },
+): Promise<boolean> {
+  const moved = await sql`
+    with moved as (
+      update jobs set state = ${to}, updated_at = now(),
+        stdout = coalesce(${stdout ?? null}, stdout), stderr = coalesce(${stderr ?? null}, stderr)
+      where id = ${id} and state = any(${[...from]})
+      returning id
+    )
+    insert into job_events (job_id, state, cause) select id, ${to}, ${cause} from moved
+    returning job_id`;
+  return moved.length > 0;
+}

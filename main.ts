@@ -1,0 +1,126 @@
+import { createApp } from "./app.ts";
+import { createAuthenticator } from "./auth/tokens.ts";
+import { loadConfig } from "./config.ts";
+import { startQueue } from "./cron/boss.ts";
+import { scheduleOf } from "./cron/schedule.ts";
+import { cancelJobInLab, followLabTask, type JobDeps, lookUpJob, submitJob } from "./cron/tasks/jobs.ts";
+import { scanDropTask } from "./cron/tasks/scan_drop.ts";
+import { scrapeTask } from "./cron/tasks/scrape.ts";
+import { enqueueScan, tick } from "./cron/tick.ts";
+import { openDatabase } from "./db/client.ts";
+import { migrate } from "./db/migrate.ts";
+import { HubError, reasonOf } from "./errors.ts";
+import { checkExecutable } from "./run/vrlsubmit.ts";
+
+const DRAIN_MS = 8_000;
+const LEVELS = ["debug", "info", "warn", "error"] as const;
+
+const config = readConfig();
+const minLevel = LEVELS.indexOf(config.logLevel);
+
+function readConfig() {
+  try {
+    return loadConfig(Deno.env.toObject(), Deno.cwd());
+  } catch (error) {
+    console.error(reasonOf(error));
+    Deno.exit(2);
+  }
+}
+
+function log(level: typeof LEVELS[number], message: string, fields: Record<string, unknown> = {}): void {
+  if (LEVELS.indexOf(level) < minLevel) return;
+  console.error(JSON.stringify({ at: new Date().toISOString(), level, message, ...fields }));
+}
+
+function fail(message: string): never {
+  console.error(message);
+  Deno.exit(1);
+}
+
+if (config.databaseUrl === undefined) {
+  fail("No database is named. Set DATABASE_URL, or start with `deno task start`, which brings one.");
+}
+const sql = openDatabase(config.databaseUrl, { max: config.databasePool });
+
+try {
+  const applied = await migrate(sql);
+  if (applied.length > 0) log("info", "migrated", { applied });
+} catch (error) {
+  fail(
+    error instanceof HubError
+      ? error.message
+      : `The database cannot be brought up to date: ${reasonOf(error)}`,
+  );
+}
+if (Deno.args.includes("--migrate")) {
+  await sql.end();
+  console.log("The schema is up to date.");
+  Deno.exit(0);
+}
+
+const queue = await startQueue(sql, {
+  onError: (error) => log("error", "queue", { reason: reasonOf(error) }),
+})
+  .catch((error) => fail(`The queue cannot be started: ${reasonOf(error)}`));
+const jobDeps: JobDeps = {
+  sql,
+  queue,
+  config,
+  labToken: config.vrlTokenFile === undefined
+    ? undefined
+    : (await Deno.readTextFile(config.vrlTokenFile)).trim(),
+  log: (message, fields) => log("warn", message, fields),
+};
+const app = createApp({
+  sql,
+  queue,
+  config,
+  now: () => new Date(),
+  checkSubmitter: () => checkExecutable(config.vrlsubmitPath),
+}, { authenticate: await createAuthenticator(config), log });
+
+for (const line of scheduleOf(config)) {
+  Deno.cron(line.name, line.cron, async () => {
+    if (!queue.isRunning()) return;
+    try {
+      if (line.name === "tick") await tick(jobDeps, new Date());
+      else await enqueueScan(jobDeps, "schedule");
+    } catch (error) {
+      log("error", `cron ${line.name}`, { reason: reasonOf(error) });
+    }
+  });
+}
+
+const taskDeps = {
+  sql,
+  config,
+  now: () => new Date(),
+  log: (message: string, fields?: Record<string, unknown>) => log("info", message, fields),
+};
+await queue.work("scan_drop", 1, (data, signal) => scanDropTask(taskDeps, data, signal));
+await queue.work("scrape", config.scrapeConcurrency, (data, signal) => scrapeTask(taskDeps, data, signal));
+await queue.work("submit_job", 4, ({ jobId }, signal) => submitJob(jobDeps, jobId, signal));
+await queue.work("look_up_job", 2, ({ jobId }, signal) => lookUpJob(jobDeps, jobId, signal));
+await queue.work("cancel_job", 2, ({ jobId }, signal) => cancelJobInLab(jobDeps, jobId, signal));
+await queue.work("follow_lab", 1, (_data, signal) => followLabTask(jobDeps, signal));
+
+const server = Deno.serve({
+  hostname: config.host,
+  port: config.port,
+  onListen: ({ hostname, port }) => console.log(`C Hub is ready: http://${hostname}:${port}/`),
+}, app.fetch);
+tick(jobDeps, new Date()).catch((error) => log("error", "first tick", { reason: reasonOf(error) }));
+
+let draining = false;
+async function drain(signal: string): Promise<void> {
+  if (draining) return;
+  draining = true;
+  log("info", "draining", { signal });
+  const limit = setTimeout(() => Deno.exit(0), DRAIN_MS + 1_500);
+  Deno.unrefTimer(limit);
+  await Promise.allSettled([server.shutdown(), queue.stop(DRAIN_MS)]);
+  await sql.end({ timeout: 1 });
+  Deno.exit(0);
+}
+Deno.addSignalListener("SIGTERM", () => drain("SIGTERM"));
+Deno.addSignalListener("SIGINT", () => drain("SIGINT"));

@@ -1,0 +1,100 @@
+import { z } from "zod";
+import { cancelJob, createJob, retryJob } from "../db/job_requests.ts";
+import { getJob, listJobs } from "../db/jobs.ts";
+import type { Queryable } from "../db/client.ts";
+import { id } from "../schemas/common.ts";
+import { type JobDetail, jobDetail, jobInput, jobList, jobPage } from "../schemas/job.ts";
+import type { Context } from "./context.ts";
+import { procedure, router } from "./trpc.ts";
+
+const jobId = z.object({ id });
+
+export const jobsRouter = router({
+  list: procedure
+    .meta({ method: "GET", path: "/api/vrl/jobs", summary: "Jobs, newest first", role: "anyone" })
+    .input(jobList)
+    .output(jobPage)
+    .query(({ ctx, input }) => listJobs(ctx.sql, input)),
+
+  submit: procedure
+    .meta({
+      method: "POST",
+      path: "/api/vrl/jobs",
+      summary: "Submit a test to the lab; takes an Idempotency-Key",
+      role: "submitter",
+      statuses: [201, 200],
+    })
+    .input(jobInput)
+    .output(jobDetail)
+    .mutation(async ({ ctx, input }) => {
+      await ctx.checkSubmitter();
+      const made = await createJob(ctx.sql, input, requestOf(ctx, "submit_job"));
+      ctx.reply.status = made.isNew ? 201 : 200;
+      return await getJob(ctx.sql, made.id);
+    }),
+
+  get: procedure
+    .meta({
+      method: "GET",
+      path: "/api/vrl/jobs/{id}",
+      summary: "A job with its output, serials, runs and history",
+      role: "anyone",
+    })
+    .input(jobId)
+    .output(jobDetail)
+    .query(async ({ ctx, input }) => shown(ctx, await getJob(ctx.sql, input.id))),
+
+  cancel: procedure
+    .meta({
+      method: "POST",
+      path: "/api/vrl/jobs/{id}/cancel",
+      summary: "Cancel a job; one in the lab is cancelled there first",
+      role: "submitter",
+      statuses: [202],
+    })
+    .input(jobId)
+    .output(jobDetail)
+    .mutation(async ({ ctx, input }) => {
+      await cancelJob(ctx.sql, input.id, requestOf(ctx, "cancel_job"));
+      ctx.reply.status = 202;
+      return await getJob(ctx.sql, input.id);
+    }),
+
+  retry: procedure
+    .meta({
+      method: "POST",
+      path: "/api/vrl/jobs/{id}/retry",
+      summary: "Submit a job that is over or unknown anew, as a new job",
+      role: "submitter",
+      statuses: [201, 200],
+    })
+    .input(jobId)
+    .output(jobDetail)
+    .mutation(async ({ ctx, input }) => {
+      await ctx.checkSubmitter();
+      const made = await retryJob(ctx.sql, input.id, requestOf(ctx, "submit_job"));
+      ctx.reply.status = made.isNew ? 201 : 200;
+      return await getJob(ctx.sql, made.id);
+    }),
+});
+
+function requestOf(ctx: Context, task: "submit_job" | "cancel_job") {
+  return {
+    requestedBy: ctx.identity?.name ?? "unknown",
+    idempotencyKey: ctx.idempotencyKey,
+    dropRoots: ctx.config.dropRoots.map((root) => root.url),
+    enqueue: (tx: Queryable, jobId: number) =>
+      ctx.queue.send(task, { jobId }, { singletonKey: String(jobId), tx }),
+  };
+}
+
+/** Output may hold what the lab or the binary should not have said; it is for the signed-in. */
+function shown(ctx: Context, detail: JobDetail): JobDetail {
+  if (ctx.identity !== null) return detail;
+  return {
+    ...detail,
+    stdout: null,
+    stderr: null,
+    events: detail.events.map((event) => ({ ...event, cause: null })),
+  };
+}

@@ -1,0 +1,58 @@
+import { z } from "zod";
+import { describeSchedule, scheduleOf } from "../cron/schedule.ts";
+import { countQueuedTasks, listQueuedTasks } from "../db/queue.ts";
+import { listTicks } from "../db/ticks.ts";
+import { nullableTime, time } from "../schemas/common.ts";
+import { queuedTask } from "../schemas/job.ts";
+import { procedure, router } from "./trpc.ts";
+
+const STATES = ["created", "retry", "active", "completed", "cancelled", "failed"] as const;
+
+export const tasksRouter = router({
+  list: procedure
+    .meta({
+      method: "GET",
+      path: "/api/tasks",
+      summary: "The queue: counts by task and state, and the newest tasks",
+      role: "anyone",
+    })
+    .input(z.object({
+      name: z.string().max(100).optional(),
+      state: z.enum(STATES).optional(),
+      limit: z.coerce.number().int().min(1).max(1000).default(50),
+    }))
+    .output(z.object({
+      counts: z.array(z.object({ name: z.string(), state: z.string(), count: z.number().int() })),
+      items: z.array(queuedTask),
+    }))
+    .query(async ({ ctx, input }) => {
+      const [counts, items] = await Promise.all([countQueuedTasks(ctx.sql), listQueuedTasks(ctx.sql, input)]);
+      return {
+        counts,
+        items: ctx.identity === null ? items.map((item) => ({ ...item, data: null, error: null })) : items,
+      };
+    }),
+
+  schedule: procedure
+    .meta({
+      method: "GET",
+      path: "/api/tasks/schedule",
+      summary: "The cron table with last and next times",
+      role: "anyone",
+    })
+    .input(z.object({}))
+    .output(z.object({
+      items: z.array(
+        z.object({
+          name: z.string(),
+          cron: z.string(),
+          summary: z.string(),
+          lastAt: nullableTime,
+          nextAt: time,
+        }),
+      ),
+    }))
+    .query(async ({ ctx }) => ({
+      items: describeSchedule(scheduleOf(ctx.config), await listTicks(ctx.sql), ctx.now()),
+    })),
+});

@@ -1,0 +1,118 @@
+import { z } from "zod";
+import { HubError, reasonOf } from "../errors.ts";
+
+const TIME_LIMIT_MS = 15_000;
+const MAX_BYTES = 8 << 20;
+
+const labJob = z.object({
+  serial: z.number().int().positive(),
+  state: z.enum(["queued", "running", "done", "failed", "cancelled", "lost"]),
+  note: z.string().max(4000).nullish(),
+});
+const labPage = z.object({
+  jobs: z.array(z.unknown()).max(10_000),
+  nextCursor: z.string().max(1000).nullish(),
+});
+
+export interface LabJob {
+  serial: number;
+  state: "queued" | "running" | "done" | "failed" | "cancelled" | "lost";
+  note: string;
+}
+
+export interface LabOptions {
+  /** Without a slash at its end. */
+  url: string;
+  /** For DELETE; undefined where the lab wants none. */
+  token?: string | undefined;
+  signal?: AbortSignal | undefined;
+}
+
+/** Jobs whose note holds `note`. @throws HubError BAD_GATEWAY where the lab does not answer as the contract says. */
+export async function findLabJobs(lab: LabOptions, note: string): Promise<LabJob[]> {
+  const { jobs } = await readPage(lab, new URLSearchParams({ note, limit: "100" }));
+  return jobs.filter((job) => job.note.includes(note));
+}
+
+/** A page of jobs changed after `cursor` (the lab's own words, null for the beginning). */
+export async function listChangedLabJobs(
+  lab: LabOptions,
+  cursor: string | null,
+): Promise<{ jobs: LabJob[]; nextCursor: string | null }> {
+  const query = new URLSearchParams({ limit: "500" });
+  if (cursor !== null) query.set("updatedAfter", cursor);
+  return await readPage(lab, query);
+}
+
+/** Asks the lab to cancel a job. One it does not know, or that is over, is no error. */
+export async function cancelLabJob(lab: LabOptions, serial: number): Promise<void> {
+  const response = await ask(lab, `/jobs/${serial}`, "DELETE");
+  await response.body?.cancel();
+  if (!response.ok && ![404, 409, 410].includes(response.status)) {
+    throw new HubError(
+      "BAD_GATEWAY",
+      `The lab refused to cancel job ${serial}: it answered ${response.status}.`,
+    );
+  }
+}
+
+async function readPage(
+  lab: LabOptions,
+  query: URLSearchParams,
+): Promise<{ jobs: LabJob[]; nextCursor: string | null }> {
+  const response = await ask(lab, `/jobs?${query}`, "GET");
+  const body = await readBounded(response);
+  if (!response.ok) throw new HubError("BAD_GATEWAY", `The lab answered ${response.status} to /jobs.`);
+  let page: unknown;
+  try {
+    page = JSON.parse(body);
+  } catch {
+    throw new HubError(
+      "BAD_GATEWAY",
+      `The lab's answer to /jobs is not JSON: ${JSON.stringify(body.slice(0, 80))}.`,
+    );
+  }
+  const parsed = labPage.safeParse(page);
+  if (!parsed.success) {
+    throw new HubError(
+      "BAD_GATEWAY",
+      `The lab's answer to /jobs is not a page: ${z.prettifyError(parsed.error)}`,
+    );
+  }
+  const jobs: LabJob[] = [];
+  for (const one of parsed.data.jobs) {
+    const job = labJob.safeParse(one);
+    if (job.success) jobs.push({ ...job.data, note: job.data.note ?? "" });
+  }
+  return { jobs, nextCursor: parsed.data.nextCursor ?? null };
+}
+
+async function ask(lab: LabOptions, path: string, method: string): Promise<Response> {
+  const limit = AbortSignal.timeout(TIME_LIMIT_MS);
+  try {
+    return await fetch(lab.url + path, {
+      method,
+      redirect: "error",
+      headers: lab.token === undefined ? {} : { authorization: `Bearer ${lab.token}` },
+      signal: lab.signal === undefined ? limit : AbortSignal.any([limit, lab.signal]),
+    });
+  } catch (error) {
+    throw new HubError("BAD_GATEWAY", `The lab at ${lab.url} does not answer: ${reasonOf(error)}`, {
+      cause: error,
+    });
+  }
+}
+
+async function readBounded(response: Response): Promise<string> {
+  const decoder = new TextDecoder();
+  let text = "";
+  let bytes = 0;
+  for await (const chunk of response.body ?? []) {
+    bytes += chunk.byteLength;
+    if (bytes > MAX_BYTES) {
+      throw new HubError("BAD_GATEWAY", `The lab sent more than ${MAX_BYTES} bytes to one request.`);
+    }
+    text += decoder.decode(chunk, { stream: true });
+  }
+  return text + decoder.decode();
+}
