@@ -1,0 +1,56 @@
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { startQueue } from "../../cron/boss.ts";
+import type { Queue } from "../../cron/queue.ts";
+import { countQueuedTasks, listQueuedTasks } from "../../db/queue.ts";
+import { testDatabase } from "../helpers/postgres.ts";
+
+let database: Awaited<ReturnType<typeof testDatabase>>;
+let queue: Queue;
+
+beforeAll(async () => {
+  database = await testDatabase();
+  queue = await startQueue(database.sql, { onError: () => {} });
+});
+afterAll(async () => {
+  await queue.stop(1000);
+  await database.drop();
+});
+
+test("a second task with a key that waits is not added", async () => {
+  expect(await queue.send("scan_drop", { full: false, cause: "request" }, { singletonKey: "scan" })).toBe(
+    true,
+  );
+  expect(await queue.send("scan_drop", { full: true, cause: "request" }, { singletonKey: "scan" })).toBe(
+    false,
+  );
+  expect(await queue.send("scrape", { testId: 1, cause: "request" }, { singletonKey: "1" })).toBe(true);
+  expect(await queue.send("scrape", { testId: 2, cause: "request" }, { singletonKey: "2" })).toBe(true);
+});
+
+test("a task sent in a transaction that fails was never sent", async () => {
+  await expect(database.sql.begin(async (tx) => {
+    await queue.send("cancel_job", { jobId: 1 }, { singletonKey: "1", tx });
+    throw new Error("no");
+  })).rejects.toThrow("no");
+  expect((await countQueuedTasks(database.sql)).some((row) => row.name === "cancel_job")).toBe(false);
+});
+
+test("a worker gets what was sent; one that fails is not tried again, and says why", async () => {
+  const got: number[] = [];
+  const both = Promise.withResolvers<void>();
+  await queue.work("submit_job", 1, ({ jobId }) => {
+    got.push(jobId);
+    if (got.length === 2) both.resolve();
+    return jobId === 1 ? Promise.reject(new Error("boom")) : Promise.resolve();
+  });
+  await queue.send("submit_job", { jobId: 1 }, { singletonKey: "1" });
+  await queue.send("submit_job", { jobId: 2 }, { singletonKey: "2" });
+  await both.promise;
+  let failed: Awaited<ReturnType<typeof listQueuedTasks>> = [];
+  for (let tries = 0; failed.length === 0 && tries < 100; tries++) {
+    failed = await listQueuedTasks(database.sql, { name: "submit_job", state: "failed", limit: 10 });
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+  expect(failed).toMatchObject([{ error: "boom", data: { jobId: 1 } }]);
+  expect(got.sort()).toEqual([1, 2]);
+});
