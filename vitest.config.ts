@@ -14,10 +14,10 @@ export default defineConfig({
   resolve: { alias },
   test: {
     include: ["tests/**/*.test.ts"],
+    globalSetup: ["tests/helpers/global_setup.ts"],
     pool: "forks",
     maxWorkers: 2,
     testTimeout: 30_000,
     hookTimeout: 60_000,
-    globalSetup: [],
   },
 });

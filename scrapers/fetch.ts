@@ -1,0 +1,118 @@
+import { HubError, reasonOf } from "../errors.ts";
+import { type Allowance, checkUrl } from "./allow.ts";
+import type { BoundedFetch } from "./context.ts";
+
+export interface FetchOptions {
+  allow: Allowance;
+  /** For the whole answer, its body included. */
+  timeLimitMs?: number;
+  maxBytes?: number;
+  /** Tries in all. */
+  attempts?: number;
+  /** Waits between tries; a test gives its own. */
+  sleep?(ms: number, signal: AbortSignal | undefined): Promise<void>;
+  random?(): number;
+}
+
+const FIRST_DELAY_MS = 500;
+const LONGEST_DELAY_MS = 60_000;
+const MAX_REDIRECTS = 5;
+const AGAIN = new Set([408, 425, 429, 500, 502, 503, 504]);
+
+/**
+ * A fetch that reads allowed hosts only, redirects included; gives up in time; cuts no corner on size; and tries again on
+ * 429, 5xx and network faults, keeping to `Retry-After`. An answer that is an error still is returned.
+ * @throws HubError BAD_REQUEST (not allowed), BAD_GATEWAY (no answer, too large, redirected too often)
+ */
+export function createFetch(options: FetchOptions): BoundedFetch {
+  const { attempts = 4, sleep = defaultSleep, random = Math.random } = options;
+  return async (address, { signal, maxBytes = options.maxBytes ?? 64 << 20, headers = {} } = {}) => {
+    for (let attempt = 1;; attempt++) {
+      const delay = Math.min(LONGEST_DELAY_MS, FIRST_DELAY_MS * 2 ** (attempt - 1)) * (0.5 + random() / 2);
+      try {
+        const response = await follow(options, address, { signal, maxBytes, headers });
+        if (!AGAIN.has(response.status) || attempt >= attempts) return response;
+        await response.body?.cancel();
+        await sleep(retryAfterMs(response.headers) ?? delay, signal);
+      } catch (error) {
+        if (error instanceof HubError && error.code === "BAD_REQUEST") throw error;
+        signal?.throwIfAborted();
+        if (attempt >= attempts) {
+          throw error instanceof HubError
+            ? error
+            : new HubError("BAD_GATEWAY", `${address} does not answer: ${reasonOf(error)}`, { cause: error });
+        }
+        await sleep(delay, signal);
+      }
+    }
+  };
+}
+
+async function follow(
+  { allow, timeLimitMs = 30_000 }: FetchOptions,
+  address: string | URL,
+  { signal, maxBytes, headers }: {
+    signal: AbortSignal | undefined;
+    maxBytes: number;
+    headers: Record<string, string>;
+  },
+): Promise<Response> {
+  const limit = AbortSignal.timeout(timeLimitMs);
+  const either = signal === undefined ? limit : AbortSignal.any([limit, signal]);
+  let url = checkUrl(allow, address);
+  for (let hops = 0;; hops++) {
+    const response = await fetch(url, { redirect: "manual", signal: either, headers });
+    const target = response.headers.get("location");
+    if (![301, 302, 303, 307, 308].includes(response.status) || target === null) {
+      return bound(response, url, maxBytes);
+    }
+    await response.body?.cancel();
+    if (hops >= MAX_REDIRECTS) {
+      throw new HubError("BAD_GATEWAY", `${address} redirects more than ${MAX_REDIRECTS} times.`);
+    }
+    url = checkUrl(allow, new URL(target, url));
+  }
+}
+
+function bound(response: Response, url: URL, maxBytes: number): Response {
+  let bytes = 0;
+  const body = response.body?.pipeThrough(
+    new TransformStream<Uint8Array, Uint8Array>({
+      transform(chunk, controller) {
+        bytes += chunk.byteLength;
+        if (bytes > maxBytes) {
+          controller.error(new HubError("BAD_GATEWAY", `${url} sent more than ${maxBytes} bytes.`));
+        } else controller.enqueue(chunk);
+      },
+    }),
+  );
+  const bounded = new Response(response.status === 204 || response.status === 304 ? null : body ?? null, {
+    status: response.status,
+    headers: response.headers,
+  });
+  Object.defineProperty(bounded, "url", { value: url.href });
+  return bounded;
+}
+
+/** What `Retry-After` asks for, seconds or a date, in milliseconds; no more than a minute. */
+export function retryAfterMs(headers: Headers, now = Date.now()): number | undefined {
+  const value = headers.get("retry-after")?.trim();
+  if (value === undefined || value === "") return undefined;
+  const ms = /^\d+$/.test(value) ? Number(value) * 1000 : Date.parse(value) - now;
+  return Number.isNaN(ms) ? undefined : Math.min(LONGEST_DELAY_MS, Math.max(0, ms));
+}
+
+function defaultSleep(ms: number, signal: AbortSignal | undefined): Promise<void> {
+  return new Promise((resolve, reject) => {
+    if (signal?.aborted) return reject(signal.reason);
+    const timer = setTimeout(() => {
+      signal?.removeEventListener("abort", stop);
+      resolve();
+    }, ms);
+    function stop() {
+      clearTimeout(timer);
+      reject(signal!.reason);
+    }
+    signal?.addEventListener("abort", stop, { once: true });
+  });
+}

@@ -1,0 +1,60 @@
+import { FormatError } from "./format.ts";
+
+const ENCODINGS = new Set([
+  "utf-8",
+  "utf8",
+  "us-ascii",
+  "ascii",
+  "iso-8859-1",
+  "latin1",
+  "iso-8859-15",
+  "windows-1252",
+  "utf-16",
+  "utf-16le",
+  "utf-16be",
+]);
+
+/** The encoding of an XML file: by its BOM, else its declaration, else UTF-8 (XML 1.0, appendix F). @throws FormatError */
+export function xmlEncoding(head: Uint8Array, format: string): string {
+  const [a, b, c, d] = head;
+  if (a === 0xef && b === 0xbb && c === 0xbf) return "utf-8";
+  if (a === 0xff && b === 0xfe || a === 0x3c && b === 0 && c !== 0 && d === 0) return "utf-16le";
+  if (a === 0xfe && b === 0xff || a === 0 && b === 0x3c && c === 0 && d !== 0) return "utf-16be";
+  const declared = /^\s*<\?xml[^>]*\sencoding\s*=\s*["']([\w.-]+)["']/.exec(
+    new TextDecoder("latin1").decode(head.slice(0, 200)),
+  )?.[1];
+  const name = declared?.toLowerCase() ?? "utf-8";
+  if (!ENCODINGS.has(name)) {
+    throw new FormatError(format, `its encoding ${JSON.stringify(declared)} is not known`);
+  }
+  return name.startsWith("utf-16") ? "utf-8" : name;
+}
+
+/** Text of a byte stream; the encoding is found from the first bytes. @throws FormatError where the bytes do not fit it */
+export async function* decodeXml(input: AsyncIterable<Uint8Array>, format: string): AsyncGenerator<string> {
+  let held = new Uint8Array(0);
+  let decoder: TextDecoder | undefined;
+  const decode = (bytes?: Uint8Array) => {
+    try {
+      return bytes === undefined ? decoder!.decode() : decoder!.decode(bytes, { stream: true });
+    } catch {
+      throw new FormatError(format, `its bytes are not ${decoder!.encoding}`);
+    }
+  };
+  for await (const chunk of input) {
+    if (decoder === undefined) {
+      const joined = new Uint8Array(held.length + chunk.length);
+      joined.set(held);
+      joined.set(chunk, held.length);
+      held = joined;
+      if (held.length < 200) continue;
+      decoder = new TextDecoder(xmlEncoding(held, format), { fatal: true });
+      yield decode(held);
+    } else yield decode(chunk);
+  }
+  if (decoder === undefined) {
+    decoder = new TextDecoder(xmlEncoding(held, format), { fatal: true });
+    yield decode(held);
+  }
+  yield decode();
+}

@@ -1,0 +1,65 @@
+import { z } from "zod";
+import { HubError } from "../errors.ts";
+import type { Allowance } from "./allow.ts";
+import { FilesScraper } from "./files.ts";
+import { PushScraper } from "./push.ts";
+import type { Scraper } from "./scraper.ts";
+import { VrlScraper } from "./vrl.ts";
+
+export { tryScrape } from "./dry_run.ts";
+
+export type Registry = ReadonlyMap<string, Scraper>;
+
+/** @throws HubError CONFLICT where two scrapers have one tag. */
+export function createRegistry(scrapers: Scraper[]): Registry {
+  const registry = new Map<string, Scraper>();
+  for (const scraper of scrapers) {
+    if (registry.has(scraper.tag)) {
+      throw new HubError("CONFLICT", `Two scrapers have the tag ${JSON.stringify(scraper.tag)}.`);
+    }
+    registry.set(scraper.tag, scraper);
+  }
+  return registry;
+}
+
+/** Every scraper of this hub, by tag. A new one is added here. */
+export const scrapers: Registry = createRegistry(
+  [new VrlScraper(), new FilesScraper(), new PushScraper()] as Scraper[],
+);
+
+/** @throws HubError BAD_REQUEST that lists the known tags. */
+export function getScraper(tag: string, registry: Registry = scrapers): Scraper {
+  const scraper = registry.get(tag);
+  if (scraper !== undefined) return scraper;
+  throw new HubError(
+    "BAD_REQUEST",
+    `There is no scraper ${JSON.stringify(tag)}; known are ${[...registry.keys()].join(", ")}.`,
+    {
+      issues: [{ path: "scraper", message: "is not a known tag" }],
+    },
+  );
+}
+
+/** The settings with defaults filled in. @throws HubError BAD_REQUEST with an issue for each fault. */
+export async function checkSettings(
+  tag: string,
+  settings: unknown,
+  allow: Allowance,
+  registry: Registry = scrapers,
+): Promise<Record<string, unknown>> {
+  const scraper = getScraper(tag, registry);
+  const parsed = scraper.settings.safeParse(settings);
+  if (!parsed.success) {
+    const issues = parsed.error.issues.map((issue) => ({
+      path: ["settings", ...issue.path].join("."),
+      message: issue.message,
+    }));
+    throw new HubError(
+      "BAD_REQUEST",
+      `The settings do not fit the scraper ${tag}: ${z.prettifyError(parsed.error)}`,
+      { issues },
+    );
+  }
+  await scraper.check(parsed.data, allow);
+  return parsed.data as Record<string, unknown>;
+}

@@ -1,0 +1,192 @@
+import { z } from "zod";
+import { HubError, reasonOf } from "../errors.ts";
+import { MAX_EXCERPT, type ResultRecord, type RunRecord } from "../schemas/record.ts";
+import type { Allowance } from "./allow.ts";
+import { parseLocation } from "./binarydrop/names.ts";
+import type { ScrapeContext } from "./context.ts";
+import { findFormat, splitHead } from "./formats/mod.ts";
+import { type ScrapeBatch, type ScrapedTest, Scraper } from "./scraper.ts";
+
+const settings = z.strictObject({
+  test: z.string().min(1).max(200).optional().meta({
+    description: "The test's name in the lab; the test's own unless told",
+  }),
+});
+type Settings = z.infer<typeof settings>;
+
+const text = z.string().max(2000);
+const labJob = z.object({
+  serial: z.number().int().positive(),
+  state: z.enum(["queued", "running", "done", "failed", "cancelled", "lost"]),
+  os: text.nullish(),
+  machine: text.nullish(),
+  pool: text.nullish(),
+  packageUrl: text,
+  startedAt: z.iso.datetime({ offset: true }).nullish(),
+  finishedAt: z.iso.datetime({ offset: true }).nullish(),
+  artifacts: z.array(z.object({ name: text, size: z.number().min(0) })).max(1000).default([]),
+});
+type LabJob = z.infer<typeof labJob>;
+const labPage = z.object({ jobs: z.array(z.unknown()).max(10_000), nextCursor: text.nullish() });
+
+const PAGE = 100;
+const MAX_PAGES = 10_000;
+const MAX_ARTIFACT = 256 << 20;
+const MAX_RESULTS = 200_000;
+
+/** Reads the jobs of a test from the lab, and the results from their artifacts (the lab's contract: docs/lab.md). */
+export class VrlScraper extends Scraper<typeof settings> {
+  readonly tag = "vrl";
+  readonly summary = "Jobs of the lab (VRL_URL) and the result files they leave";
+  readonly settings = settings;
+
+  source(_test: ScrapedTest<Settings>, allow: Allowance): string {
+    return `vrl:${allow.labUrl ?? ""}`;
+  }
+
+  async *scrape(
+    test: ScrapedTest<Settings>,
+    watermark: string | null,
+    context: ScrapeContext,
+  ): AsyncGenerator<ScrapeBatch> {
+    const { labUrl } = context.allow;
+    if (labUrl === undefined) throw new HubError("SERVICE_UNAVAILABLE", "No lab is named; set VRL_URL.");
+    let cursor = watermark;
+    for (let count = 0; count < MAX_PAGES; count++) {
+      const query = new URLSearchParams({ test: test.settings.test ?? test.name, limit: String(PAGE) });
+      if (cursor !== null) query.set("updatedAfter", cursor);
+      const { jobs, nextCursor } = await readPage(`${labUrl}/jobs?${query}`, context);
+      if (jobs.length === 0 || nextCursor === null) {
+        if (jobs.length > 0) yield { runs: await toRuns(labUrl, jobs, context), watermark: cursor ?? "" };
+        return;
+      }
+      if (nextCursor === cursor) {
+        throw new HubError("BAD_GATEWAY", `The lab repeats the page after ${JSON.stringify(cursor)}.`);
+      }
+      yield { runs: await toRuns(labUrl, jobs, context), watermark: nextCursor };
+      cursor = nextCursor;
+    }
+    throw new HubError("BAD_GATEWAY", `The lab gave more than ${MAX_PAGES} pages at once.`);
+  }
+}
+
+async function readPage(
+  url: string,
+  context: ScrapeContext,
+): Promise<{ jobs: unknown[]; nextCursor: string | null }> {
+  const response = await context.fetch(url, { signal: context.signal, maxBytes: 16 << 20 });
+  const body = await response.text();
+  if (!response.ok) throw new HubError("BAD_GATEWAY", `The lab answered ${response.status} to ${url}.`);
+  let page: unknown;
+  try {
+    page = JSON.parse(body);
+  } catch {
+    throw new HubError(
+      "BAD_GATEWAY",
+      `The lab's answer to ${url} is not JSON: it begins ${JSON.stringify(body.slice(0, 60))}.`,
+    );
+  }
+  const parsed = labPage.safeParse(page);
+  if (!parsed.success) throw new HubError("BAD_GATEWAY", `The lab's answer to ${url} is not a page of jobs.`);
+  return { jobs: parsed.data.jobs, nextCursor: parsed.data.nextCursor ?? null };
+}
+
+async function toRuns(labUrl: string, jobs: unknown[], context: ScrapeContext): Promise<RunRecord[]> {
+  const runs: RunRecord[] = [];
+  for (const one of jobs) {
+    context.signal.throwIfAborted();
+    context.seen();
+    const parsed = labJob.safeParse(one);
+    const place = `job ${String((one as { serial?: unknown } | null)?.serial)}`;
+    if (!parsed.success) {
+      const [issue] = parsed.error.issues;
+      context.ignore(`is not a job: ${issue?.path.join(".")}: ${issue?.message}`, place);
+      continue;
+    }
+    const run = await toRun(labUrl, parsed.data, context);
+    if (typeof run === "string") context.ignore(run, place);
+    else runs.push(run);
+  }
+  return runs;
+}
+
+/** The run a job gave, or why it gives none. */
+async function toRun(labUrl: string, job: LabJob, context: ScrapeContext): Promise<RunRecord | string> {
+  if (job.state === "queued" || job.state === "running") return "is not over yet";
+  if (job.state === "cancelled") return "was cancelled";
+  const build = parseLocation(job.packageUrl);
+  if (build === undefined) return "has a package URL that names no changelist";
+  const url = `${labUrl}/jobs/${job.serial}`;
+  const environment: Record<string, string> = {};
+  for (const key of ["os", "machine", "pool"] as const) {
+    const value = job[key]?.replace(/\p{Cc}/gu, " ").trim().slice(0, 256);
+    if (value) environment[key] = value;
+  }
+  const run: RunRecord = {
+    externalId: String(job.serial),
+    attempt: 1,
+    axis: "main",
+    changelist: build.changelist,
+    package: build.package,
+    environment,
+    status: "done",
+    url,
+    serial: job.serial,
+    ...(job.startedAt ? { startedAt: new Date(job.startedAt).toISOString() } : {}),
+    ...(job.finishedAt ? { finishedAt: new Date(job.finishedAt).toISOString() } : {}),
+    results: [],
+  };
+  if (job.state === "lost") return { ...run, status: "lab_error", reason: "the lab lost the job" };
+  const read = await readArtifacts(url, job, context);
+  if (read.files > 0) return { ...run, results: read.results };
+  const reason = read.fault ??
+    (job.state === "failed" ? "the job failed and left no result file" : "the job left no result file");
+  return { ...run, status: "lab_error", reason: reason.slice(0, MAX_EXCERPT) };
+}
+
+async function readArtifacts(url: string, job: LabJob, context: ScrapeContext) {
+  const results: ResultRecord[] = [];
+  let files = 0;
+  let fault: string | undefined;
+  for (const { name, size } of job.artifacts) {
+    if (!/\.(?:xml|sum|json|tap)$|^subtests\.txt$/i.test(name)) continue;
+    const place = `job ${job.serial} ${name}`;
+    if (size > MAX_ARTIFACT) {
+      context.ignore(`is an artifact larger than ${MAX_ARTIFACT} bytes`, place);
+      continue;
+    }
+    try {
+      const response = await context.fetch(`${url}/artifacts/${encodeURIComponent(name)}`, {
+        signal: context.signal,
+        maxBytes: MAX_ARTIFACT,
+      });
+      if (!response.ok || response.body === null) {
+        await response.body?.cancel();
+        throw new HubError("BAD_GATEWAY", `the lab answered ${response.status} to the artifact ${name}`);
+      }
+      const { head, all } = await splitHead(response.body);
+      const format = findFormat(name, head);
+      if (format === undefined) {
+        await all.return(undefined);
+        context.ignore("is an artifact of no known format", place);
+        continue;
+      }
+      const found: ResultRecord[] = [];
+      for await (const item of format.parse(all)) {
+        if (item.kind === "rejected") {
+          context.ignore(`is a record that ${item.reason}`, `${place} ${item.place}`);
+        } else if (item.kind === "result") found.push(item.record);
+        if (results.length + found.length > MAX_RESULTS) {
+          throw new HubError("BAD_GATEWAY", `has more than ${MAX_RESULTS} results`);
+        }
+      }
+      results.push(...found);
+      files++;
+    } catch (error) {
+      context.signal.throwIfAborted();
+      fault = `${name}: ${reasonOf(error)}`;
+      context.ignore("is a result file that cannot be read", `${place}: ${reasonOf(error)}`);
+    }
+  }
+  return { results, files, fault };
+}

@@ -1,0 +1,40 @@
+import type { TestProject } from "vitest/node";
+import { openDatabase } from "../../db/client.ts";
+import { migrate } from "../../db/migrate.ts";
+import { startEmbedded } from "../../run/embedded.ts";
+
+declare module "vitest" {
+  export interface ProvidedContext {
+    /** The server tests use: the one CHUB_TEST_DATABASE_URL names, else an embedded one of their own. */
+    serverUrl: string;
+    template: string;
+  }
+}
+
+/** One server for the whole run, with one migrated database that each test file clones. */
+export async function setup(project: TestProject): Promise<() => Promise<void>> {
+  const named = Deno.env.get("CHUB_TEST_DATABASE_URL");
+  const home = new URL("../..", import.meta.url).pathname.replace(/\/$/, "");
+  const folder = named === undefined ? await Deno.makeTempDir({ prefix: "chub-test-" }) : undefined;
+  if (folder !== undefined) await Deno.chmod(folder, 0o755);
+  const embedded = folder === undefined
+    ? undefined
+    : await startEmbedded({ dataDir: `${folder}/pg`, home, durable: false });
+  const serverUrl = named ?? embedded!.url;
+  const template = `chub_template_${Deno.pid}`;
+  const server = openDatabase(serverUrl, { max: 1 });
+  await server.unsafe(`create database ${template}`);
+  const url = new URL(serverUrl);
+  url.pathname = `/${template}`;
+  const sql = openDatabase(url.href, { max: 1 });
+  await migrate(sql);
+  await sql.end();
+  project.provide("serverUrl", serverUrl);
+  project.provide("template", template);
+  return async () => {
+    await server.unsafe(`drop database if exists ${template}`);
+    await server.end();
+    await embedded?.stop();
+    if (folder !== undefined) await Deno.remove(folder, { recursive: true });
+  };
+}
