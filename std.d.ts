@@ -41,6 +41,10 @@ declare module "sax" {
     close(): SAXParser;
     resume(): SAXParser;
   }
-  const sax: { parser(strict: boolean, options?: SaxOptions): SAXParser };
+  const sax: {
+    parser(strict: boolean, options?: SaxOptions): SAXParser;
+    /** Characters of one attribute, comment or name that are too many. */
+    MAX_BUFFER_LENGTH: number;
+  };
   export default sax;
 }

@@ -16,7 +16,9 @@ export interface OpenOptions {
 
 /** Opens a pool. Connects at the first query; a lost database heals by itself. */
 export function openDatabase(url: string, options: OpenOptions = {}): Db {
-  return postgres(url, {
+  const { address, socket } = splitSocket(url);
+  return postgres(address, {
+    ...(socket === null ? {} : { host: socket }),
     max: options.max ?? 10,
     connect_timeout: 5,
     idle_timeout: 60,
@@ -25,6 +27,15 @@ export function openDatabase(url: string, options: OpenOptions = {}): Db {
     connection: { application_name: options.name ?? "chub", TimeZone: "UTC" },
     types: { bigint: { to: INT8, from: [INT8], serialize: String, parse: Number } },
   }) as unknown as Db;
+}
+
+/** Where `?host=` names a folder, as libpq has it, the server is reached by the socket in it. */
+function splitSocket(url: string): { address: string; socket: string | null } {
+  const parsed = new URL(url);
+  const socket = parsed.searchParams.get("host");
+  if (socket === null || !socket.startsWith("/")) return { address: url, socket: null };
+  parsed.searchParams.delete("host");
+  return { address: parsed.href, socket };
 }
 
 const GONE = new Set([

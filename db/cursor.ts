@@ -8,7 +8,7 @@ export function encodeCursor(values: readonly (string | number)[]): string {
 }
 
 /** @throws HubError BAD_REQUEST where `cursor` is not one made by `encodeCursor` for values of these types. */
-export function decodeCursor<T extends readonly ("string" | "number")[]>(
+export function decodeCursor<const T extends readonly ("string" | "number")[]>(
   cursor: string,
   types: T,
 ): { [K in keyof T]: T[K] extends "string" ? string : number } {

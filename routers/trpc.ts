@@ -1,6 +1,7 @@
 import { initTRPC, TRPCError } from "@trpc/server";
 import { HubError, type HubErrorCode } from "../errors.ts";
 import { mayAct, type Role } from "../auth/roles.ts";
+import { isDatabaseAway } from "../db/client.ts";
 import type { Context } from "./context.ts";
 
 /** From here come the REST route, its line in the site map, and its OpenAPI operation. */
@@ -11,7 +12,7 @@ export interface RouteMeta {
   summary: string;
   role: Role;
   /** Statuses of a good answer, the usual one first; 200 unless told. */
-  statuses?: readonly (200 | 201 | 202)[];
+  statuses?: readonly (200 | 201 | 202 | 503)[];
 }
 
 const t = initTRPC.context<Context>().meta<RouteMeta>().create({
@@ -91,4 +92,16 @@ export function asHubError(error: unknown): HubError {
   if (error.code === "UNSUPPORTED_MEDIA_TYPE") return new HubError("UNSUPPORTED_MEDIA_TYPE", error.message);
   if (error.code === "PAYLOAD_TOO_LARGE") return new HubError("PAYLOAD_TOO_LARGE", error.message);
   return new HubError("INTERNAL_SERVER_ERROR", "The hub failed at this request.", { cause: error });
+}
+
+/** Whether anything in the chain of causes says that the database is away. */
+export function isAway(error: unknown): boolean {
+  for (
+    let at = error, depth = 0;
+    at !== null && at !== undefined && depth < 5;
+    at = (at as Error).cause, depth++
+  ) {
+    if (isDatabaseAway(at)) return true;
+  }
+  return false;
 }

@@ -1,3 +1,4 @@
+import type { Config } from "../config.ts";
 import { HubError } from "../errors.ts";
 
 /** What scrapers may read; from the configuration. */
@@ -9,6 +10,15 @@ export interface Allowance {
   /** Absolute; what the hub keeps is not read, but the drop in it. */
   dataDir: string;
   labUrl: string | undefined;
+}
+
+export function allowanceOf(config: Readonly<Config>): Allowance {
+  return {
+    hosts: config.scrapeHosts,
+    roots: config.scrapeRoots,
+    dataDir: config.dataDir,
+    labUrl: config.vrlUrl,
+  };
 }
 
 /** The URL, if it may be read. @throws HubError BAD_REQUEST that says what to set. */

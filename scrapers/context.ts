@@ -51,9 +51,11 @@ export function createContext(options: ContextOptions): { context: ScrapeContext
       counts.seen += count;
     },
     ignore(reason, place = "") {
-      const isKnown = reason in counts.ignored || Object.keys(counts.ignored).length < MAX_REASONS;
-      const key = (isKnown ? reason : "other reasons").slice(0, 200);
-      counts.ignored[key] = (counts.ignored[key] ?? 0) + 1;
+      const short = reason.slice(0, 200);
+      const isKnown = Object.hasOwn(counts.ignored, short) ||
+        Object.keys(counts.ignored).length < MAX_REASONS;
+      const key = isKnown ? short : "other reasons";
+      counts.ignored[key] = (Object.hasOwn(counts.ignored, key) ? counts.ignored[key]! : 0) + 1;
       if (counts.samples.length < MAX_SAMPLES) {
         counts.samples.push({ place: place.slice(0, 300), reason: key });
       }

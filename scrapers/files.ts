@@ -1,13 +1,16 @@
 import { z } from "zod";
 import { HubError, reasonOf } from "../errors.ts";
-import type { ResultRecord, RunRecord } from "../schemas/record.ts";
+import { environment, type ResultRecord, type RunRecord } from "../schemas/record.ts";
 import { type Allowance, checkPath, checkUrl } from "./allow.ts";
 import { fetchIndex } from "./binarydrop/autoindex.ts";
+import { nameFault } from "./binarydrop/names.ts";
+import { isoTime, runFault } from "./checked.ts";
 import type { ScrapeContext } from "./context.ts";
 import { detectFormat, splitHead } from "./formats/mod.ts";
 import { type ScrapeBatch, type ScrapedTest, Scraper } from "./scraper.ts";
 
 const MAX_FILES = 100_000;
+const MAX_FOLDERS = 100_000;
 const MAX_FILE = 256 << 20;
 const MAX_RESULTS = 200_000;
 
@@ -24,7 +27,7 @@ const settings = z.strictObject({
     }),
   depth: z.number().int().min(0).max(10).default(4).meta({ description: "Folders to go down" }),
   package: z.string().min(1).max(300).optional(),
-  environment: z.record(z.string(), z.string()).default({}),
+  environment: environment.default({}),
 });
 type Settings = z.infer<typeof settings>;
 
@@ -104,17 +107,40 @@ async function* walkFolder(settings: Settings, context: ScrapeContext): AsyncGen
   const waiting = [{ path: "", depth: 0 }];
   for (let next = waiting.pop(); next !== undefined; next = waiting.pop()) {
     context.signal.throwIfAborted();
-    for await (const entry of Deno.readDir(`${root}/${next.path}`)) {
+    for await (const entry of listFolder(root, next.path, context)) {
       const path = next.path === "" ? entry.name : `${next.path}/${entry.name}`;
       if (entry.isSymlink) context.ignore("is a link", path);
       else if (entry.isDirectory) {
-        if (next.depth < settings.depth) waiting.push({ path, depth: next.depth + 1 });
+        if (next.depth < settings.depth) push(waiting, { path, depth: next.depth + 1 });
         else context.ignore("lies deeper than depth", path);
       } else if (entry.isFile) {
-        yield { path, modified: (await Deno.stat(`${root}/${path}`)).mtime?.getTime() ?? 0 };
+        const info = await Deno.stat(`${root}/${path}`).catch(() => undefined);
+        if (info === undefined) context.ignore("is gone again, or has a name that is not UTF-8", path);
+        else yield { path, modified: info.mtime?.getTime() ?? 0 };
       }
     }
   }
+}
+
+/** The entries of a folder; one below the root that cannot be read is ignored with the reason. */
+async function* listFolder(
+  root: string,
+  path: string,
+  context: ScrapeContext,
+): AsyncGenerator<Deno.DirEntry> {
+  try {
+    yield* Deno.readDir(`${root}/${path}`);
+  } catch (error) {
+    if (path === "") throw new HubError("BAD_GATEWAY", `${root} cannot be read: ${reasonOf(error)}`);
+    context.ignore("is a folder that cannot be read", `${path}: ${reasonOf(error)}`);
+  }
+}
+
+function push(waiting: { path: string; depth: number }[], folder: { path: string; depth: number }): void {
+  if (waiting.length >= MAX_FOLDERS) {
+    throw new HubError("BAD_GATEWAY", `There are more than ${MAX_FOLDERS} folders to look into.`);
+  }
+  waiting.push(folder);
 }
 
 async function* walkIndex(settings: Settings, context: ScrapeContext): AsyncGenerator<Found> {
@@ -124,9 +150,14 @@ async function* walkIndex(settings: Settings, context: ScrapeContext): AsyncGene
     context.signal.throwIfAborted();
     const page = await fetchIndex(context.fetch, root + next.path, context.signal);
     for (const { name, isFolder } of page.entries) {
+      const fault = nameFault(name);
+      if (fault !== undefined) {
+        context.ignore(fault, next.path + name);
+        continue;
+      }
       const path = `${next.path}${encodeURIComponent(name)}`;
       if (!isFolder) yield { path: decodeURIComponent(path), modified: 0 };
-      else if (next.depth < settings.depth) waiting.push({ path: `${path}/`, depth: next.depth + 1 });
+      else if (next.depth < settings.depth) push(waiting, { path: `${path}/`, depth: next.depth + 1 });
       else context.ignore("lies deeper than depth", decodeURIComponent(path));
     }
   }
@@ -144,40 +175,46 @@ async function readFile(
     context.ignore("has no changelist in its path", file.path);
     return undefined;
   }
+  let close: (() => Promise<unknown>) | undefined;
   try {
     const { head, all } = await splitHead(await openFile(settings, file.path, context));
+    close = () => all.return();
     const results: ResultRecord[] = [];
     let startedAt: string | undefined;
     for await (const item of detectFormat(file.path, head).parse(all)) {
       if (item.kind === "rejected") {
         context.ignore(`holds a record that ${item.reason}`, `${file.path} ${item.place}`);
       } else if (item.kind === "result") results.push(item.record);
-      else if (item.key === "startedAt" && !Number.isNaN(Date.parse(item.value))) {
-        startedAt = new Date(item.value).toISOString();
-      }
+      else if (item.key === "startedAt") startedAt ??= isoTime(item.value);
       if (results.length > MAX_RESULTS) {
         throw new HubError("BAD_GATEWAY", `has more than ${MAX_RESULTS} results`);
       }
     }
-    const environment = Object.entries(rest).filter((pair): pair is [string, string] =>
+    const groups = Object.entries(rest).filter((pair): pair is [string, string] =>
       pair[1] !== undefined && pair[1] !== ""
     );
-    return {
-      externalId: file.path.slice(0, 300),
+    const run: RunRecord = {
+      externalId: file.path,
       attempt: 1,
       axis: axis ?? "main",
       changelist: number,
       ...(name ?? settings.package ? { package: name ?? settings.package } : {}),
-      environment: { ...settings.environment, ...Object.fromEntries(environment) },
+      environment: { ...settings.environment, ...Object.fromEntries(groups) },
       status: "done",
       ...(startedAt === undefined ? {} : { startedAt }),
       url: `${settings.url.replace(/\/*$/, "")}/${file.path.split("/").map(encodeURIComponent).join("/")}`,
       results,
     };
+    const fault = runFault(run);
+    if (fault === undefined) return run;
+    context.ignore(fault, file.path);
+    return undefined;
   } catch (error) {
     context.signal.throwIfAborted();
     context.ignore("cannot be read", `${file.path}: ${reasonOf(error)}`);
     return undefined;
+  } finally {
+    await close?.();
   }
 }
 

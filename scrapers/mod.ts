@@ -6,7 +6,9 @@ import { PushScraper } from "./push.ts";
 import type { Scraper } from "./scraper.ts";
 import { VrlScraper } from "./vrl.ts";
 
+export { allowanceOf } from "./allow.ts";
 export { tryScrape } from "./dry_run.ts";
+export { createFetch } from "./fetch.ts";
 
 export type Registry = ReadonlyMap<string, Scraper>;
 

@@ -13,6 +13,6 @@ export class PushScraper extends Scraper<typeof settings> {
     return `push:${test.name}`;
   }
 
-  // deno-lint-ignore require-yield -- there is nothing to yield
+  // There is nothing to yield.
   async *scrape(): AsyncGenerator<ScrapeBatch> {}
 }

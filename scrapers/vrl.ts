@@ -3,6 +3,7 @@ import { HubError, reasonOf } from "../errors.ts";
 import { MAX_EXCERPT, type ResultRecord, type RunRecord } from "../schemas/record.ts";
 import type { Allowance } from "./allow.ts";
 import { parseLocation } from "./binarydrop/names.ts";
+import { isoTime, runFault } from "./checked.ts";
 import type { ScrapeContext } from "./context.ts";
 import { findFormat, splitHead } from "./formats/mod.ts";
 import { type ScrapeBatch, type ScrapedTest, Scraper } from "./scraper.ts";
@@ -33,6 +34,8 @@ const PAGE = 100;
 const MAX_PAGES = 10_000;
 const MAX_ARTIFACT = 256 << 20;
 const MAX_RESULTS = 200_000;
+/** Results kept in memory before they are handed on. */
+const BATCH_RESULTS = 20_000;
 
 /** Reads the jobs of a test from the lab, and the results from their artifacts (the lab's contract: docs/lab.md). */
 export class VrlScraper extends Scraper<typeof settings> {
@@ -51,20 +54,21 @@ export class VrlScraper extends Scraper<typeof settings> {
   ): AsyncGenerator<ScrapeBatch> {
     const { labUrl } = context.allow;
     if (labUrl === undefined) throw new HubError("SERVICE_UNAVAILABLE", "No lab is named; set VRL_URL.");
-    let cursor = watermark;
+    let cursor = watermark === "" ? null : watermark;
+    let before = "";
     for (let count = 0; count < MAX_PAGES; count++) {
       const query = new URLSearchParams({ test: test.settings.test ?? test.name, limit: String(PAGE) });
       if (cursor !== null) query.set("updatedAfter", cursor);
-      const { jobs, nextCursor } = await readPage(`${labUrl}/jobs?${query}`, context);
-      if (jobs.length === 0 || nextCursor === null) {
-        if (jobs.length > 0) yield { runs: await toRuns(labUrl, jobs, context), watermark: cursor ?? "" };
-        return;
-      }
-      if (nextCursor === cursor) {
+      const { jobs, nextCursor, fingerprint } = await readPage(`${labUrl}/jobs?${query}`, context);
+      if (jobs.length === 0) return;
+      if (nextCursor === cursor && cursor !== null || fingerprint === before) {
         throw new HubError("BAD_GATEWAY", `The lab repeats the page after ${JSON.stringify(cursor)}.`);
       }
-      yield { runs: await toRuns(labUrl, jobs, context), watermark: nextCursor };
+      for await (const runs of toRuns(labUrl, jobs, context)) yield { runs, watermark: cursor ?? "" };
+      if (nextCursor === null) return;
+      yield { runs: [], watermark: nextCursor };
       cursor = nextCursor;
+      before = fingerprint;
     }
     throw new HubError("BAD_GATEWAY", `The lab gave more than ${MAX_PAGES} pages at once.`);
   }
@@ -73,7 +77,7 @@ export class VrlScraper extends Scraper<typeof settings> {
 async function readPage(
   url: string,
   context: ScrapeContext,
-): Promise<{ jobs: unknown[]; nextCursor: string | null }> {
+): Promise<{ jobs: unknown[]; nextCursor: string | null; fingerprint: string }> {
   const response = await context.fetch(url, { signal: context.signal, maxBytes: 16 << 20 });
   const body = await response.text();
   if (!response.ok) throw new HubError("BAD_GATEWAY", `The lab answered ${response.status} to ${url}.`);
@@ -88,26 +92,41 @@ async function readPage(
   }
   const parsed = labPage.safeParse(page);
   if (!parsed.success) throw new HubError("BAD_GATEWAY", `The lab's answer to ${url} is not a page of jobs.`);
-  return { jobs: parsed.data.jobs, nextCursor: parsed.data.nextCursor ?? null };
+  const { jobs, nextCursor = null } = parsed.data;
+  // The same jobs under ever new cursors are a repeat too.
+  const fingerprint = nextCursor === null ? body : body.replaceAll(JSON.stringify(nextCursor), "");
+  return { jobs, nextCursor, fingerprint };
 }
 
-async function toRuns(labUrl: string, jobs: unknown[], context: ScrapeContext): Promise<RunRecord[]> {
-  const runs: RunRecord[] = [];
+async function* toRuns(labUrl: string, jobs: unknown[], context: ScrapeContext): AsyncGenerator<RunRecord[]> {
+  let runs: RunRecord[] = [];
+  let results = 0;
   for (const one of jobs) {
     context.signal.throwIfAborted();
     context.seen();
     const parsed = labJob.safeParse(one);
-    const place = `job ${String((one as { serial?: unknown } | null)?.serial)}`;
+    const { serial } = (one ?? {}) as { serial?: unknown };
+    const place = `job ${typeof serial === "number" || typeof serial === "string" ? serial : typeof serial}`;
     if (!parsed.success) {
       const [issue] = parsed.error.issues;
       context.ignore(`is not a job: ${issue?.path.join(".")}: ${issue?.message}`, place);
       continue;
     }
     const run = await toRun(labUrl, parsed.data, context);
-    if (typeof run === "string") context.ignore(run, place);
-    else runs.push(run);
+    const fault = typeof run === "string" ? run : runFault(run);
+    if (typeof run === "string" || fault !== undefined) {
+      context.ignore(fault!, place);
+      continue;
+    }
+    runs.push(run);
+    results += run.results.length;
+    if (results >= BATCH_RESULTS) {
+      yield runs;
+      runs = [];
+      results = 0;
+    }
   }
-  return runs;
+  if (runs.length > 0) yield runs;
 }
 
 /** The run a job gave, or why it gives none. */
@@ -132,8 +151,8 @@ async function toRun(labUrl: string, job: LabJob, context: ScrapeContext): Promi
     status: "done",
     url,
     serial: job.serial,
-    ...(job.startedAt ? { startedAt: new Date(job.startedAt).toISOString() } : {}),
-    ...(job.finishedAt ? { finishedAt: new Date(job.finishedAt).toISOString() } : {}),
+    startedAt: isoTime(job.startedAt),
+    finishedAt: isoTime(job.finishedAt),
     results: [],
   };
   if (job.state === "lost") return { ...run, status: "lab_error", reason: "the lab lost the job" };
@@ -152,14 +171,21 @@ async function readArtifacts(url: string, job: LabJob, context: ScrapeContext) {
     if (!/\.(?:xml|sum|json|tap)$|^subtests\.txt$/i.test(name)) continue;
     const place = `job ${job.serial} ${name}`;
     if (size > MAX_ARTIFACT) {
+      fault = `${name}: is larger than ${MAX_ARTIFACT} bytes`;
       context.ignore(`is an artifact larger than ${MAX_ARTIFACT} bytes`, place);
       continue;
     }
+    // What may be better next time (no answer, 5xx, a broken connection) ends the scrape before the watermark moves;
+    // what stays so (gone, too large, unreadable) is the job's fault.
+    const response = await context.fetch(`${url}/artifacts/${encodeURIComponent(name)}`, {
+      signal: context.signal,
+      maxBytes: MAX_ARTIFACT,
+    });
+    if (response.status >= 500 || response.status === 429) {
+      await response.body?.cancel();
+      throw new HubError("BAD_GATEWAY", `The lab answered ${response.status} to ${place}.`);
+    }
     try {
-      const response = await context.fetch(`${url}/artifacts/${encodeURIComponent(name)}`, {
-        signal: context.signal,
-        maxBytes: MAX_ARTIFACT,
-      });
       if (!response.ok || response.body === null) {
         await response.body?.cancel();
         throw new HubError("BAD_GATEWAY", `the lab answered ${response.status} to the artifact ${name}`);
@@ -167,7 +193,7 @@ async function readArtifacts(url: string, job: LabJob, context: ScrapeContext) {
       const { head, all } = await splitHead(response.body);
       const format = findFormat(name, head);
       if (format === undefined) {
-        await all.return(undefined);
+        await all.return();
         context.ignore("is an artifact of no known format", place);
         continue;
       }
@@ -184,6 +210,9 @@ async function readArtifacts(url: string, job: LabJob, context: ScrapeContext) {
       files++;
     } catch (error) {
       context.signal.throwIfAborted();
+      if (!(error instanceof HubError)) {
+        throw new HubError("BAD_GATEWAY", `The lab broke off ${place}: ${reasonOf(error)}`, { cause: error });
+      }
       fault = `${name}: ${reasonOf(error)}`;
       context.ignore("is a result file that cannot be read", `${place}: ${reasonOf(error)}`);
     }

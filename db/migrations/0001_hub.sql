@@ -39,6 +39,8 @@ create table packages (
   scanned boolean not null default true, -- whether scans read it for builds
   first_seen timestamptz not null default now()
 );
+create index packages_by_branch on packages (branch, name);
+create index packages_not_scanned on packages (name) where not scanned;
 
 create table package_readings ( -- what the last scans found of a package under a root
   root_id integer not null references roots,
@@ -51,10 +53,10 @@ create table package_readings ( -- what the last scans found of a package under 
   primary key (root_id, package_id)
 );
 
-create table builds (
+create table builds ( -- no foreign keys: each would cost a query per row written; db/build_store.ts is the only writer
   id bigint generated always as identity primary key,
-  root_id integer not null references roots,
-  package_id integer not null references packages,
+  root_id integer not null, -- roots
+  package_id integer not null, -- packages
   changelist integer not null check (changelist > 0),
   revision integer not null default 0, -- the .n behind the changelist
   file text not null, -- its name in the package's folder
@@ -64,7 +66,17 @@ create table builds (
   gone_at timestamptz, -- when a complete reading first lacked it
   unique (root_id, package_id, changelist, revision, file)
 );
-create index builds_by_changelist on builds (package_id, changelist) include (gone_at);
+-- Roots are few: a question over all of them probes once per root, so that none of these skips what it does not want.
+create index builds_available on builds (root_id, package_id, changelist) where gone_at is null;
+create index builds_gone on builds (root_id, package_id, changelist) where gone_at is not null;
+
+create unlogged table seen_builds ( -- of packages that one batch does not hold, while they are read; what is not here is gone
+  root_id integer not null,
+  package_id integer not null,
+  changelist integer not null,
+  revision integer not null,
+  file text not null
+);
 
 create table scans (
   id bigint generated always as identity primary key,
@@ -87,7 +99,7 @@ create table scans (
   unread jsonb not null default '[]', -- the first 100: [{place, reason}]
   error text
 );
-create index scans_by_time on scans (started_at desc, id desc);
+create index scans_by_state on scans (state, id);
 
 -- tests, runs, results
 

@@ -41,7 +41,7 @@ export class DirectorySource implements DropSource {
     }
   }
 
-  // deno-lint-ignore require-await -- the file system is read synchronously, which is several times faster; scan.ts yields between packages
+  // The file system is read synchronously, which is several times faster; scan.ts yields between packages
   async *readPackage(
     name: string,
     known: Known | undefined,

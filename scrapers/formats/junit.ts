@@ -7,6 +7,8 @@ import { FormatError, type FormatItem, type ResultFormat } from "./format.ts";
 const NAME = "JUnit XML";
 const MAX_DEPTH = 200;
 const MAX_TAG = 1 << 20;
+// Runners put a failure's whole output into an attribute; sax refuses more than 64 KiB unless told.
+sax.MAX_BUFFER_LENGTH = MAX_TAG;
 /** Worst last. */
 const RANK: Outcome[] = ["passed", "skipped", "failed", "error"];
 const NOT_RUN = /^(?:notrun|suppressed|disabled)$/i;
@@ -114,6 +116,7 @@ class Reader {
     this.#sinceTag = 0;
     const name = tag.name.replace(/^.*:/, "");
     if (this.#path.length >= MAX_DEPTH) throw this.#fault(`elements are nested deeper than ${MAX_DEPTH}`);
+    if (this.#isOver) throw this.#fault("it has a second root");
     if (!this.#hasRoot) {
       if (!["testsuites", "testsuite", "testcase", "testrun"].includes(name)) {
         throw this.#fault(`its root is ${JSON.stringify(tag.name)}, not testsuites or testsuite`);
@@ -143,11 +146,11 @@ class Reader {
     if (this.#case !== undefined) throw this.#fault("a testcase lies in another");
     const { name = "", classname, status, result } = attributes;
     const prefix = classname ?? this.#suites.filter((suite) => suite !== "").join(".");
-    const isSkipped = NOT_RUN.test(status ?? "") || NOT_RUN.test(result ?? "");
+    const word = [status, result].find((one) => one !== undefined && NOT_RUN.test(one));
     this.#case = {
       name: caseName(prefix, name),
-      outcome: isSkipped ? "skipped" : "passed",
-      word: isSkipped ? (status ?? result)!.slice(0, 64) : undefined,
+      outcome: word === undefined ? "passed" : "skipped",
+      word,
       durationMs: milliseconds(attributes.time),
       message: "",
       output: "",
@@ -224,7 +227,8 @@ function cleanText(text: string): string {
 /** `time` is in seconds, at times with thousands' commas; what is no number is left out. */
 function milliseconds(time: string | undefined): number | undefined {
   if (time === undefined) return undefined;
-  const seconds = Number(time.trim().replace(/,(?=\d{3}(?:\D|$))/g, "").replace(",", "."));
+  const isGrouped = /^[1-9]\d{0,2}(?:,\d{3})+(?:\.\d*)?$/.test(time.trim());
+  const seconds = Number(isGrouped ? time.replaceAll(",", "") : time.trim().replace(",", "."));
   return time.trim() !== "" && Number.isFinite(seconds) && seconds >= 0 && seconds < 1e9
     ? Math.round(seconds * 1e6) / 1e3
     : undefined;

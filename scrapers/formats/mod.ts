@@ -25,10 +25,15 @@ export function detectFormat(fileName: string, head: Uint8Array): ResultFormat {
   );
 }
 
-/** Reads on `stream` until its head is whole. Returns the head, and all of the stream, head included. */
+/** A stream that can be closed unread. */
+export interface Joined extends AsyncIterableIterator<Uint8Array> {
+  return(): Promise<IteratorResult<Uint8Array>>;
+}
+
+/** Reads on `stream` until its head is whole. Returns the head, and all of the stream, head included; close it by `return`. */
 export async function splitHead(
   stream: AsyncIterable<Uint8Array>,
-): Promise<{ head: Uint8Array; all: AsyncGenerator<Uint8Array> }> {
+): Promise<{ head: Uint8Array; all: Joined }> {
   const iterator = stream[Symbol.asyncIterator]();
   const chunks: Uint8Array[] = [];
   let size = 0;
@@ -48,18 +53,20 @@ export async function splitHead(
   return { head, all: joined(chunks, iterator) };
 }
 
-async function* joined(
-  chunks: Uint8Array[],
-  iterator: AsyncIterator<Uint8Array>,
-): AsyncGenerator<Uint8Array> {
-  try {
-    yield* chunks;
-    while (true) {
-      const { value, done } = await iterator.next();
-      if (done) return;
-      yield value;
-    }
-  } finally {
-    await iterator.return?.();
-  }
+/** By hand: a generator that was not begun yet would not close its source. */
+function joined(chunks: Uint8Array[], iterator: AsyncIterator<Uint8Array>): Joined {
+  return {
+    [Symbol.asyncIterator]() {
+      return this;
+    },
+    async next() {
+      const value = chunks.shift();
+      return value === undefined ? await iterator.next() : { value, done: false };
+    },
+    async return() {
+      chunks.length = 0;
+      await iterator.return?.();
+      return { value: undefined, done: true };
+    },
+  };
 }

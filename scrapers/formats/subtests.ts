@@ -17,7 +17,7 @@ const WORDS: Record<string, Outcome> = {
 };
 
 /**
- * `name=score`, a case a line (the lab's own format). A score of 0 failed, any other number passed; `pass`, `fail`,
+ * `name=score`, a case a line (the lab's own format). A score of 0 failed, a number above it passed; `pass`, `fail`,
  * `error`, `timeout`, `skip` say it in words. Empty lines and lines that begin with `#` are passed over.
  */
 export const subtests: ResultFormat = {
@@ -70,7 +70,7 @@ function* read(line: string, number: number): Generator<FormatItem> {
       yield {
         kind: "rejected",
         place,
-        reason: `has a score that is neither a number nor a known word: ${
+        reason: `has a score that is neither a number from 0 nor a known word: ${
           JSON.stringify(score.slice(0, 40))
         }`,
       };
@@ -82,7 +82,7 @@ function* read(line: string, number: number): Generator<FormatItem> {
 }
 
 function outcomeOf(score: string): Outcome | undefined {
-  if (/^[-+]?(?:\d+\.?\d*|\.\d+)(?:e[-+]?\d+)?%?$/i.test(score)) {
+  if (/^\+?(?:\d+\.?\d*|\.\d+)(?:e[-+]?\d+)?%?$/i.test(score)) {
     return Number.parseFloat(score) === 0 ? "failed" : "passed";
   }
   return Object.hasOwn(WORDS, score.toLowerCase()) ? WORDS[score.toLowerCase()] : undefined;

@@ -1,0 +1,165 @@
+import { fetchRequestHandler } from "@trpc/server/adapters/fetch";
+import { Hono } from "hono";
+import { compress } from "hono/compress";
+import type { Authenticate } from "./auth/tokens.ts";
+import { HubError } from "./errors.ts";
+import type { Context, Deps } from "./routers/context.ts";
+import { appRouter } from "./routers/mod.ts";
+import { mountRoutes } from "./routers/rest/adapter.ts";
+import { boundedBody, tooLarge } from "./routers/rest/body.ts";
+import { documentRoutes } from "./routers/rest/documents.ts";
+import { withEtag } from "./routers/rest/etag.ts";
+import { problem } from "./routers/rest/problem.ts";
+import { resultsCsv } from "./routers/rest/results_csv.ts";
+import { resultsUpload } from "./routers/rest/results_upload.ts";
+import { procedureRoutes, type RestEnv, type RestOnly, type Route } from "./routers/rest/route.ts";
+import { asHubError, isAway } from "./routers/trpc.ts";
+
+export interface AppOptions {
+  authenticate: Authenticate;
+  log(level: "info" | "warn" | "error", message: string, fields?: Record<string, unknown>): void;
+}
+
+const REQUEST_ID = /^[\w.:-]{8,128}$/;
+const MAX_BATCH = 20;
+const RETRY_AFTER_S = 5;
+
+/** Every route of the hub: of procedures, and what REST alone has. */
+export function allRoutes(): { routes: Route[]; extra: RestOnly[] } {
+  const routes = procedureRoutes();
+  const files = [resultsCsv, resultsUpload];
+  return { routes, extra: [...files, ...documentRoutes(routes, files)] };
+}
+
+/** The whole HTTP side: identity, REST routes, tRPC, documents, and the one error handler. */
+export function createApp(deps: Deps, { authenticate, log }: AppOptions): Hono<RestEnv> {
+  const app = new Hono<RestEnv>();
+  const { routes, extra } = allRoutes();
+  const fail = (error: unknown, requestId: string): Response => {
+    const fault = toFault(error);
+    if (fault.status >= 500) log("error", fault.message, { requestId, reason: causeOf(error) });
+    return problem(fault, requestId);
+  };
+
+  app.use(compress({ threshold: 1024 }));
+  app.use(async (c, next) => {
+    const given = c.req.header("x-request-id");
+    const requestId = given !== undefined && REQUEST_ID.test(given) ? given : crypto.randomUUID();
+    const hub: Context = {
+      ...deps,
+      identity: null,
+      requestId,
+      signal: c.req.raw.signal,
+      idempotencyKey: undefined,
+      reply: { status: 200 },
+    };
+    c.set("hub", hub);
+    try {
+      hub.idempotencyKey = idempotencyKey(c.req.header("idempotency-key"));
+      hub.identity = await authenticate(c.req.header("authorization") ?? null);
+      await next();
+      if (c.error !== undefined) c.res = fail(c.error, requestId);
+    } catch (error) {
+      c.res = fail(error, requestId);
+    }
+    c.res.headers.set("x-request-id", requestId);
+    c.res.headers.set("x-content-type-options", "nosniff");
+  });
+  app.use(withEtag);
+  app.onError((error, c) => fail(error, c.get("hub").requestId));
+
+  app.all("/api/trpc/*", (c) => answerTrpc(c.req.raw, c.get("hub"), fail));
+  mountRoutes(app, routes, extra, deps.config);
+  app.notFound((c) => {
+    const requestId = c.get("hub").requestId;
+    const { path } = c.req;
+    const methods = methodsOf(path, [...routes, ...extra]);
+    if (methods.length > 0 && !methods.includes(c.req.method)) {
+      const allow = [...methods, ...(methods.includes("GET") ? ["HEAD"] : [])].join(", ");
+      return problem(
+        new HubError(
+          "METHOD_NOT_SUPPORTED",
+          `${path.slice(0, 200)} does not take ${c.req.method}; it takes ${allow}.`,
+        ),
+        requestId,
+        { allow },
+      );
+    }
+    return problem(
+      new HubError("NOT_FOUND", `There is no route ${path.slice(0, 200)}; /api/site-map lists them all.`),
+      requestId,
+    );
+  });
+  return app;
+}
+
+function idempotencyKey(header: string | undefined): string | undefined {
+  if (header === undefined) return undefined;
+  if (!/^[\x21-\x7e]{1,200}$/.test(header)) {
+    throw new HubError(
+      "BAD_REQUEST",
+      "The Idempotency-Key must be 1 to 200 printable ASCII characters without spaces.",
+    );
+  }
+  return header;
+}
+
+/** What is told of anything thrown. */
+function toFault(error: unknown): HubError {
+  if (isAway(error)) {
+    return new HubError("SERVICE_UNAVAILABLE", "The database is away; try again soon.", {
+      cause: error,
+      retryAfter: RETRY_AFTER_S,
+    });
+  }
+  if (error instanceof URIError) return new HubError("BAD_REQUEST", "The path is not well encoded.");
+  return asHubError(error);
+}
+
+function causeOf(error: unknown): string {
+  const causes: string[] = [];
+  for (let at = error; at instanceof Error && causes.length < 5; at = at.cause) causes.push(at.message);
+  return causes.join(" <- ").slice(0, 2000);
+}
+
+async function answerTrpc(
+  request: Request,
+  hub: Context,
+  fail: (error: unknown, requestId: string) => Response,
+): Promise<Response> {
+  const { pathname } = new URL(request.url);
+  if (pathname.split(",").length > MAX_BATCH) {
+    throw new HubError("BAD_REQUEST", `A batch holds at most ${MAX_BATCH} calls.`);
+  }
+  const limit = hub.config.uploadLimit;
+  if (Number(request.headers.get("content-length") ?? 0) > limit) throw tooLarge(limit);
+  const isRead = request.method === "GET" || request.method === "HEAD";
+  const body = isRead || request.body === null
+    ? undefined
+    : new Blob(await Array.fromAsync(boundedBody(request.body, limit)) as BlobPart[]);
+  let away: unknown;
+  const response = await fetchRequestHandler({
+    endpoint: "/api/trpc",
+    req: new Request(request.url, {
+      method: request.method,
+      headers: request.headers,
+      ...(body === undefined ? {} : { body }),
+    }),
+    router: appRouter,
+    createContext: () => hub,
+    onError({ error }) {
+      if (isAway(error)) away = error;
+    },
+  });
+  return away === undefined ? response : fail(away, hub.requestId);
+}
+
+function methodsOf(path: string, routes: { method: string; path: string }[]): string[] {
+  const steps = path.split("/");
+  const fits = (pattern: string) => {
+    const parts = pattern.split("/");
+    return parts.length === steps.length &&
+      parts.every((part, at) => part.startsWith("{") ? steps[at] !== "" : part === steps[at]);
+  };
+  return [...new Set(routes.filter((route) => fits(route.path)).map((route) => route.method))].sort();
+}

@@ -1,0 +1,193 @@
+import { once } from "node:events";
+import { scanDropTask } from "../cron/tasks/scan_drop.ts";
+import { type Db, openDatabase } from "../db/client.ts";
+import { migrate } from "../db/migrate.ts";
+import { startEmbedded } from "../run/embedded.ts";
+import { makeTree } from "./drop_tree.ts";
+
+const PACKAGES = 2_000;
+const BUILDS = 100;
+const ROUNDS = 5;
+/** The aims of the drop's cost. */
+const COLD_AIM = 1.3;
+const WARM_AIM = 0.5;
+
+/**
+ * Scans a generated drop cold, warm and in full, each against GNU find listing the same tree, and the cold one against
+ * find plus `copy` of the same final rows into a table with the same indexes. Medians of rounds in one run. The server is
+ * the one CHUB_BENCH_DATABASE_URL names, else an embedded one with its usual durability.
+ */
+export async function run(): Promise<void> {
+  const folder = await Deno.makeTempDir({ prefix: "chub-bench-" });
+  await Deno.chmod(folder, 0o755);
+  const named = Deno.env.get("CHUB_BENCH_DATABASE_URL");
+  const home = new URL("..", import.meta.url).pathname.replace(/\/$/, "");
+  const embedded = named === undefined ? await startEmbedded({ dataDir: `${folder}/pg`, home }) : undefined;
+  const server = openDatabase(named ?? embedded!.url, { max: 1 });
+  const name = `chub_bench_${Deno.pid}`;
+  await server.unsafe(`create database ${name}`);
+  const url = new URL(named ?? embedded!.url);
+  url.pathname = `/${name}`;
+  const sql = openDatabase(url.href);
+  try {
+    await migrate(sql);
+    await compare(sql, folder);
+  } finally {
+    await sql.end();
+    await server.unsafe(`drop database ${name} with (force)`);
+    await server.end();
+    await embedded?.stop();
+    await Deno.remove(folder, { recursive: true });
+  }
+}
+
+async function compare(sql: Db, folder: string): Promise<void> {
+  const root = `${folder}/drop`;
+  const [server] = await sql`show server_version`;
+  console.log(
+    `${makeTree(root, { packages: PACKAGES, builds: BUILDS })} builds in ${PACKAGES} packages, Postgres ${
+      server!.server_version
+    }, ${ROUNDS} rounds`,
+  );
+  const times = {
+    find: [] as number[],
+    copy: [] as number[],
+    cold: [] as number[],
+    warm: [] as number[],
+    full: [] as number[],
+  };
+  const memory = watchMemory();
+  let startedAt = Date.now();
+  const scan = async (full: boolean) => {
+    startedAt += 3_600_000;
+    await scanDropTask(
+      {
+        sql,
+        config: {
+          dropRoots: [{ name: "drop", url: `file://${root}` }],
+          dropPattern: undefined,
+          dropFullScanDays: 7,
+        },
+        fetch: globalThis.fetch,
+        now: () => new Date(startedAt),
+      },
+      { full, cause: "request" },
+      new AbortController().signal,
+    );
+    const [last] = await sql`
+      select state, builds_seen::int as seen, packages_unchanged as unchanged from scans order by id desc limit 1`;
+    if (last!.state !== "done") throw new Error("the scan failed");
+    return last!;
+  };
+  let rows: string[] = [];
+  for (let round = 0; round < ROUNDS; round++) {
+    await sql`truncate packages, package_readings, builds, scans cascade`;
+    await sql`checkpoint`;
+    times.find.push(await time(() => find(root)));
+    memory.reset();
+    times.cold.push(await time(() => scan(false)));
+    if (rows.length === 0) rows = await readRows(sql);
+    times.warm.push(await time(() => scan(false)));
+    times.full.push(await time(() => scan(true)));
+    memory.note();
+    await sql.unsafe("create table same (like builds including all)");
+    await sql`checkpoint`;
+    times.copy.push(await time(() => copyRows(sql, rows)));
+    const [copied] = await sql.unsafe("select count(*)::int as count from same");
+    if (copied!.count !== PACKAGES * BUILDS) throw new Error(`copied ${copied!.count} rows`);
+    await sql.unsafe("drop table same");
+  }
+  memory.stop();
+  const median = Object.fromEntries(
+    Object.entries(times).map(([name, all]) => [name, all.sort((a, b) => a - b)[ROUNDS >> 1]!]),
+  ) as Record<keyof typeof times, number>;
+  for (const [name, ms] of Object.entries(median)) {
+    const all = times[name as keyof typeof times];
+    console.log(`${name.padEnd(5)} ${seconds(ms)} (${seconds(all[0]!)} to ${seconds(all.at(-1)!)})`);
+  }
+  show("cold / (find + copy)", median.cold / (median.find + median.copy), COLD_AIM);
+  show("warm / find", median.warm / median.find, WARM_AIM);
+  show("full rescan / (find + copy)", median.full / (median.find + median.copy));
+  show("cold / find", median.cold / median.find);
+  show("cold / copy", median.cold / median.copy);
+  console.log(
+    `memory of the process: ${memory.before} MiB before, at most ${memory.highest} MiB while scanning`,
+  );
+}
+
+function show(name: string, ratio: number, aim?: number): void {
+  const verdict = aim === undefined ? "" : ` (aim: at most ${aim}; ${ratio <= aim ? "kept" : "MISSED"})`;
+  console.log(`${name}: ${ratio.toFixed(2)}${verdict}`);
+}
+
+function seconds(ms: number): string {
+  return `${(ms / 1000).toFixed(2)} s`;
+}
+
+async function time(run: () => unknown): Promise<number> {
+  const begun = performance.now();
+  await run();
+  return performance.now() - begun;
+}
+
+async function find(root: string): Promise<void> {
+  const { success } = await new Deno.Command("find", {
+    args: [root, "-mindepth", "2", "-printf", "%P\\n"],
+    stdout: "null",
+  }).output();
+  if (!success) throw new Error("find failed");
+}
+
+/** The rows as `copy` wants them, in chunks of 64 KiB, so that only the copying is timed. */
+async function readRows(sql: Db): Promise<string[]> {
+  const chunks: string[] = [];
+  let chunk = "";
+  const out = await sql`
+    copy (select root_id, package_id, changelist, revision, file, size, first_seen from builds order by id) to stdout`
+    .readable();
+  for await (const part of out) {
+    chunk += String(part);
+    if (chunk.length > 65_536) {
+      chunks.push(chunk);
+      chunk = "";
+    }
+  }
+  return [...chunks, chunk];
+}
+
+async function copyRows(sql: Db, rows: string[]): Promise<void> {
+  await sql.begin(async (tx) => {
+    const into = await tx`
+      copy same (root_id, package_id, changelist, revision, file, size, first_seen) from stdin`.writable();
+    for (const chunk of rows) if (!into.write(chunk)) await once(into, "drain");
+    into.end();
+    await once(into, "finish");
+  });
+}
+
+/** Resident memory in MiB: before, and the highest seen while it was asked for. */
+function watchMemory() {
+  const now = () => Math.round(Deno.memoryUsage().rss / (1 << 20));
+  const seen = { before: now(), highest: 0, isOn: false };
+  const look = () => {
+    if (seen.isOn) seen.highest = Math.max(seen.highest, now());
+  };
+  const timer = setInterval(look, 20);
+  return {
+    get before() {
+      return seen.before;
+    },
+    get highest() {
+      return seen.highest;
+    },
+    reset() {
+      seen.isOn = true;
+      look();
+    },
+    note() {
+      look();
+      seen.isOn = false;
+    },
+    stop: () => clearInterval(timer),
+  };
+}

@@ -1,0 +1,15 @@
+/** Every benchmark by name. Each measures what it compares in the same run and prints ratios. */
+const BENCHMARKS: Record<string, () => Promise<{ run(): Promise<void> }>> = {
+  drop: () => import("./drop.ts"),
+};
+
+const names = Deno.args.length > 0 ? Deno.args : Object.keys(BENCHMARKS);
+for (const name of names) {
+  const load = BENCHMARKS[name];
+  if (load === undefined) {
+    console.error(`There is no benchmark ${name}; there are: ${Object.keys(BENCHMARKS).join(", ")}`);
+    Deno.exit(2);
+  }
+  console.log(`# ${name}`);
+  await (await load()).run();
+}

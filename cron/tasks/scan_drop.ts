@@ -1,0 +1,183 @@
+import type { Config } from "../../config.ts";
+import { forgetSeen } from "../../db/build_store.ts";
+import { type Db, isDatabaseAway } from "../../db/client.ts";
+import { configureRoots, listKnownPackages, type StoredRoot } from "../../db/drop_roots.ts";
+import { dropLease, findLease, holdLease, type Lease } from "../../db/leases.ts";
+import { findScanLeaseMark, finishScan, loseScans, SCAN_LEASE, startScan } from "../../db/scans.ts";
+import { HubError, reasonOf } from "../../errors.ts";
+import type { BoundedFetch } from "../../scrapers/context.ts";
+import { compilePattern } from "../../scrapers/binarydrop/names.ts";
+import { openSource } from "../../scrapers/binarydrop/scan.ts";
+import type { TaskData } from "../queue.ts";
+import { ScanReport, scanRoot } from "./scan_root.ts";
+
+/** Seconds a scan's lease holds without a sign of life. */
+const LEASE_S = 30;
+
+export interface ScanDeps {
+  sql: Db;
+  config: Pick<Config, "dropRoots" | "dropPattern" | "dropFullScanDays">;
+  fetch: BoundedFetch;
+  now(): Date;
+  log?(message: string, fields?: Record<string, unknown>): void;
+  leaseS?: number;
+  /** A test ends the process, or looks, between any two batches. */
+  step?(name: string): void | Promise<void>;
+}
+
+/**
+ * Scans every configured drop root, one after the other, each with a record of its own; one that fails does not stop the
+ * others. Two scans never run at once: a second one is recorded as failed.
+ * @throws whatever the database throws, and the signal's reason
+ */
+export async function scanDropTask(
+  deps: ScanDeps,
+  { full, cause }: TaskData["scan_drop"],
+  signal: AbortSignal,
+): Promise<void> {
+  const { sql, config, now, leaseS = LEASE_S } = deps;
+  const lease = await takeLease(sql, leaseS, signal);
+  if (lease === undefined) {
+    await recordRefusal(deps, { full, cause });
+    return;
+  }
+  const over = new AbortController();
+  const beat = keepLease(sql, { lease, leaseS, lost: (error) => over.abort(error) });
+  try {
+    await loseScans(sql, now());
+    await forgetSeen(sql);
+    for (const root of await configureRoots(sql, config.dropRoots)) {
+      const both = AbortSignal.any([signal, over.signal]);
+      both.throwIfAborted();
+      await recordScan(deps, { root, lease, leaseS, full, cause }, both);
+    }
+  } finally {
+    await beat.stop();
+    await dropLease(sql, lease).catch((error) => {
+      deps.log?.("the scan's lease could not be given back; it expires", { reason: reasonOf(error) });
+    });
+  }
+}
+
+/** The lease, or undefined where its holder shows a sign of life. One left by a dead process expires while this waits. */
+async function takeLease(sql: Db, leaseS: number, signal: AbortSignal): Promise<Lease | undefined> {
+  const holder = `process ${Deno.pid} at ${new Date().toISOString()}`;
+  const first = await findScanLeaseMark(sql);
+  while (true) {
+    const lease = await findLease(sql, SCAN_LEASE, holder, leaseS);
+    if (lease !== undefined) return lease;
+    if (await findScanLeaseMark(sql) !== first) return undefined;
+    await delay(Math.min(1000, leaseS * 100), signal);
+  }
+}
+
+function delay(ms: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve, reject) => {
+    signal.throwIfAborted();
+    const stop = () => {
+      clearTimeout(timer);
+      reject(signal.reason);
+    };
+    const timer = setTimeout(() => {
+      signal.removeEventListener("abort", stop);
+      resolve();
+    }, ms);
+    signal.addEventListener("abort", stop, { once: true });
+  });
+}
+
+/** Renews the lease while a listing takes its time; says when it was taken over. */
+function keepLease(
+  sql: Db,
+  { lease, leaseS, lost }: { lease: Lease; leaseS: number; lost(error: unknown): void },
+): { stop(): Promise<void> } {
+  let beating: Promise<void> = Promise.resolve();
+  let isBeating = false;
+  const timer = setInterval(() => {
+    if (isBeating) return;
+    isBeating = true;
+    beating = holdLease(sql, lease, leaseS)
+      // A database that is away shows in the next batch.
+      .catch((error) => error instanceof HubError ? lost(error) : undefined)
+      .finally(() => isBeating = false);
+  }, leaseS * 1000 / 4);
+  return {
+    async stop() {
+      clearInterval(timer);
+      await beating;
+    },
+  };
+}
+
+async function recordRefusal(
+  { sql, now }: ScanDeps,
+  { full, cause }: TaskData["scan_drop"],
+): Promise<void> {
+  await sql.begin(async (tx) => {
+    const at = now();
+    const id = await startScan(tx, { rootId: null, cause, full, startedAt: at });
+    await finishScan(tx, id, {
+      state: "failed",
+      error: "Another scan is running; two never run at once.",
+      report: new ScanReport(),
+      finishedAt: at,
+    });
+  });
+}
+
+interface RootTurn {
+  root: StoredRoot;
+  lease: Lease;
+  leaseS: number;
+  full: boolean;
+  cause: string;
+}
+
+async function recordScan(
+  deps: ScanDeps,
+  { root, lease, leaseS, full, cause }: RootTurn,
+  signal: AbortSignal,
+): Promise<void> {
+  const { sql, config, fetch, now } = deps;
+  const startedAt = now();
+  const isFull = full || config.dropFullScanDays === 0;
+  const scanId = await startScan(sql, { rootId: root.id, cause, full: isFull, startedAt });
+  const report = new ScanReport();
+  let error: unknown;
+  try {
+    const pattern = config.dropPattern === undefined ? undefined : compilePattern(config.dropPattern);
+    const source = await openSource(root.url, { fetch, signal });
+    const known = await listKnownPackages(sql, root.id);
+    await scanRoot(
+      {
+        sql,
+        lease,
+        leaseS,
+        rootId: root.id,
+        scanId,
+        startedAt,
+        full: isFull,
+        fullScanDays: config.dropFullScanDays,
+        pattern,
+        known,
+        now,
+        ...(deps.step === undefined ? {} : { step: deps.step }),
+      },
+      source,
+      report,
+      signal,
+    );
+  } catch (caught) {
+    error = caught ?? new Error("failed without a reason");
+  }
+  const reason = error === undefined ? null : reasonOf(error);
+  deps.log?.(reason === null ? "scan done" : "scan failed", { root: root.name, reason, ...report.counts });
+  await finishScan(sql, scanId, {
+    state: reason === null ? "done" : "failed",
+    error: reason,
+    report,
+    finishedAt: now(),
+  });
+  signal.throwIfAborted();
+  if (error !== undefined && isDatabaseAway(error)) throw error;
+}

@@ -1,0 +1,196 @@
+import type { CompareQuery, CulpritQuery } from "../schemas/answer.ts";
+import type { Outcome } from "../schemas/outcome.ts";
+import { OUTCOMES } from "../schemas/outcome.ts";
+import type { Queryable } from "./client.ts";
+import { axisId } from "./runs.ts";
+import { getTestId } from "./tests.ts";
+
+export interface CaseHistory {
+  caseId: number;
+  case: string;
+  environmentId: number;
+  environment: Record<string, string>;
+  points: { changelist: number; outcomes: Outcome[] }[];
+}
+
+export interface Histories {
+  packageId: number | null;
+  package: string | null;
+  items: CaseHistory[];
+  /** Whether there are more cases behind the last one. */
+  hasMore: boolean;
+}
+
+const BAD_IDS = [3, 4, 5, 6, 7];
+
+/**
+ * Histories of the cases that are or were bad, in one package's runs: `limit` of them, by case and environment, after the
+ * pair `after`.
+ */
+export async function listBadHistories(
+  sql: Queryable,
+  input: CulpritQuery,
+  after: readonly [number, number] | undefined,
+): Promise<Histories> {
+  const testId = await getTestId(sql, input.test);
+  const axis = await axisId(sql, input.axis);
+  const { from, to, environment, limit } = input;
+  const chosen = await choosePackage(sql, { testId, axis, name: input.package });
+  const scope = sql`
+    runs.test_id = ${testId} and runs.axis_id = ${axis} and runs.package_id is not distinct from ${chosen.id}
+    and runs.status <> 'lab_error'
+    and ${from === undefined ? sql`true` : sql`runs.changelist >= ${from}`}
+    and ${to === undefined ? sql`true` : sql`runs.changelist <= ${to}`}
+    and ${
+    environment === undefined
+      ? sql`true`
+      : sql`environments.keys @> ${JSON.stringify(environment)}::text::jsonb`
+  }`;
+  const pairs = await sql<{ caseId: number; environmentId: number }[]>`
+    select distinct results.case_id as "caseId", runs.environment_id as "environmentId"
+    from runs join environments on environments.id = runs.environment_id
+      join results on results.run_id = runs.id
+      ${
+    input.case === undefined
+      ? sql``
+      : sql`join cases on cases.id = results.case_id and cases.hash = md5(${input.case})::uuid`
+  }
+    where ${scope} and results.outcome = any(${BAD_IDS}::smallint[])
+      and ${
+    after === undefined ? sql`true` : sql`(results.case_id, runs.environment_id) > (${after[0]}, ${after[1]})`
+  }
+    order by 1, 2 limit ${limit + 1}`;
+  const wanted = pairs.slice(0, limit);
+  const rows = wanted.length === 0
+    ? []
+    : await sql<(Omit<CaseHistory, "points"> & { points: [number, number[]][] })[]>`
+    with points as (
+      select results.case_id, runs.environment_id, runs.changelist, array_agg(distinct results.outcome) as outcomes
+      from unnest(${wanted.map((pair) => pair.caseId)}::int[], ${
+      wanted.map((pair) => pair.environmentId)
+    }::int[])
+          as wanted (case_id, environment_id)
+        join results on results.case_id = wanted.case_id
+        join runs on runs.id = results.run_id and runs.environment_id = wanted.environment_id
+        join environments on environments.id = runs.environment_id
+      where ${scope}
+      group by results.case_id, runs.environment_id, runs.changelist
+    )
+    select points.case_id as "caseId", cases.name as case, points.environment_id as "environmentId",
+      environments.keys as environment,
+      jsonb_agg(jsonb_build_array(points.changelist, points.outcomes) order by points.changelist) as points
+    from points join cases on cases.id = points.case_id join environments on environments.id = points.environment_id
+    group by points.case_id, cases.name, points.environment_id, environments.keys
+    order by 1, 3`;
+  return {
+    packageId: chosen.id,
+    package: chosen.name,
+    hasMore: pairs.length > limit,
+    items: rows.map((row) => ({
+      ...row,
+      points: row.points.map(([changelist, outcomes]) => ({
+        changelist,
+        outcomes: outcomes.map((id) => OUTCOMES[id - 1]!),
+      })),
+    })),
+  };
+}
+
+/** The package asked for, or the one of the test's newest run. */
+async function choosePackage(
+  sql: Queryable,
+  { testId, axis, name }: { testId: number; axis: number; name: string | undefined },
+): Promise<{ id: number | null; name: string | null }> {
+  if (name !== undefined) {
+    const [row] = await sql<{ id: number }[]>`select id from packages where name = ${name}`;
+    return { id: row?.id ?? -1, name };
+  }
+  const [row] = await sql<{ id: number | null; name: string | null }[]>`
+    select packages.id, packages.name
+    from runs left join packages on packages.id = runs.package_id
+    where runs.test_id = ${testId} and runs.axis_id = ${axis}
+    order by runs.changelist desc, runs.id desc limit 1`;
+  return row ?? { id: null, name: null };
+}
+
+/** Changelists strictly between each pair of bounds at which the package has an available build; the first 1000 of each. */
+export async function listAvailableBetween(
+  sql: Queryable,
+  packageId: number | null,
+  bounds: { after: number; before: number }[],
+): Promise<number[][]> {
+  if (packageId === null || bounds.length === 0) return bounds.map(() => []);
+  const rows = await sql<{ changelists: number[] }[]>`
+    select array(
+      select distinct builds.changelist
+      from roots join builds on builds.root_id = roots.id
+      where roots.configured and builds.package_id = ${packageId} and builds.gone_at is null
+        and builds.changelist > bounds.low and builds.changelist < bounds.high
+      order by 1 limit 1000
+    ) as changelists
+    from unnest(${bounds.map((bound) => bound.after)}::int[], ${bounds.map((bound) => bound.before)}::int[])
+      with ordinality as bounds (low, high, place)
+    order by place`;
+  return rows.map((row) => row.changelists);
+}
+
+export interface ComparedRow {
+  caseId: number;
+  case: string;
+  base: Outcome[];
+  head: Outcome[];
+  waived: boolean;
+}
+
+export interface RunCounts {
+  runs: { base: number; head: number };
+  labErrorRuns: { base: number; head: number };
+}
+
+/** All outcomes of each case at two changelists. */
+export async function listCompared(
+  sql: Queryable,
+  input: CompareQuery,
+): Promise<RunCounts & { items: ComparedRow[] }> {
+  const testId = await getTestId(sql, input.test);
+  const axis = await axisId(sql, input.axis);
+  const { base, head, environment } = input;
+  const scope = sql`
+    runs.test_id = ${testId} and runs.axis_id = ${axis} and runs.changelist = any(${[base, head]}::int[])
+    and ${
+    environment === undefined
+      ? sql`true`
+      : sql`environments.keys @> ${JSON.stringify(environment)}::text::jsonb`
+  }`;
+  const [counts] = await sql<{ base: number; head: number; baseErrors: number; headErrors: number }[]>`
+    select count(*) filter (where changelist = ${base})::int as base, count(*) filter (where changelist = ${head})::int as head,
+      count(*) filter (where changelist = ${base} and status = 'lab_error')::int as "baseErrors",
+      count(*) filter (where changelist = ${head} and status = 'lab_error')::int as "headErrors"
+    from runs join environments on environments.id = runs.environment_id
+    where ${scope}`;
+  const rows = await sql<{ caseId: number; case: string; base: number[]; head: number[]; waived: boolean }[]>`
+    with found as (
+      select results.case_id,
+        coalesce(array_agg(distinct results.outcome) filter (where runs.changelist = ${base}), '{}') as base,
+        coalesce(array_agg(distinct results.outcome) filter (where runs.changelist = ${head}), '{}') as head
+      from runs join environments on environments.id = runs.environment_id join results on results.run_id = runs.id
+      where ${scope}
+      group by results.case_id
+    )
+    select found.case_id as "caseId", cases.name as case, found.base, found.head, exists (
+      select from waivers
+      where waivers.test_id = ${testId} and waivers.axis_id = ${axis} and waivers.expires_at > now()
+        and (waivers.case_id is null or waivers.case_id = found.case_id)
+        and coalesce(waivers.changelist_from <= ${head}, true) and coalesce(waivers.changelist_to >= ${head}, true)
+        and waivers.environment <@ ${JSON.stringify(environment ?? {})}::text::jsonb
+    ) as waived
+    from found join cases on cases.id = found.case_id
+    where found.base <> found.head or found.base && ${BAD_IDS}::smallint[] or 13 = any(found.head)
+    order by found.case_id`;
+  const toOutcomes = (ids: number[]) => ids.map((id) => OUTCOMES[id - 1]!);
+  return {
+    runs: { base: counts!.base, head: counts!.head },
+    labErrorRuns: { base: counts!.baseErrors, head: counts!.headErrors },
+    items: rows.map((row) => ({ ...row, base: toOutcomes(row.base), head: toOutcomes(row.head) })),
+  };
+}

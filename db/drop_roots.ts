@@ -1,0 +1,70 @@
+import type { Queryable } from "./client.ts";
+
+export interface StoredRoot {
+  id: number;
+  name: string;
+  url: string;
+}
+
+/** Records which roots are configured; any other is no longer. Returns them in the given order. */
+export async function configureRoots(
+  sql: Queryable,
+  roots: { name: string; url: string }[],
+): Promise<StoredRoot[]> {
+  const names = new Map(roots.map((root) => [root.url, root.name]));
+  const urls = [...names.keys()];
+  await sql`update roots set configured = false where configured and url <> all(${urls})`;
+  await sql`
+    insert into roots (url, name)
+    select url, name
+    from unnest(${urls}::text[], ${[...names.values()]}::text[]) with ordinality as given (url, name, place)
+    order by place
+    on conflict (url) do update set name = excluded.name, configured = true
+    where roots.name <> excluded.name or not roots.configured`;
+  const rows = await sql<StoredRoot[]>`
+    select id, name, url from roots where url = any(${urls}) order by array_position(${urls}::text[], url)`;
+  return [...rows];
+}
+
+/** What is known of a package before a root is scanned. */
+export interface KnownPackage {
+  id: number;
+  name: string;
+  scanned: boolean;
+  /** Whether a reading of it under this root was ever begun. */
+  isKnown: boolean;
+  mark: string | null;
+  /** Last complete reading under this root. */
+  readAt: Date | null;
+  /** Last reading under this root that did not rely on the mark. */
+  fullAt: Date | null;
+}
+
+/** Every package, with what is known of it under a root. */
+export async function listKnownPackages(sql: Queryable, rootId: number): Promise<KnownPackage[]> {
+  const rows = await sql<KnownPackage[]>`
+    select packages.id, packages.name, packages.scanned, readings.root_id is not null as "isKnown",
+      readings.mark, readings.read_at as "readAt", readings.full_at as "fullAt"
+    from packages
+    left join package_readings as readings on readings.root_id = ${rootId} and readings.package_id = packages.id`;
+  return [...rows];
+}
+
+/** Makes packages that are not there yet. Returns the id of each name. */
+export async function ensurePackages(
+  tx: Queryable,
+  packages: { name: string; branch: string | null; build: string | null }[],
+  seenAt: Date,
+): Promise<Map<string, number>> {
+  const names = packages.map((each) => each.name);
+  await tx`
+    insert into packages (name, branch, build, first_seen)
+    select given.name, given.branch, given.build, ${seenAt}
+    from unnest(${names}::text[], ${packages.map((each) => each.branch)}::text[], ${
+    packages.map((each) => each.build)
+  }::text[]) as given (name, branch, build)
+    on conflict do nothing`;
+  const rows = await tx<{ id: number; name: string }[]>`
+    select id, name from packages where name = any(${names})`;
+  return new Map(rows.map((row) => [row.name, row.id]));
+}

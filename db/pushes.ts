@@ -1,0 +1,80 @@
+import { HubError } from "../errors.ts";
+import type { ResultRecord } from "../schemas/record.ts";
+import type { PushHead } from "../schemas/result.ts";
+import type { Db, Queryable } from "./client.ts";
+import { prepareStore, type StoredRun, storeRuns } from "./store.ts";
+import { ensureTest } from "./tests.ts";
+
+export interface PushOptions {
+  by: string;
+  idempotencyKey: string | undefined;
+}
+
+/**
+ * Stores a pushed run with its results; makes the test where it is not known. Without an external id the run is named by
+ * the hash of its content. `append` is kept from doing it twice by its key.
+ * @throws HubError BAD_REQUEST (append without a key), CONFLICT (reject, or a key used for another run)
+ */
+export async function pushRun(
+  sql: Db,
+  head: PushHead,
+  results: ResultRecord[],
+  options: PushOptions,
+): Promise<StoredRun> {
+  const { test, mode, externalId = await hashOf(head, results), ...rest } = head;
+  if (mode === "append" && options.idempotencyKey === undefined) {
+    throw new HubError(
+      "BAD_REQUEST",
+      "Appending an attempt wants an Idempotency-Key, so that a repeat of the request is none of the run.",
+    );
+  }
+  await prepareStore(sql, 1);
+  return await sql.begin(async (tx) => {
+    const testId = await ensureTest(tx, test);
+    const run = { ...rest, externalId, attempt: 1, status: "done" as const, results };
+    const source = `push:${test}`;
+    if (mode !== "append") return (await storeRuns(tx, { testId, source, runs: [run], mode })).runs[0]!;
+    const scope = `push:${options.by}:${test}`;
+    const hash = await hashOf({ ...head, externalId }, results);
+    const taken = await tx`
+      insert into idempotency_keys (scope, key, request_hash, target_id) values (${scope}, ${options
+      .idempotencyKey!}, ${hash}, 0)
+      on conflict do nothing returning key`;
+    if (taken.length === 0) return await findFirst(tx, { scope, key: options.idempotencyKey!, hash });
+    const stored = (await storeRuns(tx, {
+      testId,
+      source,
+      runs: [{ ...run, attempt: 1 }],
+      mode: await hasRun(tx, source, externalId) ? "append" : "replace",
+    })).runs[0]!;
+    await tx`update idempotency_keys set target_id = ${stored.id} where scope = ${scope} and key = ${options
+      .idempotencyKey!}`;
+    return stored;
+  });
+}
+
+async function hasRun(tx: Queryable, source: string, externalId: string): Promise<boolean> {
+  const rows = await tx`select id from runs where source = ${source} and external_id = ${externalId} limit 1`;
+  return rows.length > 0;
+}
+
+async function findFirst(
+  tx: Queryable,
+  { scope, key, hash }: { scope: string; key: string; hash: string },
+): Promise<StoredRun> {
+  const [row] = await tx<(Omit<StoredRun, "isNew"> & { isSame: boolean })[]>`
+    select runs.id, runs.external_id as "externalId", runs.attempt, runs.counts, keys.request_hash = ${hash} as "isSame"
+    from idempotency_keys as keys join runs on runs.id = keys.target_id
+    where keys.scope = ${scope} and keys.key = ${key}`;
+  if (row === undefined || !row.isSame) {
+    throw new HubError("CONFLICT", `The Idempotency-Key ${JSON.stringify(key)} was used for another run.`);
+  }
+  const { isSame: _isSame, ...run } = row;
+  return { ...run, isNew: false };
+}
+
+async function hashOf(head: PushHead, results: ResultRecord[]): Promise<string> {
+  const bytes = new TextEncoder().encode(JSON.stringify([head, results]));
+  const digest = await crypto.subtle.digest("SHA-256", bytes);
+  return [...new Uint8Array(digest)].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+}

@@ -1,0 +1,194 @@
+import { HubError } from "../errors.ts";
+import type { Page } from "../schemas/common.ts";
+import type { TestInput, TestList, TestPatch, TestShape } from "../schemas/test.ts";
+import type { Db, Queryable } from "./client.ts";
+import { decodeCursor, toPage } from "./cursor.ts";
+import { scrapeColumns, type ScrapeRow, toScrape } from "./scrapes.ts";
+
+interface TestRow
+  extends Omit<TestShape, "createdAt" | "updatedAt" | "nextScrapeAt" | "lastScrape" | "intervalMs"> {
+  id: number;
+  intervalS: number;
+  dueAt: Date;
+  createdAt: Date;
+  updatedAt: Date;
+  lastScrape: ScrapeRow | null;
+}
+
+function toTest({ id: _id, intervalS, dueAt, createdAt, updatedAt, lastScrape, ...row }: TestRow): TestShape {
+  return {
+    ...row,
+    intervalMs: intervalS * 1000,
+    nextScrapeAt: row.enabled && row.scraper !== "push" ? dueAt.toISOString() : null,
+    lastScrape: lastScrape === null ? null : toScrape(lastScrape),
+    createdAt: createdAt.toISOString(),
+    updatedAt: updatedAt.toISOString(),
+  };
+}
+
+function columns(sql: Queryable) {
+  return sql`
+    tests.id, tests.name, tests.scraper, tests.settings, tests.submit, tests.owner, tests.description,
+    tests.interval_s as "intervalS", tests.enabled, tests.failures, tests.due_at as "dueAt",
+    tests.created_at as "createdAt", tests.updated_at as "updatedAt", to_jsonb(last) as "lastScrape"`;
+}
+
+function lastScrape(sql: Queryable) {
+  return sql`
+    left join lateral (
+      select ${
+    scrapeColumns(sql)
+  } from scrapes where scrapes.test_id = tests.id order by scrapes.id desc limit 1
+    ) as last on true`;
+}
+
+/** Tests by name. */
+export async function listTests(sql: Queryable, input: TestList): Promise<Page<TestShape>> {
+  const [after] = input.cursor === undefined ? [null] : decodeCursor(input.cursor, ["string"]);
+  const { search, scraper, owner, enabled } = input;
+  const rows = await sql<TestRow[]>`
+    select ${columns(sql)}
+    from tests ${lastScrape(sql)}
+    where tests.deleted_at is null
+      and ${after === null ? sql`true` : sql`tests.name > ${after}`}
+      and ${
+    search === undefined ? sql`true` : sql`tests.name ilike ${`%${search.replace(/[\\%_]/g, "\\$&")}%`}`
+  }
+      and ${scraper === undefined ? sql`true` : sql`tests.scraper = ${scraper}`}
+      and ${owner === undefined ? sql`true` : sql`tests.owner = ${owner}`}
+      and ${enabled === undefined ? sql`true` : sql`tests.enabled = ${enabled}`}
+    order by tests.name
+    limit ${input.limit + 1}`;
+  return toPage(rows, input.limit, toTest, (row) => [row.name]);
+}
+
+/** @throws HubError NOT_FOUND that names tests alike */
+export async function getTest(sql: Queryable, name: string): Promise<TestShape> {
+  const [row] = await sql<TestRow[]>`
+    select ${columns(sql)} from tests ${
+    lastScrape(sql)
+  } where tests.name = ${name} and tests.deleted_at is null`;
+  if (row === undefined) throw await unknownTest(sql, name);
+  return toTest(row);
+}
+
+/** @throws HubError NOT_FOUND that names tests alike */
+export async function getTestId(sql: Queryable, name: string): Promise<number> {
+  const [row] = await sql<{ id: number }[]>`select id from tests where name = ${name} and deleted_at is null`;
+  if (row === undefined) throw await unknownTest(sql, name);
+  return row.id;
+}
+
+async function unknownTest(sql: Queryable, name: string): Promise<HubError> {
+  const part = name.slice(0, 5).replace(/[\\%_]/g, "\\$&");
+  const rows = await sql<{ name: string }[]>`
+    select name from tests where deleted_at is null and name ilike ${`%${part}%`} order by name limit 5`;
+  const alike = rows.map((row) => JSON.stringify(row.name)).join(", ");
+  return new HubError(
+    "NOT_FOUND",
+    `There is no test ${JSON.stringify(name)}${alike === "" ? "" : `; is it ${alike}?`}`,
+  );
+}
+
+/** Makes a test, or brings a deleted one of that name back. @throws HubError CONFLICT where the name is taken */
+export async function createTest(sql: Queryable, input: TestInput): Promise<void> {
+  const rows = await sql`
+    insert into tests (name, scraper, settings, submit, owner, description, interval_s, enabled)
+    values (${input.name}, ${input.scraper}, ${JSON.stringify(input.settings)}::text::jsonb,
+      ${JSON.stringify(input.submit)}::text::jsonb, ${input.owner ?? null}, ${input.description ?? null},
+      ${Math.round(input.intervalMs / 1000)}, ${input.enabled})
+    on conflict (name) do update set
+      scraper = excluded.scraper, settings = excluded.settings, submit = excluded.submit, owner = excluded.owner,
+      description = excluded.description, interval_s = excluded.interval_s, enabled = excluded.enabled,
+      watermark = null, due_at = now(), failures = 0, updated_at = now(), deleted_at = null
+      where tests.deleted_at is not null
+    returning id`;
+  if (rows.length === 0) {
+    throw new HubError(
+      "CONFLICT",
+      `There is a test ${JSON.stringify(input.name)} already; change it with PATCH /api/tests/{name}.`,
+    );
+  }
+}
+
+/** Changes what is given. A new scraper or new settings begin from the start of the source. */
+export async function updateTest(sql: Queryable, patch: TestPatch): Promise<void> {
+  const json = (value: unknown) => value === undefined ? null : JSON.stringify(value);
+  const rows = await sql`
+    update tests set
+      scraper = coalesce(${patch.scraper ?? null}, scraper),
+      settings = coalesce(${json(patch.settings)}::text::jsonb, settings),
+      submit = coalesce(${json(patch.submit)}::text::jsonb, submit),
+      owner = ${patch.owner === undefined ? sql`owner` : patch.owner},
+      description = ${patch.description === undefined ? sql`description` : patch.description},
+      interval_s = coalesce(${
+    patch.intervalMs === undefined ? null : Math.round(patch.intervalMs / 1000)
+  }::int, interval_s),
+      enabled = coalesce(${patch.enabled ?? null}::boolean, enabled),
+      watermark = case when ${
+    patch.scraper !== undefined || patch.settings !== undefined
+  } then null else watermark end,
+      due_at = least(due_at, now()), failures = 0, updated_at = now()
+    where name = ${patch.name} and deleted_at is null
+    returning id`;
+  if (rows.length === 0) throw await unknownTest(sql, patch.name);
+}
+
+const DELETE_BATCH = 500;
+
+/** Deletes a test. Its runs and results stay unless `results` is set. */
+export async function deleteTest(
+  sql: Db,
+  name: string,
+  { results }: { results: boolean },
+): Promise<{ runsDeleted: number }> {
+  const id = await getTestId(sql, name);
+  await sql`update tests set deleted_at = now(), enabled = false, updated_at = now() where id = ${id}`;
+  let runsDeleted = 0;
+  while (results) {
+    const count = await sql.begin(async (tx) => {
+      const runs = await tx<
+        { id: number }[]
+      >`select id from runs where test_id = ${id} order by id limit ${DELETE_BATCH}`;
+      const ids = runs.map((run) => run.id);
+      if (ids.length > 0) {
+        await tx`delete from results where run_id = any(${ids}::bigint[]) and run_id between ${ids[
+          0
+        ]!} and ${ids.at(-1)!}`;
+        await tx`delete from runs where id = any(${ids}::bigint[])`;
+      }
+      return ids.length;
+    });
+    runsDeleted += count;
+    if (count < DELETE_BATCH) break;
+  }
+  if (results) {
+    await sql`delete from waivers where test_id = ${id}`;
+    await sql`delete from cases where test_id = ${id}`;
+  }
+  return { runsDeleted };
+}
+
+/** Finds or makes the test that a push names; a deleted one comes back. */
+export async function ensureTest(sql: Queryable, name: string): Promise<number> {
+  const [row] = await sql<{ id: number }[]>`select id from tests where name = ${name} and deleted_at is null`;
+  if (row !== undefined) return row.id;
+  const [made] = await sql<{ id: number }[]>`
+    insert into tests (name, scraper) values (${name}, 'push')
+    on conflict (name) do update set deleted_at = null, enabled = true, updated_at = now()
+    returning id`;
+  return made!.id;
+}
+
+/** Tests whose time to be scraped has come. */
+export async function listDueTests(sql: Queryable, limit: number): Promise<number[]> {
+  const rows = await sql<{ id: number }[]>`
+    select id from tests
+    where enabled and deleted_at is null and due_at <= now() and scraper <> 'push'
+    order by due_at limit ${limit}`;
+  return rows.map((row) => row.id);
+}
+
+export async function makeTestsDue(sql: Queryable, ids: number[]): Promise<void> {
+  await sql`update tests set due_at = now() where id = any(${ids}::int[]) and due_at > now()`;
+}

@@ -1,0 +1,149 @@
+import { z } from "zod";
+import { listCommon } from "../db/common_builds.ts";
+import { getChangelist, getNearest, listChangelists } from "../db/builds.ts";
+import { getPackage, listPackages, setPackageScanned } from "../db/packages.ts";
+import { getScan, listScans } from "../db/scans.ts";
+import {
+  changelistDetail,
+  changelistList,
+  changelistPage,
+  changelistPath,
+  commonPage,
+  commonQuery,
+  nearestBuild,
+  nearestQuery,
+} from "../schemas/build.ts";
+import { id } from "../schemas/common.ts";
+import { packageDetail, packageList, packageName, packagePage, packagePatch } from "../schemas/package.ts";
+import { scanDetail, scanEnqueued, scanList, scanPage, scanRequest } from "../schemas/scan.ts";
+import type { Context } from "./context.ts";
+import { procedure, router } from "./trpc.ts";
+
+/** Packages and builds of the binary drop. */
+export const dvsRouter = router({
+  packages: procedure
+    .meta({ method: "GET", path: "/api/dvs/packages", summary: "Packages by name", role: "anyone" })
+    .input(packageList)
+    .output(packagePage)
+    .query(({ ctx, input }) => listPackages(ctx.sql, input)),
+
+  package: procedure
+    .meta({
+      method: "GET",
+      path: "/api/dvs/packages/{name}",
+      summary: "A package: its newest and oldest changelist, count of builds, and readings",
+      role: "anyone",
+    })
+    .input(z.object({ name: packageName }))
+    .output(packageDetail)
+    .query(({ ctx, input }) => getPackage(ctx.sql, input.name, mayShow(ctx))),
+
+  patchPackage: procedure
+    .meta({
+      method: "PATCH",
+      path: "/api/dvs/packages/{name}",
+      summary: "Say whether scans read a package for builds",
+      role: "admin",
+    })
+    .input(packagePatch)
+    .output(packageDetail)
+    .mutation(async ({ ctx, input }) => {
+      await setPackageScanned(ctx.sql, input);
+      return await getPackage(ctx.sql, input.name, mayShow(ctx));
+    }),
+
+  changelists: procedure
+    .meta({
+      method: "GET",
+      path: "/api/dvs/packages/{name}/changelists",
+      summary: "Changelists of a package, each with its best build",
+      role: "anyone",
+    })
+    .input(changelistList)
+    .output(changelistPage)
+    .query(({ ctx, input }) => listChangelists(ctx.sql, input)),
+
+  changelist: procedure
+    .meta({
+      method: "GET",
+      path: "/api/dvs/packages/{name}/changelists/{changelist}",
+      summary: "Every build of a package at a changelist",
+      role: "anyone",
+    })
+    .input(changelistPath)
+    .output(changelistDetail)
+    .query(({ ctx, input }) => getChangelist(ctx.sql, input)),
+
+  nearest: procedure
+    .meta({
+      method: "GET",
+      path: "/api/dvs/packages/{name}/nearest",
+      summary: "The available build nearest to a changelist",
+      role: "anyone",
+    })
+    .input(nearestQuery)
+    .output(nearestBuild)
+    .query(({ ctx, input }) => getNearest(ctx.sql, input)),
+
+  common: procedure
+    .meta({
+      method: "GET",
+      path: "/api/dvs/common",
+      summary: "Changelists, ascending, at which all of the packages have an available build",
+      role: "anyone",
+    })
+    .input(commonQuery)
+    .output(commonPage)
+    .query(({ ctx, input }) => listCommon(ctx.sql, input)),
+
+  scans: procedure
+    .meta({
+      method: "GET",
+      path: "/api/dvs/scans",
+      summary: "Scans of the drop, newest first",
+      role: "anyone",
+    })
+    .input(scanList)
+    .output(scanPage)
+    .query(({ ctx, input }) => listScans(ctx.sql, input, mayShow(ctx))),
+
+  scan: procedure
+    .meta({
+      method: "GET",
+      path: "/api/dvs/scans/{id}",
+      summary: "A scan, with what did not parse and what could not be read",
+      role: "anyone",
+    })
+    .input(z.object({ id }))
+    .output(scanDetail)
+    .query(({ ctx, input }) => getScan(ctx.sql, input.id, mayShow(ctx))),
+
+  startScan: procedure
+    .meta({
+      method: "POST",
+      path: "/api/dvs/scans",
+      summary: "Ask for a scan of every drop root",
+      role: "admin",
+      statuses: [202],
+    })
+    .input(scanRequest)
+    .output(scanEnqueued)
+    .mutation(async ({ ctx, input }) => {
+      // A full one is not swallowed by a plain one that waits.
+      const singletonKey = input.full ? "scan:full" : "scan";
+      const enqueued = await ctx.queue.send("scan_drop", { full: input.full, cause: "request" }, {
+        singletonKey,
+      });
+      ctx.reply.status = 202;
+      return {
+        enqueued,
+        message: enqueued
+          ? "A scan is enqueued; /api/dvs/scans shows how far it is."
+          : "A scan was waiting already; /api/dvs/scans shows how far it is.",
+      };
+    }),
+});
+
+function mayShow(ctx: Context): { showReasons: boolean } {
+  return { showReasons: ctx.identity !== null };
+}

@@ -1,0 +1,64 @@
+import { z } from "zod";
+import { pendingMigrations } from "../db/migrate.ts";
+import type { Context } from "./context.ts";
+import { procedure, router } from "./trpc.ts";
+
+const TIME_LIMIT_MS = 2000;
+const check = z.object({
+  name: z.enum(["database", "migrations", "queue"]),
+  state: z.enum(["ok", "bad"]),
+  detail: z.string(),
+});
+
+export const healthRouter = router({
+  live: procedure
+    .meta({ method: "GET", path: "/api/health/live", summary: "Whether the process answers", role: "anyone" })
+    .input(z.object({}))
+    .output(z.object({ status: z.literal("ok") }))
+    .query(() => ({ status: "ok" as const })),
+
+  ready: procedure
+    .meta({
+      method: "GET",
+      path: "/api/health/ready",
+      summary: "Whether the hub can work: database, migrations, queue",
+      role: "anyone",
+      statuses: [200, 503],
+    })
+    .input(z.object({}))
+    .output(z.object({ status: z.enum(["ok", "bad"]), checks: z.array(check) }))
+    .query(async ({ ctx }) => {
+      const checks = await checkAll(ctx);
+      const isReady = checks.every(({ state }) => state === "ok");
+      ctx.reply.status = isReady ? 200 : 503;
+      return { status: isReady ? "ok" as const : "bad" as const, checks };
+    }),
+});
+
+async function checkAll(ctx: Context): Promise<z.infer<typeof check>[]> {
+  const pending = await inTime(pendingMigrations(ctx.sql)).catch(() => undefined);
+  const isThere = pending !== undefined;
+  const isCurrent = isThere && pending.length === 0;
+  const isRunning = ctx.queue.isRunning();
+  return [
+    { name: "database", state: isThere ? "ok" : "bad", detail: isThere ? "answers" : "does not answer" },
+    {
+      name: "migrations",
+      state: isCurrent ? "ok" : "bad",
+      detail: !isThere ? "not known" : isCurrent ? "up to date" : `not applied: ${pending.join(", ")}`,
+    },
+    {
+      name: "queue",
+      state: isRunning && isThere ? "ok" : "bad",
+      detail: isRunning ? isThere ? "runs" : "waits for the database" : "is stopping",
+    },
+  ];
+}
+
+function inTime<T>(promise: Promise<T>): Promise<T> {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const late = new Promise<never>((_, refuse) => {
+    timer = setTimeout(() => refuse(new Error("late")), TIME_LIMIT_MS);
+  });
+  return Promise.race([promise, late]).finally(() => clearTimeout(timer));
+}

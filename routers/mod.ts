@@ -1,0 +1,22 @@
+import { dvsRouter } from "./dvs.ts";
+import { healthRouter } from "./health.ts";
+import { jobsRouter } from "./jobs.ts";
+import { resultsRouter } from "./results.ts";
+import { runsRouter } from "./runs.ts";
+import { scrapersRouter } from "./scrapers.ts";
+import { tasksRouter } from "./tasks.ts";
+import { testsRouter } from "./tests.ts";
+import { router } from "./trpc.ts";
+
+/** Every procedure of the hub; REST, site map and OpenAPI are made from it. */
+export const appRouter = router({
+  dvs: dvsRouter,
+  tests: testsRouter,
+  runs: runsRouter,
+  results: resultsRouter,
+  jobs: jobsRouter,
+  scrapers: scrapersRouter,
+  tasks: tasksRouter,
+  health: healthRouter,
+});
+export type AppRouter = typeof appRouter;

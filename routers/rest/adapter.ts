@@ -1,0 +1,97 @@
+import type { Hono } from "hono";
+import { HubError } from "../../errors.ts";
+import { appRouter } from "../mod.ts";
+import { asHubError, createCallerFactory } from "../trpc.ts";
+import { readJson } from "./body.ts";
+import { pathParameters, type RestContext, type RestEnv, type RestOnly, type Route } from "./route.ts";
+
+const createCaller = createCallerFactory(appRouter);
+type Call = (input: unknown) => Promise<unknown>;
+
+export interface MountOptions {
+  jsonLimit: number;
+  /** For `POST /api/results`, which takes whole runs. */
+  uploadLimit: number;
+}
+
+/** Mounts each route on Hono; of routes that share method and path, the one whose `when` holds answers. */
+export function mountRoutes(
+  app: Hono<RestEnv>,
+  routes: Route[],
+  extra: RestOnly[],
+  options: MountOptions,
+): void {
+  const isUnmounted = new Set(extra);
+  for (const route of routes) {
+    const others = extra.filter((other) => other.method === route.method && other.path === route.path);
+    for (const other of others) isUnmounted.delete(other);
+    const handle = toHandler(route, options);
+    app.on(route.method, honoPath(route.path), (c) => {
+      const other = others.find((one) => one.when?.(c));
+      return other === undefined ? handle(c) : other.handle(c);
+    });
+  }
+  for (const route of isUnmounted) app.on(route.method, honoPath(route.path), (c) => route.handle(c));
+}
+
+export function honoPath(path: string): string {
+  return path.replace(/\{(\w+)\}/g, ":$1");
+}
+
+function toHandler(route: Route, options: MountOptions): (c: RestContext) => Promise<Response> {
+  const names = pathParameters(route.path);
+  const known = Object.keys(route.input?.shape ?? {}).filter((name) => !names.includes(name));
+  const hasBody = route.method === "POST" || route.method === "PATCH";
+  const limit = route.path === "/api/results" ? options.uploadLimit : options.jsonLimit;
+  const steps = route.procedure!.split(".");
+  return async (c) => {
+    const hub = c.get("hub");
+    const input: Record<string, unknown> = hasBody ? await readJson(c.req.raw, limit) : {};
+    rejectUnknown(Object.keys(input), known, "field");
+    const query = readQuery(c.req.url, known);
+    for (const [name, value] of Object.entries(query)) {
+      if (name in input) {
+        throw new HubError("BAD_REQUEST", `${name} is given both in the query and in the body.`);
+      }
+      input[name] = value;
+    }
+    for (const name of names) input[name] = c.req.param(name);
+    let call: unknown = createCaller(hub);
+    for (const step of steps) call = (call as Record<string, unknown>)[step];
+    try {
+      return c.json(await (call as Call)(input) as Record<string, unknown>, hub.reply.status as 200);
+    } catch (error) {
+      throw asHubError(error);
+    }
+  };
+}
+
+/** The query's parameters; one given twice, or not known, is an error, never overlooked. */
+export function readQuery(url: string, known: readonly string[]): Record<string, string> {
+  const query: Record<string, string> = {};
+  for (const [name, value] of new URL(url).searchParams) {
+    if (Object.hasOwn(query, name)) {
+      throw new HubError(
+        "BAD_REQUEST",
+        `The parameter ${JSON.stringify(name.slice(0, 100))} is given twice.`,
+      );
+    }
+    query[name] = value;
+  }
+  rejectUnknown(Object.keys(query), known, "parameter");
+  return query;
+}
+
+function rejectUnknown(names: string[], known: readonly string[], what: string): void {
+  const unknown = names.filter((name) => !known.includes(name)).map((name) => name.slice(0, 100));
+  if (unknown.length === 0) return;
+  throw new HubError(
+    "BAD_REQUEST",
+    `Unknown ${what} ${unknown.slice(0, 5).map((name) => JSON.stringify(name)).join(", ")}; known are ${
+      known.join(", ") || "none"
+    }.`,
+    {
+      issues: unknown.slice(0, 20).map((name) => ({ path: name, message: `is not a ${what} of this route` })),
+    },
+  );
+}

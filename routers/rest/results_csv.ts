@@ -1,0 +1,75 @@
+import { z } from "zod";
+import { listResults } from "../../db/results.ts";
+import { HubError } from "../../errors.ts";
+import { resultList } from "../../schemas/result.ts";
+import { readQuery } from "./adapter.ts";
+import type { RestContext, RestOnly } from "./route.ts";
+
+const PAGE = 1000;
+const COLUMNS = [
+  "changelist",
+  "runId",
+  "package",
+  "case",
+  "ordinal",
+  "outcome",
+  "word",
+  "durationMs",
+  "environment",
+  "message",
+] as const;
+const input = resultList.extend({ format: z.enum(["csv", "json"]) });
+
+/** `GET /api/results?format=csv`: all that the filters choose, page by page, never all at once in memory. */
+export const resultsCsv: RestOnly = {
+  method: "GET",
+  path: "/api/results",
+  summary: "With `format=csv`, all of them as a CSV file",
+  role: "anyone",
+  produces: "text/csv",
+  input,
+  when: (c) => new URL(c.req.url).searchParams.has("format"),
+  handle,
+};
+
+async function handle(c: RestContext): Promise<Response> {
+  const parsed = input.safeParse(readQuery(c.req.url, Object.keys(input.shape)));
+  if (!parsed.success) {
+    throw new HubError("BAD_REQUEST", `The input does not fit: ${z.prettifyError(parsed.error)}`);
+  }
+  const { format, ...query } = parsed.data;
+  const { sql } = c.get("hub");
+  if (format === "json") return c.json(await listResults(sql, query));
+  let page = await listResults(sql, { ...query, limit: PAGE });
+  let isFirst = true;
+  const encoder = new TextEncoder();
+  const body = new ReadableStream<Uint8Array>({
+    async pull(controller) {
+      if (isFirst) controller.enqueue(encoder.encode(COLUMNS.join(",") + "\r\n"));
+      else if (page.nextCursor === null) return controller.close();
+      else page = await listResults(sql, { ...query, limit: PAGE, cursor: page.nextCursor });
+      isFirst = false;
+      const rows = page.items.map((item) =>
+        COLUMNS.map((name) => cell(name === "environment" ? JSON.stringify(item[name]) : item[name])).join(
+          ",",
+        ) + "\r\n"
+      );
+      if (rows.length > 0) controller.enqueue(encoder.encode(rows.join("")));
+      if (page.nextCursor === null) controller.close();
+    },
+  });
+  return new Response(body, {
+    headers: {
+      "content-type": "text/csv; charset=utf-8",
+      "content-disposition": 'attachment; filename="results.csv"',
+    },
+  });
+}
+
+/** A cell that a spreadsheet takes for text, never for a formula. */
+export function cell(value: string | number | null): string {
+  if (value === null) return "";
+  if (typeof value === "number") return String(value);
+  const safe = /^[=+\-@\t\r]/.test(value) ? `'${value}` : value;
+  return /[",\r\n]/.test(safe) ? `"${safe.replaceAll('"', '""')}"` : safe;
+}

@@ -1,0 +1,74 @@
+import type { Context as HonoContext } from "hono";
+import type { z } from "zod";
+import type { Role } from "../../auth/roles.ts";
+import { appRouter } from "../mod.ts";
+import type { Context } from "../context.ts";
+import type { RouteMeta } from "../trpc.ts";
+
+/** What the middleware leaves for a handler. */
+export interface RestEnv {
+  Variables: { hub: Context };
+}
+export type RestContext = HonoContext<RestEnv>;
+
+/** A route as the site map and OpenAPI tell it. */
+export interface Route {
+  method: RouteMeta["method"];
+  /** With `{name}` for a parameter. */
+  path: string;
+  summary: string;
+  role: Role;
+  statuses: readonly number[];
+  /** Dotted name of the procedure; undefined for what REST alone has. */
+  procedure: string | undefined;
+  input: z.ZodObject | undefined;
+  output: z.ZodType | undefined;
+}
+
+/** A route that REST alone has: documents, CSV, raw uploads. */
+export interface RestOnly extends Omit<Route, "procedure" | "output" | "input" | "statuses"> {
+  input?: z.ZodObject;
+  /** What it answers with. */
+  produces: string;
+  /** What its body may be, where it takes one. */
+  consumes?: readonly string[];
+  /** Where it shares method and path with a procedure: whether this request is meant for it. */
+  when?(c: RestContext): boolean;
+  handle(c: RestContext): Promise<Response> | Response;
+}
+
+interface Procedure {
+  _def: { meta?: RouteMeta; inputs: z.ZodType[]; output?: z.ZodType };
+}
+
+/** Every procedure's route, those without parameters before those with, so that no parameter swallows a name. */
+export function procedureRoutes(): Route[] {
+  const procedures = appRouter._def.procedures as unknown as Record<string, Procedure>;
+  const routes = Object.entries(procedures).map(([name, { _def }]): Route => {
+    if (_def.meta === undefined) throw new Error(`The procedure ${name} has no meta.`);
+    const { method, path, summary, role, statuses = [200] } = _def.meta;
+    return {
+      method,
+      path,
+      summary,
+      role,
+      statuses,
+      procedure: name,
+      input: _def.inputs.at(-1) as z.ZodObject | undefined,
+      output: _def.output,
+    };
+  });
+  return routes.sort((a, b) =>
+    count(a.path) - count(b.path) ||
+    (a.path < b.path ? -1 : a.path > b.path ? 1 : a.method < b.method ? -1 : 1)
+  );
+}
+
+function count(path: string): number {
+  return path.split("{").length;
+}
+
+/** Names of the `{…}` parts of a path. */
+export function pathParameters(path: string): string[] {
+  return [...path.matchAll(/\{(\w+)\}/g)].map((match) => match[1]!);
+}

@@ -1,0 +1,40 @@
+import { z } from "zod";
+import { listRunResults } from "../db/results.ts";
+import { getRun, listRuns } from "../db/runs.ts";
+import { id } from "../schemas/common.ts";
+import { resultPage, runResults } from "../schemas/result.ts";
+import { type Run, run, runList, runPage } from "../schemas/run.ts";
+import type { Context } from "./context.ts";
+import { procedure, router } from "./trpc.ts";
+
+export const runsRouter = router({
+  list: procedure
+    .meta({
+      method: "GET",
+      path: "/api/runs",
+      summary: "Runs: of a test by changelist, else by when they came in; newest first",
+      role: "anyone",
+    })
+    .input(runList)
+    .output(runPage)
+    .query(async ({ ctx, input }) => {
+      const page = await listRuns(ctx.sql, input);
+      return { ...page, items: page.items.map((one) => shown(ctx, one)) };
+    }),
+
+  get: procedure
+    .meta({ method: "GET", path: "/api/runs/{id}", summary: "A run", role: "anyone" })
+    .input(z.object({ id }))
+    .output(run)
+    .query(async ({ ctx, input }) => shown(ctx, await getRun(ctx.sql, input.id))),
+
+  results: procedure
+    .meta({ method: "GET", path: "/api/runs/{id}/results", summary: "Results of a run", role: "anyone" })
+    .input(runResults)
+    .output(resultPage)
+    .query(({ ctx, input }) => listRunResults(ctx.sql, input)),
+});
+
+function shown(ctx: Context, one: Run): Run {
+  return ctx.identity === null ? { ...one, reason: null } : one;
+}

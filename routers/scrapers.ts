@@ -1,0 +1,34 @@
+import { z } from "zod";
+import { listScraperHealth } from "../db/scrapes.ts";
+import { scrapers } from "../scrapers/mod.ts";
+import { scraperShape } from "../schemas/scrape.ts";
+import { procedure, router } from "./trpc.ts";
+
+export const scrapersRouter = router({
+  list: procedure
+    .meta({
+      method: "GET",
+      path: "/api/scrapers",
+      summary: "Scrapers: tags, the schema of their settings, and their health",
+      role: "anyone",
+    })
+    .input(z.object({}))
+    .output(z.object({ items: z.array(scraperShape) }))
+    .query(async ({ ctx }) => {
+      const health = new Map((await listScraperHealth(ctx.sql)).map((row) => [row.scraper, row]));
+      const items = [...scrapers.values()].map((scraper) => {
+        const { scraper: _tag, ...found } = health.get(scraper.tag) ??
+          { scraper: "", tests: 0, enabled: 0, due: 0, failing: [], lastSuccessAt: null, averageMs: null };
+        const failing = ctx.identity === null
+          ? found.failing.map((one) => ({ ...one, error: null }))
+          : found.failing;
+        return {
+          tag: scraper.tag,
+          summary: scraper.summary,
+          settings: z.toJSONSchema(scraper.settings) as Record<string, unknown>,
+          health: { ...found, failing },
+        };
+      });
+      return { items };
+    }),
+});

@@ -1,0 +1,151 @@
+import { z } from "zod";
+import { createTest, deleteTest, getTest, getTestId, listTests, updateTest } from "../db/tests.ts";
+import { findTestToScrape, listScrapes } from "../db/scrapes.ts";
+import { allowanceOf, checkSettings, createFetch, getScraper, tryScrape } from "../scrapers/mod.ts";
+import { flag, pageInput, pageOf } from "../schemas/common.ts";
+import { type Scrape, scrape, scrapeAnswer } from "../schemas/scrape.ts";
+import {
+  testInput,
+  testList,
+  testName,
+  testPage,
+  testPatch,
+  type TestShape,
+  testShape,
+} from "../schemas/test.ts";
+import type { Context } from "./context.ts";
+import { procedure, router } from "./trpc.ts";
+
+const DRY_RUN_MS = 25_000;
+const byName = z.object({ name: testName });
+
+export const testsRouter = router({
+  list: procedure
+    .meta({ method: "GET", path: "/api/tests", summary: "Tests by name", role: "anyone" })
+    .input(testList)
+    .output(testPage)
+    .query(async ({ ctx, input }) => {
+      const page = await listTests(ctx.sql, input);
+      return { ...page, items: page.items.map((test) => shownTest(ctx, test)) };
+    }),
+
+  create: procedure
+    .meta({ method: "POST", path: "/api/tests", summary: "Make a test", role: "admin", statuses: [201] })
+    .input(testInput)
+    .output(testShape)
+    .mutation(async ({ ctx, input }) => {
+      const settings = await checkSettings(input.scraper, input.settings, allowanceOf(ctx.config));
+      await createTest(ctx.sql, { ...input, settings });
+      ctx.reply.status = 201;
+      return await getTest(ctx.sql, input.name);
+    }),
+
+  get: procedure
+    .meta({
+      method: "GET",
+      path: "/api/tests/{name}",
+      summary: "A test with its last scrape",
+      role: "anyone",
+    })
+    .input(byName)
+    .output(testShape)
+    .query(async ({ ctx, input }) => shownTest(ctx, await getTest(ctx.sql, input.name))),
+
+  update: procedure
+    .meta({
+      method: "PATCH",
+      path: "/api/tests/{name}",
+      summary: "Change a test; a new scraper or new settings begin from the start of the source",
+      role: "admin",
+    })
+    .input(testPatch)
+    .output(testShape)
+    .mutation(async ({ ctx, input }) => {
+      let patch = input;
+      if (input.scraper !== undefined || input.settings !== undefined) {
+        const now = await getTest(ctx.sql, input.name);
+        const settings = await checkSettings(
+          input.scraper ?? now.scraper,
+          input.settings ?? now.settings,
+          allowanceOf(ctx.config),
+        );
+        patch = { ...input, settings };
+      }
+      await updateTest(ctx.sql, patch);
+      return await getTest(ctx.sql, input.name);
+    }),
+
+  delete: procedure
+    .meta({
+      method: "DELETE",
+      path: "/api/tests/{name}",
+      summary: "Delete a test; its results stay unless `results` is true",
+      role: "admin",
+    })
+    .input(
+      byName.extend({
+        results: flag.default(false).meta({ description: "Delete its runs and results too" }),
+      }),
+    )
+    .output(z.object({ runsDeleted: z.number().int() }))
+    .mutation(({ ctx, input }) => deleteTest(ctx.sql, input.name, input)),
+
+  scrape: procedure
+    .meta({
+      method: "POST",
+      path: "/api/tests/{name}/scrape",
+      summary: "Scrape now; with `dryRun` nothing is stored and the answer says what would be",
+      role: "admin",
+      statuses: [202, 200],
+    })
+    .input(byName.extend({ dryRun: flag.default(false) }))
+    .output(scrapeAnswer)
+    .mutation(async ({ ctx, input }) => {
+      const testId = await getTestId(ctx.sql, input.name);
+      if (input.dryRun) return { enqueued: false, dryRun: await dryRun(ctx, testId) };
+      ctx.reply.status = 202;
+      return {
+        enqueued: await ctx.queue.send("scrape", { testId, cause: "request" }, {
+          singletonKey: String(testId),
+        }),
+        dryRun: null,
+      };
+    }),
+
+  scrapes: procedure
+    .meta({
+      method: "GET",
+      path: "/api/tests/{name}/scrapes",
+      summary: "Scrapes of a test, newest first",
+      role: "anyone",
+    })
+    .input(byName.extend(pageInput))
+    .output(pageOf(scrape))
+    .query(async ({ ctx, input }) => {
+      const page = await listScrapes(ctx.sql, await getTestId(ctx.sql, input.name), input);
+      return { ...page, items: page.items.map((one) => shownScrape(ctx, one)) };
+    }),
+});
+
+async function dryRun(ctx: Context, testId: number) {
+  const test = (await findTestToScrape(ctx.sql, testId))!;
+  const scraper = getScraper(test.scraper);
+  const allow = allowanceOf(ctx.config);
+  const settings = scraper.settings.parse(test.settings);
+  const { counts, ...dry } = await tryScrape(scraper, { name: test.name, settings }, test.watermark, {
+    allow,
+    fetch: createFetch({ allow, attempts: 2 }),
+    signal: ctx.signal,
+    timeLimitMs: DRY_RUN_MS,
+  });
+  return { ...dry, ...counts };
+}
+
+function shownTest(ctx: Context, test: TestShape): TestShape {
+  if (ctx.identity !== null) return test;
+  return { ...test, settings: null, lastScrape: test.lastScrape && shownScrape(ctx, test.lastScrape) };
+}
+
+function shownScrape(ctx: Context, one: Scrape): Scrape {
+  return ctx.identity === null ? { ...one, ignored: null, error: null } : one;
+}

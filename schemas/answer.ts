@@ -1,0 +1,78 @@
+import { z } from "zod";
+import { changelist, pageInput, pageOf, text } from "./common.ts";
+import { axisName, environmentFilter, range } from "./run.ts";
+
+export const culpritQuery = z.object({
+  test: z.string().min(1).max(200),
+  case: text(1000).optional(),
+  axis: axisName,
+  from: range.from,
+  to: range.to,
+  environment: environmentFilter.optional(),
+  package: z.string().max(300).optional().meta({
+    description: "Only its runs are compared; the one with the newest run unless told",
+  }),
+  ...pageInput,
+});
+export type CulpritQuery = z.infer<typeof culpritQuery>;
+
+export const culpritItem = z.object({
+  case: z.string(),
+  environment: z.record(z.string(), z.string()),
+  lastGood: changelist.nullable().meta({ description: "null where it never was good before" }),
+  firstBad: changelist,
+  fixedAt: changelist.nullable().meta({
+    description: "First good one after the last bad; null while it is bad",
+  }),
+  between: z.number().int().nullable().meta({
+    description: "Changelists between lastGood and firstBad that ran without a verdict on it",
+  }),
+  available: z.array(changelist).meta({
+    description: "Changelists in between whose build still exists: what could be run (first 1000)",
+  }),
+});
+export type CulpritItem = z.infer<typeof culpritItem>;
+export const culpritPage = pageOf(culpritItem).extend({
+  package: z.string().nullable().meta({ description: "The package whose runs were compared" }),
+});
+
+export const COMPARE_KINDS = [
+  "newlyFailing",
+  "fixed",
+  "stillFailing",
+  "flaky",
+  "labErrors",
+  "missing",
+  "new",
+] as const;
+export type CompareKind = (typeof COMPARE_KINDS)[number];
+export const compareQuery = z.object({
+  test: z.string().min(1).max(200),
+  axis: axisName,
+  base: changelist,
+  head: changelist,
+  environment: environmentFilter.optional(),
+  kind: z.enum(COMPARE_KINDS).optional().meta({ description: "Only items of this kind" }),
+  ...pageInput,
+});
+export type CompareQuery = z.infer<typeof compareQuery>;
+
+const verdict = z.enum(["good", "bad", "flaky", "silent", "lab_error", "missing"]);
+export const compareItem = z.object({
+  case: z.string(),
+  kind: z.enum(COMPARE_KINDS),
+  base: verdict,
+  head: verdict,
+  waived: z.boolean().meta({ description: "Whether a waiver in force covers it at head" }),
+});
+export type CompareItem = z.infer<typeof compareItem>;
+export const comparePage = pageOf(compareItem).extend({
+  counts: z.object(
+    Object.fromEntries(COMPARE_KINDS.map((kind) => [kind, z.number().int()])) as Record<
+      CompareKind,
+      z.ZodNumber
+    >,
+  ),
+  runs: z.object({ base: z.number().int(), head: z.number().int() }),
+  labErrorRuns: z.object({ base: z.number().int(), head: z.number().int() }),
+});

@@ -1,0 +1,36 @@
+import type { Allowance } from "../../scrapers/allow.ts";
+import { createContext } from "../../scrapers/context.ts";
+import { createFetch, type FetchOptions } from "../../scrapers/fetch.ts";
+
+/** A real HTTP server on 127.0.0.1 that answers as a test says. */
+export function serve(handler: (request: Request, url: URL) => Response | Promise<Response>) {
+  const server = Deno.serve(
+    { port: 0, hostname: "127.0.0.1", onListen() {}, onError: () => new Response("broken", { status: 500 }) },
+    (request) => handler(request, new URL(request.url)),
+  );
+  return {
+    url: `http://127.0.0.1:${server.addr.port}`,
+    host: `127.0.0.1:${server.addr.port}`,
+    close: () => server.shutdown(),
+  };
+}
+
+export function allowance(options: Partial<Allowance> = {}): Allowance {
+  return { hosts: [], roots: [], dataDir: "/nowhere/data", labUrl: undefined, ...options };
+}
+
+/** A context over the real fetch, whose waits between tries are noted, not waited for. */
+export function scrapeContext(allow: Allowance, options: Partial<FetchOptions> = {}) {
+  const waits: number[] = [];
+  const fetch = createFetch({
+    allow,
+    attempts: 2,
+    sleep: (ms) => {
+      waits.push(ms);
+      return Promise.resolve();
+    },
+    ...options,
+  });
+  const controller = new AbortController();
+  return { ...createContext({ fetch, signal: controller.signal, allow }), waits, controller };
+}

@@ -1,0 +1,143 @@
+import { afterEach, expect, test } from "vitest";
+import { createFetch, retryAfterMs } from "../../scrapers/fetch.ts";
+import { allowance, serve } from "../helpers/lab_server.ts";
+
+const servers: { close(): Promise<void> }[] = [];
+afterEach(async () => {
+  await Promise.all(servers.splice(0).map((server) => server.close()));
+});
+function serving(...args: Parameters<typeof serve>) {
+  const server = serve(...args);
+  servers.push(server);
+  return server;
+}
+function bounded(host: string, options: Partial<Parameters<typeof createFetch>[0]> = {}) {
+  const waits: number[] = [];
+  const fetch = createFetch({
+    allow: allowance({ hosts: [host] }),
+    random: () => 1,
+    sleep: (ms) => (waits.push(ms), Promise.resolve()),
+    ...options,
+  });
+  return { fetch, waits };
+}
+
+test("tries again on 500 with doubling waits, and hands on the answer that comes", async () => {
+  let asked = 0;
+  const server = serving(() => ++asked < 3 ? new Response("no", { status: 500 }) : new Response("yes"));
+  const { fetch, waits } = bounded(server.host);
+  expect(await (await fetch(server.url)).text()).toBe("yes");
+  expect(waits).toEqual([500, 1000]);
+});
+
+test("gives back the last error answer after its tries, and does not try again what will not help", async () => {
+  let asked = 0;
+  const server = serving((
+    _,
+    url,
+  ) => (asked++, new Response("no", { status: url.pathname === "/404" ? 404 : 503 })));
+  const { fetch } = bounded(server.host, { attempts: 3 });
+  const gone = await fetch(`${server.url}/404`);
+  expect([gone.status, asked]).toEqual([404, 1]);
+  await gone.body?.cancel();
+  const busy = await fetch(server.url);
+  expect([busy.status, asked]).toEqual([503, 4]);
+  await busy.body?.cancel();
+});
+
+test("keeps to Retry-After", async () => {
+  let asked = 0;
+  const server = serving(() =>
+    ++asked === 1 ? new Response("", { status: 429, headers: { "retry-after": "7" } }) : new Response("ok")
+  );
+  const { fetch, waits } = bounded(server.host);
+  await (await fetch(server.url)).text();
+  expect(waits).toEqual([7000]);
+  const now = Date.parse("2024-01-01T00:00:00Z");
+  const after = (value: string) => retryAfterMs(new Headers({ "retry-after": value }), now);
+  expect(after("Mon, 01 Jan 2024 00:00:05 GMT")).toBe(5000);
+  expect(after("99999999")).toBe(60_000);
+  expect(after("Mon, 01 Jan 2001 00:00:05 GMT")).toBe(0);
+  expect(after("soon")).toBeUndefined();
+});
+
+test("cuts a body that does not end at the limit", async () => {
+  let sent = 0;
+  const server = serving(() =>
+    new Response(
+      new ReadableStream({
+        pull(controller) {
+          sent += 65_536;
+          controller.enqueue(new Uint8Array(65_536));
+        },
+      }),
+    )
+  );
+  const { fetch } = bounded(server.host);
+  const response = await fetch(server.url, { maxBytes: 1 << 20 });
+  await expect(response.arrayBuffer()).rejects.toMatchObject({
+    code: "BAD_GATEWAY",
+    message: expect.stringContaining("sent more than 1048576 bytes"),
+  });
+  expect(sent).toBeLessThan(16 << 20);
+});
+
+test("gives up on a server that hangs, before or within the body", async () => {
+  const server = serving((_, url) =>
+    url.pathname === "/body"
+      ? new Response(new ReadableStream({ start: (controller) => controller.enqueue(new Uint8Array(10)) }))
+      : new Promise<Response>(() => {})
+  );
+  const { fetch, waits } = bounded(server.host, { timeLimitMs: 100, attempts: 2 });
+  await expect(fetch(server.url)).rejects.toMatchObject({
+    code: "BAD_GATEWAY",
+    message: expect.stringContaining("does not answer"),
+  });
+  expect(waits).toHaveLength(1);
+  await expect((await fetch(`${server.url}/body`)).text()).rejects.toThrow();
+  // It would wait for the answer that never comes.
+  servers.pop();
+});
+
+test("follows redirects to what is allowed only, and not for ever", async () => {
+  const other = serving(() => new Response("secret"));
+  const server = serving((_, url) =>
+    url.pathname === "/out"
+      ? Response.redirect(other.url)
+      : url.pathname === "/file"
+      ? new Response(null, { status: 302, headers: { location: "file:///etc/passwd" } })
+      : url.pathname === "/loop"
+      ? Response.redirect(`${url.origin}/loop`)
+      : url.pathname === "/one"
+      ? Response.redirect(`${url.origin}/end`)
+      : new Response("end")
+  );
+  const { fetch, waits } = bounded(server.host, { attempts: 1 });
+  expect(await (await fetch(`${server.url}/one`)).text()).toBe("end");
+  await expect(fetch(`${server.url}/out`)).rejects.toMatchObject({
+    code: "BAD_REQUEST",
+    message: expect.stringContaining("SCRAPE_HOSTS"),
+  });
+  await expect(fetch(`${server.url}/file`)).rejects.toMatchObject({ code: "BAD_REQUEST" });
+  await expect(fetch(`${server.url}/loop`)).rejects.toMatchObject({ code: "BAD_GATEWAY" });
+  expect(waits).toEqual([]);
+});
+
+test("stops at once when it is aborted", async () => {
+  const controller = new AbortController();
+  let asked = 0;
+  const server = serving(
+    () => (asked++, controller.abort(new Error("stop")), new Response("", { status: 500 })),
+  );
+  const { fetch } = bounded(server.host);
+  await expect(fetch(server.url, { signal: controller.signal })).rejects.toThrow("stop");
+  expect(asked).toBe(1);
+});
+
+test("says so where nothing listens", async () => {
+  const server = serve(() => new Response(""));
+  await server.close();
+  const { fetch, waits } = bounded(server.host);
+  await expect(fetch(server.url)).rejects.toMatchObject({ code: "BAD_GATEWAY" });
+  expect(waits).toHaveLength(3);
+});

@@ -1,0 +1,233 @@
+import { afterEach, expect, test } from "vitest";
+import type { RunRecord } from "../../schemas/record.ts";
+import { VrlScraper } from "../../scrapers/vrl.ts";
+import { allowance, scrapeContext, serve } from "../helpers/lab_server.ts";
+
+const PACKAGE = "calc_main_Release_Linux_AMD64_compiler";
+const JUNIT = `<testsuite name="s"><testcase name="a"/><testcase name="b"><failure/></testcase></testsuite>`;
+const stops: (() => Promise<void>)[] = [];
+afterEach(async () => {
+  await Promise.all(stops.splice(0).map((stop) => stop()));
+});
+
+function job(serial: unknown, more: Record<string, unknown> = {}) {
+  return {
+    serial,
+    test: "calc",
+    state: "done",
+    os: "linux",
+    machine: "m1",
+    pool: "p",
+    packageUrl: `file:///drop/${PACKAGE}/SW_1085_${PACKAGE}.tgz`,
+    finishedAt: "2024-05-01T02:00:00+02:00",
+    artifacts: [{ name: "result.xml", size: JUNIT.length }],
+    ...more,
+  };
+}
+
+type Answer = (request: Request, url: URL) => Response | Promise<Response>;
+
+/** Scrapes a lab that answers `/jobs` as told, and any artifact with `artifact`. */
+async function scrape(
+  jobs: Answer,
+  options: { artifact?: Answer; watermark?: string | null; stop?: number } = {},
+) {
+  const lab = serve((request, url) =>
+    url.pathname === "/jobs"
+      ? jobs(request, url)
+      : (options.artifact ?? (() => new Response(JUNIT)))(request, url)
+  );
+  stops.push(lab.close);
+  const { context, counts, controller } = scrapeContext(allowance({ labUrl: lab.url }));
+  const runs: RunRecord[] = [];
+  let watermark: string | null = options.watermark ?? null;
+  let error: unknown;
+  try {
+    const test = { name: "calc", settings: {} };
+    for await (const batch of new VrlScraper().scrape(test, watermark, context)) {
+      runs.push(...batch.runs);
+      watermark = batch.watermark;
+      if (runs.length >= (options.stop ?? Infinity)) controller.abort(new Error("stop"));
+    }
+  } catch (caught) {
+    error = caught;
+  }
+  return { runs, watermark, error, counts, lab };
+}
+function page(jobs: unknown[], nextCursor: string | null): Response {
+  return Response.json({ jobs, nextCursor });
+}
+
+test("pages by watermark and makes a run of each job that is over", async () => {
+  const asked: (string | null)[] = [];
+  const { runs, watermark, error, counts, lab } = await scrape((_, url) => {
+    const after = url.searchParams.get("updatedAfter");
+    asked.push(after);
+    expect(url.searchParams.get("test")).toBe("calc");
+    if (after === "w0") {
+      return page([job(7), job(8, { state: "queued" }), job(9, { state: "cancelled" })], "w1");
+    }
+    if (after === "w1") {
+      return page(
+        [job(10, { state: "lost", artifacts: [] }), job(11, { state: "failed", artifacts: [] })],
+        "w2",
+      );
+    }
+    return page([], after);
+  }, { watermark: "w0" });
+  expect(error).toBeUndefined();
+  expect(asked).toEqual(["w0", "w1", "w2"]);
+  expect(watermark).toBe("w2");
+  expect(runs[0]).toMatchObject({
+    externalId: "7",
+    serial: 7,
+    changelist: 1085,
+    package: PACKAGE,
+    environment: { os: "linux", machine: "m1", pool: "p" },
+    status: "done",
+    finishedAt: "2024-05-01T00:00:00.000Z",
+    url: `${lab.url}/jobs/7`,
+    results: [{ case: "s.a", outcome: "passed" }, { case: "s.b", outcome: "failed" }],
+  });
+  expect(runs.slice(1).map((run) => [run.serial, run.status, run.results.length])).toEqual([
+    [10, "lab_error", 0],
+    [11, "lab_error", 0],
+  ]);
+  expect(runs[2]!.reason).toContain("left no result file");
+  expect(counts.seen).toBe(5);
+  expect(counts.ignored).toEqual({ "is not over yet": 1, "was cancelled": 1 });
+});
+
+test("bad jobs are ignored with their reason, the others of the page kept", async () => {
+  const bad = [
+    job(-5),
+    job("7"),
+    job({ toString: 1, valueOf: 1 }),
+    null,
+    3,
+    job(1, { state: "done\n" }),
+    job(2, { packageUrl: "http://drop/none" }),
+    job(3, { packageUrl: "http://drop/a%00b/1085" }),
+    job(4, { artifacts: "x" }),
+  ];
+  const { runs, error, counts } = await scrape((_, url) =>
+    url.searchParams.has("updatedAfter") ? page([], null) : page([
+      ...bad,
+      job(6),
+      job(5, {
+        startedAt: "0000-01-01T00:00:00Z",
+        machine: "m\u00001",
+      }),
+    ], "w")
+  );
+  expect(error).toBeUndefined();
+  expect(runs.map((run) => run.serial)).toEqual([6, 5]);
+  expect(runs[1]).toMatchObject({ startedAt: undefined, environment: { machine: "m 1" } });
+  expect(Object.values(counts.ignored).reduce((sum, n) => sum + n)).toBe(bad.length);
+});
+
+test("a lab that repeats a page for ever is found out: the same cursor, or the same jobs under new ones", async () => {
+  const same = await scrape(() => page([job(1)], "w"));
+  expect(same.error).toMatchObject({
+    code: "BAD_GATEWAY",
+    message: expect.stringContaining("repeats the page"),
+  });
+  let count = 0;
+  const renamed = await scrape(() => page([job(1)], `w${++count}`));
+  expect(renamed.error).toMatchObject({ code: "BAD_GATEWAY", message: expect.stringContaining("repeats") });
+  expect(count).toBe(2);
+});
+
+test("a last page without a cursor is read once, and the watermark stays usable", async () => {
+  const asked: (string | null)[] = [];
+  const lab: Answer = (_, url) => {
+    asked.push(url.searchParams.get("updatedAfter"));
+    return page([job(1)], null);
+  };
+  const first = await scrape(lab);
+  expect([first.runs.length, first.error]).toEqual([1, undefined]);
+  await scrape(lab, { watermark: first.watermark });
+  expect(asked).toEqual([null, null]);
+});
+
+test.each([
+  ["500", () => new Response("broken", { status: 500 }), "answered 500"],
+  ["HTML", () => new Response("<html>login</html>"), "is not JSON: it begins"],
+  ["another shape", () => Response.json([1, 2]), "is not a page of jobs"],
+  ["half an answer", () => new Response('{"jobs": ['), "is not JSON"],
+  ["2 GB", () => new Response(endless("[")), "sent more than"],
+])("a lab that answers /jobs with %s is a clear error", async (_, answer, message) => {
+  const { error, runs } = await scrape(answer);
+  expect(error).toMatchObject({ code: "BAD_GATEWAY", message: expect.stringContaining(message) });
+  expect(runs).toEqual([]);
+});
+
+test("a fault that may pass ends the scrape before the watermark moves", async () => {
+  const jobs: Answer = (_, url) => page(url.searchParams.has("updatedAfter") ? [] : [job(1)], "w");
+  const broken = await scrape(jobs, { artifact: () => new Response("", { status: 503 }) });
+  expect(broken.error).toMatchObject({
+    code: "BAD_GATEWAY",
+    message: expect.stringContaining("503 to job 1"),
+  });
+  expect([broken.runs.length, broken.watermark]).toEqual([0, null]);
+  const cut = await scrape(jobs, {
+    artifact: () =>
+      new Response(
+        new ReadableStream({
+          start(controller) {
+            controller.enqueue(new TextEncoder().encode("<testsuite>"));
+          },
+          pull(controller) {
+            controller.error(new Error("gone"));
+          },
+        }),
+      ),
+  });
+  expect(cut.error).toMatchObject({ code: "BAD_GATEWAY" });
+  expect(cut.watermark).toBeNull();
+});
+
+test.each([
+  ["gone", () => new Response("", { status: 404 }), "404"],
+  ["half a file", () => new Response(JUNIT.slice(0, 40)), "JUnit"],
+  ["an entity bomb", () => new Response(`<!DOCTYPE t [<!ENTITY a "x">]>${JUNIT}`), "document type"],
+  ["of no known format", () => new Response("hello"), "no result file"],
+])("an artifact that is %s leaves a lab_error with the reason", async (_, artifact, reason) => {
+  const { runs, error, watermark } = await scrape(
+    (_, url) => page(url.searchParams.has("updatedAfter") ? [] : [job(1)], "w"),
+    { artifact },
+  );
+  expect(error).toBeUndefined();
+  expect(watermark).toBe("w");
+  expect(runs).toMatchObject([{ status: "lab_error", reason: expect.stringContaining(reason), results: [] }]);
+});
+
+test("an artifact said to be too large is not asked for; names are never paths", async () => {
+  const asked: string[] = [];
+  const artifacts = [{ name: "big.xml", size: 2 ** 31 }, { name: "../../secret.xml", size: 10 }];
+  const { runs } = await scrape(
+    (_, url) => page(url.searchParams.has("updatedAfter") ? [] : [job(1, { artifacts })], "w"),
+    { artifact: (_, url) => (asked.push(url.pathname), new Response(JUNIT)) },
+  );
+  expect(asked).toEqual(["/jobs/1/artifacts/..%2F..%2Fsecret.xml"]);
+  expect(runs).toMatchObject([{ status: "done" }]);
+});
+
+test("stops when aborted", async () => {
+  let count = 0;
+  const { error, runs } = await scrape(() => page([job(++count)], `w${count}`), { stop: 3 });
+  expect(error).toMatchObject({ message: "stop" });
+  expect(runs.length).toBe(3);
+});
+
+test("without a lab it says what to set", async () => {
+  const { context } = scrapeContext(allowance());
+  await expect(new VrlScraper().scrape({ name: "t", settings: {} }, null, context).next()).rejects.toThrow(
+    "VRL_URL",
+  );
+});
+
+function endless(text: string): ReadableStream {
+  const chunk = new TextEncoder().encode(text.repeat(1 << 18));
+  return new ReadableStream({ pull: (controller) => controller.enqueue(chunk) });
+}
