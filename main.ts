@@ -1,6 +1,6 @@
 import { createApp } from "./app.ts";
 import { createAuthenticator } from "./auth/tokens.ts";
-import { loadConfig } from "./config.ts";
+import { ENV_NAMES, loadConfig } from "./config.ts";
 import { startQueue } from "./cron/boss.ts";
 import { scheduleOf } from "./cron/schedule.ts";
 import { cancelJobInLab, followLabTask, type JobDeps, lookUpJob, submitJob } from "./cron/tasks/jobs.ts";
@@ -10,8 +10,10 @@ import { enqueueScan, tick } from "./cron/tick.ts";
 import { openDatabase } from "./db/client.ts";
 import { migrate } from "./db/migrate.ts";
 import { HubError, reasonOf } from "./errors.ts";
+import { allowanceOf, createFetch } from "./scrapers/mod.ts";
 import { checkExecutable } from "./run/vrlsubmit.ts";
 
+const HOME = new URL(".", import.meta.url).pathname.replace(/\/$/, "");
 const DRAIN_MS = 8_000;
 const LEVELS = ["debug", "info", "warn", "error"] as const;
 
@@ -20,7 +22,7 @@ const minLevel = LEVELS.indexOf(config.logLevel);
 
 function readConfig() {
   try {
-    return loadConfig(Deno.env.toObject(), Deno.cwd());
+    return loadConfig(Object.fromEntries(ENV_NAMES.map((name) => [name, Deno.env.get(name)])), HOME);
   } catch (error) {
     console.error(reasonOf(error));
     Deno.exit(2);
@@ -91,13 +93,21 @@ for (const line of scheduleOf(config)) {
   });
 }
 
+const dropHosts = config.dropRoots.filter((root) => !root.url.startsWith("file:")).map((root) =>
+  new URL(root.url.replace(/^\w+\+/, "")).host
+);
+const dropFetch = createFetch({ allow: { ...allowanceOf(config), hosts: dropHosts } });
 const taskDeps = {
   sql,
   config,
   now: () => new Date(),
   log: (message: string, fields?: Record<string, unknown>) => log("info", message, fields),
 };
-await queue.work("scan_drop", 1, (data, signal) => scanDropTask(taskDeps, data, signal));
+await queue.work(
+  "scan_drop",
+  1,
+  (data, signal) => scanDropTask({ ...taskDeps, fetch: dropFetch }, data, signal),
+);
 await queue.work("scrape", config.scrapeConcurrency, (data, signal) => scrapeTask(taskDeps, data, signal));
 await queue.work("submit_job", 4, ({ jobId }, signal) => submitJob(jobDeps, jobId, signal));
 await queue.work("look_up_job", 2, ({ jobId }, signal) => lookUpJob(jobDeps, jobId, signal));

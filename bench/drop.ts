@@ -143,7 +143,7 @@ async function readRows(sql: Db): Promise<string[]> {
   const chunks: string[] = [];
   let chunk = "";
   const out = await sql`
-    copy (select root_id, package_id, changelist, revision, file, size, first_seen from builds order by id) to stdout`
+    copy (select root_id, package_id, changelist, revision, file, size, first_seen from builds) to stdout`
     .readable();
   for await (const part of out) {
     chunk += String(part);

@@ -37,11 +37,14 @@ export interface Batch {
   unchanged: number[];
 }
 
-/** Writes a batch of a scan of `rootId` that began at `readAt`; a handful of statements whatever its size. */
+/**
+ * Writes a batch of a scan of `rootId` that began at `readAt`; a handful of statements whatever its size. Where a listing
+ * names a build twice (see `isRepeat`), it must be written `carefully`.
+ */
 export async function writeBatch(
   tx: Queryable,
   rootId: number,
-  batch: Batch,
+  { batch, carefully }: { batch: Batch; carefully: boolean },
   readAt: Date,
 ): Promise<BuildChanges> {
   const changes: BuildChanges = { added: 0, gone: 0, back: 0 };
@@ -55,7 +58,12 @@ export async function writeBatch(
   const fresh = batch.parts.filter((part) => part.package.isNew);
   if (fresh.length > 0) {
     await beginReadings(tx, rootId, fresh.map((part) => idOf(part.package)));
-    add({ added: await addBuilds(tx, rootId, toColumns(fresh), readAt) });
+    const found = toColumns(fresh);
+    add(
+      carefully
+        ? await mergeBuilds(tx, rootId, { found, completeIds: [] }, readAt)
+        : { added: await addBuilds(tx, rootId, found, readAt) },
+    );
   }
 
   const known = batch.parts.filter((part) => !part.package.isNew);

@@ -1,5 +1,5 @@
 import { setImmediate } from "node:timers/promises";
-import { goneBuilds } from "../../db/build_store.ts";
+import { goneBuilds, isRepeat } from "../../db/build_store.ts";
 import type { Db } from "../../db/client.ts";
 import { holdLease, type Lease } from "../../db/leases.ts";
 import type { KnownPackage } from "../../db/drop_roots.ts";
@@ -238,9 +238,11 @@ class RootReader {
     this.#builds = batch.parts.at(-1) === this.#current ? 0 : open;
     this.#begun = performance.now();
     if (batch.parts.length + batch.unchanged.length === 0) return;
-    this.#writing = this.#write(batch).catch((error) => {
-      this.#fault = error;
-    });
+    this.#writing = this.#write(batch, false)
+      .catch((error) => isRepeat(error) ? this.#write(batch, true) : Promise.reject(error))
+      .catch((error) => {
+        this.#fault = error;
+      });
   }
 
   /** Waits for what is being written; a fault is kept for the next `flush`. */
@@ -248,12 +250,12 @@ class RootReader {
     await this.#writing;
   }
 
-  async #write(batch: Batch): Promise<void> {
+  async #write(batch: Batch, carefully: boolean): Promise<void> {
     const { sql, lease, leaseS, rootId, scanId, startedAt } = this.scan;
     const { counts } = this.report;
     const changes = await sql.begin(async (tx) => {
       await holdLease(tx, lease, leaseS);
-      const changes = await writeBatch(tx, rootId, batch, startedAt);
+      const changes = await writeBatch(tx, rootId, { batch, carefully }, startedAt);
       await recordProgress(tx, scanId, {
         ...counts,
         buildsAdded: counts.buildsAdded + changes.added,

@@ -54,7 +54,6 @@ create table package_readings ( -- what the last scans found of a package under 
 );
 
 create table builds ( -- no foreign keys: each would cost a query per row written; db/build_store.ts is the only writer
-  id bigint generated always as identity primary key,
   root_id integer not null, -- roots
   package_id integer not null, -- packages
   changelist integer not null check (changelist > 0),
@@ -64,7 +63,7 @@ create table builds ( -- no foreign keys: each would cost a query per row writte
   first_seen timestamptz not null,
   last_seen timestamptz, -- set when it goes; until then the package's read_at
   gone_at timestamptz, -- when a complete reading first lacked it
-  unique (root_id, package_id, changelist, revision, file)
+  primary key (root_id, package_id, changelist, revision, file)
 );
 -- Roots are few: a question over all of them probes once per root, so that none of these skips what it does not want.
 create index builds_available on builds (root_id, package_id, changelist) where gone_at is null;

@@ -1,0 +1,35 @@
+import { writeTgz } from "../unpack.ts";
+import { compilerAt } from "./compiler.ts";
+
+export const SAMPLE_PACKAGES = [
+  "calc_main_Release_Linux_AMD64_compiler",
+  "calc_main_Debug_Linux_AMD64_compiler",
+  "calc_main_Assert_Linux_AMD64_compiler",
+  "calc_main_Release_Windows_AMD64_compiler",
+  "calc_dev_Release_Linux_AMD64_compiler",
+  "calc_main_Retail_Linux_AArch64_compiler",
+] as const;
+
+/**
+ * Makes the sample drop: a runnable build of the sample compiler for each package and changelist, as
+ * `SW_<CL>_<package>.tgz`. Yields each file it wrote; those that are there are left alone.
+ */
+export async function* makeSampleDrop(
+  drop: string,
+  { from = 1000, to = 1200, step = 5 } = {},
+): AsyncGenerator<string> {
+  for (const name of SAMPLE_PACKAGES) {
+    await Deno.mkdir(`${drop}/${name}`, { recursive: true });
+    for (let changelist = from; changelist <= to; changelist += step) {
+      const path = `${drop}/${name}/SW_${changelist}_${name}.tgz`;
+      if (await Deno.stat(path).then(() => true, () => false)) continue;
+      const packed = await writeTgz([
+        { path: "compiler.js", content: compilerAt(changelist) },
+        { path: "BUILD", content: `${name}\n${changelist}\n` },
+      ]);
+      await Deno.writeFile(`${drop}/.new`, packed);
+      await Deno.rename(`${drop}/.new`, path);
+      yield path;
+    }
+  }
+}

@@ -1,0 +1,106 @@
+import { type Config, ENV_NAMES } from "../config.ts";
+
+/** A permission flag of the hub, and why it has it. */
+export interface Permission {
+  flag: "net" | "read" | "write" | "run" | "env" | "sys";
+  values: string[];
+  reason: string;
+}
+
+/** What the database driver asks the environment for; it finds nothing there, but must be let ask. */
+const DRIVER_ENV = ["PG*", "USER", "USERNAME", "LOGNAME"];
+/** What libraries look for: colours, debugging. */
+const LIBRARY_ENV = ["NODE_ENV", "NODE_DEBUG", "NO_COLOR", "FORCE_COLOR", "DEBUG", "OTEL_*"];
+
+/** Exactly what the hub may do, out of its configuration. The one program it may run is vrlsubmit. */
+export function hubPermissions(config: Readonly<Config>): Permission[] {
+  const permissions: Permission[] = [
+    { flag: "net", values: [`${config.host}:${config.port}`], reason: "listens there (HOST, PORT)" },
+    ...databasePermissions(config.databaseUrl),
+    { flag: "run", values: [config.vrlsubmitPath], reason: "submits jobs (VRLSUBMIT_PATH)" },
+    { flag: "read", values: [config.vrlsubmitPath], reason: "checks that vrlsubmit is there" },
+    { flag: "read", values: [config.adminTokenFile], reason: "knows the admin token (ADMIN_TOKEN_FILE)" },
+    { flag: "read", values: [`${config.home}/db/migrations`], reason: "reads the schema's migrations" },
+    { flag: "env", values: [...ENV_NAMES], reason: "its settings" },
+    { flag: "env", values: DRIVER_ENV, reason: "the database driver looks for libpq's settings" },
+    { flag: "env", values: LIBRARY_ENV, reason: "libraries look for these" },
+  ];
+  if (config.vrlUrl !== undefined) {
+    permissions.push({ flag: "net", values: [hostOf(config.vrlUrl)], reason: "the lab (VRL_URL)" });
+  }
+  if (config.vrlTokenFile !== undefined) {
+    permissions.push({
+      flag: "read",
+      values: [config.vrlTokenFile],
+      reason: "the lab's token, to cancel jobs (VRL_TOKEN_FILE)",
+    });
+  }
+  for (const { name, url } of config.dropRoots) {
+    if (url.startsWith("file:")) {
+      permissions.push({
+        flag: "read",
+        values: [decodeURIComponent(new URL(url).pathname)],
+        reason: `the drop ${name} (DROP_URLS)`,
+      });
+    } else {permissions.push({
+        flag: "net",
+        values: [hostOf(url.replace(/^\w+\+/, ""))],
+        reason: `the drop ${name} (DROP_URLS)`,
+      });}
+  }
+  if (config.scrapeHosts.length > 0) {
+    permissions.push({
+      flag: "net",
+      values: config.scrapeHosts,
+      reason: "what scrapers may read (SCRAPE_HOSTS)",
+    });
+  }
+  if (config.scrapeRoots.length > 0) {
+    permissions.push({
+      flag: "read",
+      values: config.scrapeRoots,
+      reason: "what scrapers may read (SCRAPE_ROOTS)",
+    });
+  }
+  return permissions;
+}
+
+/** Flags of `deno run`, one for each kind. */
+export function toFlags(permissions: Permission[]): string[] {
+  const kinds = new Map<string, Set<string>>();
+  for (const { flag, values } of permissions) {
+    const all = kinds.get(flag) ?? new Set();
+    for (const value of values) all.add(value);
+    kinds.set(flag, all);
+  }
+  return [
+    "--no-prompt",
+    "--no-remote",
+    "--cached-only",
+    ...[...kinds].map(([flag, values]) => `--allow-${flag}=${[...values].join(",")}`),
+  ];
+}
+
+function databasePermissions(databaseUrl: string | undefined): Permission[] {
+  if (databaseUrl === undefined) return [];
+  const url = new URL(databaseUrl);
+  const folder = url.searchParams.get("host");
+  if (folder === null || !folder.startsWith("/")) {
+    return [{
+      flag: "net",
+      values: [`${url.hostname}:${url.port || "5432"}`],
+      reason: "the database (DATABASE_URL)",
+    }];
+  }
+  const socket = `${folder}/.s.PGSQL.${url.port || "5432"}`;
+  return [
+    { flag: "net", values: [`unix:${socket}`], reason: "the database's socket" },
+    { flag: "read", values: [socket], reason: "a socket is opened like a file" },
+    { flag: "write", values: [socket], reason: "a socket is opened like a file" },
+  ];
+}
+
+function hostOf(address: string): string {
+  const url = new URL(address);
+  return `${url.hostname}:${url.port || (url.protocol === "https:" ? "443" : "80")}`;
+}
