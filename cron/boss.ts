@@ -62,7 +62,12 @@ export async function startQueue(sql: Db, options: BossOptions): Promise<Queue> 
     ) {
       await boss.work<TaskData[N]>(
         name,
-        { localConcurrency: concurrency, batchSize: 1, pollingIntervalSeconds: 2 },
+        {
+          localConcurrency: concurrency,
+          batchSize: 1,
+          pollingIntervalSeconds: 1,
+          notifyPollingIntervalSeconds: 1,
+        },
         async ([job]) => {
           if (job === undefined) return;
           await run(job.data, AbortSignal.any([job.signal, stopping.signal]));

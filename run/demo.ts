@@ -85,7 +85,7 @@ async function demo(): Promise<void> {
     (found) =>
       found === undefined
         ? "Scanning"
-        : `${PACKAGE}: ${found.builds} builds, ${found.oldest?.changelist} to ${found.newest?.changelist}`,
+        : `${PACKAGE}: ${found.builds} builds, ${found.oldest} to ${found.newest}`,
   );
 
   if (await ask("GET", "/api/tests/calc") === undefined) {

@@ -134,7 +134,7 @@ class Reader {
     this.#suites.push(attributes.name ?? "");
     if (this.#suites.length > 1) return;
     const { timestamp, hostname } = attributes;
-    if (timestamp !== undefined && /^\d{4}-\d\d-\d\dT/.test(timestamp)) {
+    if (timestamp !== undefined && /^(?:19[7-9]\d|2\d{3})-\d\d-\d\dT/.test(timestamp)) {
       this.#items.push({ kind: "meta", key: "startedAt", value: timestamp });
     }
     if (hostname !== undefined && hostname !== "") {

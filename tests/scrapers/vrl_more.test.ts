@@ -213,6 +213,17 @@ test("an artifact said to be too large is not asked for; names are never paths",
   expect(runs).toMatchObject([{ status: "done" }]);
 });
 
+test("a run that names one case too often to be stored does not stop the others", async () => {
+  const many = `<testsuite>${'<testcase name="a"/>'.repeat(32_768)}</testsuite>`;
+  const { runs, error, counts } = await scrape(
+    (_, url) => page(url.searchParams.has("updatedAfter") ? [] : [job(1), job(2)], "w"),
+    { artifact: (_, url) => new Response(url.pathname.startsWith("/jobs/1/") ? many : JUNIT) },
+  );
+  expect(error).toBeUndefined();
+  expect(runs.map((run) => run.serial)).toEqual([2]);
+  expect(counts.ignored).toEqual({ "names one case more than 32767 times": 1 });
+});
+
 test("stops when aborted", async () => {
   let count = 0;
   const { error, runs } = await scrape(() => page([job(++count)], `w${count}`), { stop: 3 });
