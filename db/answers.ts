@@ -8,8 +8,10 @@ import { getTestId } from "./tests.ts";
 export interface CaseHistory {
   caseId: number;
   case: string;
-  environmentId: number;
+  /** Without the machine: machines of one kind share a history. */
   environment: Record<string, string>;
+  /** The same as text, for the cursor. */
+  environmentText: string;
   points: { changelist: number; outcomes: Outcome[] }[];
 }
 
@@ -30,7 +32,7 @@ const BAD_IDS = [3, 4, 5, 6, 7];
 export async function listBadHistories(
   sql: Queryable,
   input: CulpritQuery,
-  after: readonly [number, number] | undefined,
+  after: readonly [number, string] | undefined,
 ): Promise<Histories> {
   const testId = await getTestId(sql, input.test);
   const axis = await axisId(sql, input.axis);
@@ -46,42 +48,48 @@ export async function listBadHistories(
       ? sql`true`
       : sql`environments.keys @> ${JSON.stringify(environment)}::text::jsonb`
   }`;
-  const pairs = await sql<{ caseId: number; environmentId: number }[]>`
-    select distinct results.case_id as "caseId", runs.environment_id as "environmentId"
-    from runs join environments on environments.id = runs.environment_id
-      join results on results.run_id = runs.id
-      ${
+  const pairs = await sql<{ caseId: number; environment: string }[]>`
+    with found as (
+      select distinct results.case_id, (environments.keys - 'machine')::text as environment
+      from runs join environments on environments.id = runs.environment_id
+        join results on results.run_id = runs.id
+        ${
     input.case === undefined
       ? sql``
       : sql`join cases on cases.id = results.case_id and cases.hash = md5(${input.case})::uuid`
   }
-    where ${scope} and results.outcome = any(${BAD_IDS}::smallint[])
-      and ${
-    after === undefined ? sql`true` : sql`(results.case_id, runs.environment_id) > (${after[0]}, ${after[1]})`
+      where ${scope} and results.outcome = any(${BAD_IDS}::smallint[])
+    )
+    select case_id as "caseId", environment from found
+    where ${
+    after === undefined
+      ? sql`true`
+      : sql`(case_id, environment collate "C") > (${after[0]}, ${after[1]} collate "C")`
   }
-    order by 1, 2 limit ${limit + 1}`;
+    order by case_id, environment collate "C" limit ${limit + 1}`;
   const wanted = pairs.slice(0, limit);
   const rows = wanted.length === 0
     ? []
     : await sql<(Omit<CaseHistory, "points"> & { points: [number, number[]][] })[]>`
     with points as (
-      select results.case_id, runs.environment_id, runs.changelist, array_agg(distinct results.outcome) as outcomes
+      select results.case_id, wanted.environment, runs.changelist, array_agg(distinct results.outcome) as outcomes
       from unnest(${wanted.map((pair) => pair.caseId)}::int[], ${
-      wanted.map((pair) => pair.environmentId)
-    }::int[])
-          as wanted (case_id, environment_id)
+      wanted.map((pair) => pair.environment)
+    }::text[])
+          as wanted (case_id, environment)
         join results on results.case_id = wanted.case_id
-        join runs on runs.id = results.run_id and runs.environment_id = wanted.environment_id
+        join runs on runs.id = results.run_id
         join environments on environments.id = runs.environment_id
+          and (environments.keys - 'machine')::text = wanted.environment
       where ${scope}
-      group by results.case_id, runs.environment_id, runs.changelist
+      group by results.case_id, wanted.environment, runs.changelist
     )
-    select points.case_id as "caseId", cases.name as case, points.environment_id as "environmentId",
-      environments.keys as environment,
+    select points.case_id as "caseId", cases.name as case, points.environment as "environmentText",
+      points.environment::jsonb as environment,
       jsonb_agg(jsonb_build_array(points.changelist, points.outcomes) order by points.changelist) as points
-    from points join cases on cases.id = points.case_id join environments on environments.id = points.environment_id
-    group by points.case_id, cases.name, points.environment_id, environments.keys
-    order by 1, 3`;
+    from points join cases on cases.id = points.case_id
+    group by points.case_id, cases.name, points.environment
+    order by points.case_id, points.environment collate "C"`;
   return {
     packageId: chosen.id,
     package: chosen.name,

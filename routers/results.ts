@@ -148,7 +148,7 @@ export async function storePush(
 }
 
 async function culprits(ctx: Context, input: CulpritQuery) {
-  const after = input.cursor === undefined ? undefined : decodeCursor(input.cursor, ["number", "number"]);
+  const after = input.cursor === undefined ? undefined : decodeCursor(input.cursor, ["number", "string"]);
   const found = await listBadHistories(ctx.sql, input, after);
   const items = found.items.flatMap(({ points, ...item }) => {
     const culprit = findCulprit(points);
@@ -162,7 +162,9 @@ async function culprits(ctx: Context, input: CulpritQuery) {
   const last = found.items.at(-1);
   return {
     items: items.map((item, at) => ({ ...item, available: available[at]! })),
-    nextCursor: found.hasMore && last !== undefined ? encodeCursor([last.caseId, last.environmentId]) : null,
+    nextCursor: found.hasMore && last !== undefined
+      ? encodeCursor([last.caseId, last.environmentText])
+      : null,
     package: found.package,
   };
 }
