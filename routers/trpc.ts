@@ -69,6 +69,13 @@ function toTrpcError(fault: HubError): TRPCError {
 /** The one view of anything a procedure throws; what is not known becomes an INTERNAL_SERVER_ERROR that says nothing. */
 export function asHubError(error: unknown): HubError {
   if (error instanceof HubError) return error;
+  if (isUnstorable(error)) {
+    return new HubError(
+      "BAD_REQUEST",
+      "The input holds what no text or number here can be: a NUL character, or a number out of range.",
+      { cause: error },
+    );
+  }
   if (!(error instanceof TRPCError)) {
     return new HubError("INTERNAL_SERVER_ERROR", "The hub failed at this request.", { cause: error });
   }
@@ -102,6 +109,20 @@ export function isAway(error: unknown): boolean {
     at = (at as Error).cause, depth++
   ) {
     if (isDatabaseAway(at)) return true;
+  }
+  return false;
+}
+
+/** What Postgres says of a NUL, a lone surrogate, or a number that does not fit (SQLSTATE class 22). */
+const UNSTORABLE = new Set(["22021", "22P05", "22P02", "22003"]);
+
+function isUnstorable(error: unknown): boolean {
+  for (
+    let at = error, depth = 0;
+    at !== null && at !== undefined && depth < 5;
+    at = (at as Error).cause, depth++
+  ) {
+    if (UNSTORABLE.has(String((at as { code?: unknown }).code))) return true;
   }
   return false;
 }

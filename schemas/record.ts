@@ -20,7 +20,7 @@ export const resultRecord = z.object({
   /** The source's own word, where it is another than `outcome`. */
   word: text(64).optional(),
   durationMs: z.number().min(0).max(1e12).optional(),
-  message: z.string().max(MAX_EXCERPT).optional(),
+  message: text(MAX_EXCERPT).or(z.literal("")).optional(),
 });
 export type ResultRecord = z.infer<typeof resultRecord>;
 

@@ -1,0 +1,149 @@
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { type TestApp, testApp } from "../helpers/app.ts";
+
+let app: TestApp;
+beforeAll(async () => {
+  app = await testApp({ JSON_LIMIT: "4096", UPLOAD_LIMIT: "100000" });
+});
+afterAll(() => app.close());
+
+// deno-lint-ignore no-explicit-any -- as a script reads it
+async function json(response: Response | Promise<Response>): Promise<any> {
+  return await (await response).json();
+}
+
+describe("pushes and what is asked of them", () => {
+  const results = [{ case: "a", outcome: "passed" }, { case: "b", outcome: "failed", message: "no" }, {
+    case: "a",
+    outcome: "passed",
+  }];
+  const push = (body: Record<string, unknown>, headers = {}) =>
+    app.ask("POST", "/api/results", {
+      body: { test: "nightly", changelist: 10, externalId: "r1", results, ...body },
+      headers,
+    });
+
+  test("a push is a 201, its repeat a 200 that changes nothing, and bad records are told by place", async () => {
+    const first = await push({});
+    expect(first.status).toBe(201);
+    const answer = await json(first);
+    expect(answer).toMatchObject({ accepted: 3, counts: { passed: 2, failed: 1 }, rejected: [] });
+    const again = await push({});
+    expect(again.status).toBe(200);
+    expect(await json(again)).toEqual(answer);
+    const [count] = await app.sql`select count(*)::int as n from results`;
+    expect(count!.n).toBe(3);
+    const partly = await json(
+      push({
+        externalId: "r2",
+        results: [...results, { case: "", outcome: "passed" }, { case: "c", outcome: "great" }],
+      }),
+    );
+    expect(partly.rejected.map((one: { place: string }) => one.place)).toEqual(["results.3", "results.4"]);
+    expect(partly.accepted).toBe(3);
+  });
+
+  test("all bad is a 400 that stores nothing; no results is a run with none", async () => {
+    const bad = await push({ externalId: "r3", results: [{ case: "x" }] });
+    expect(bad.status).toBe(400);
+    expect((await app.sql`select id from runs where external_id = 'r3'`).length).toBe(0);
+    expect(await json(push({ externalId: "r4", results: [] }))).toMatchObject({ accepted: 0, counts: {} });
+  });
+
+  test("modes: reject, append with its key, and append without", async () => {
+    expect((await push({ mode: "reject" })).status).toBe(409);
+    expect((await push({ mode: "append" })).status).toBe(400);
+    const first = await json(push({ mode: "append" }, { "idempotency-key": "k" }));
+    expect(await json(push({ mode: "append" }, { "idempotency-key": "k" }))).toEqual(first);
+    expect((await push({ mode: "append", results: [] }, { "idempotency-key": "k" })).status).toBe(409);
+    const attempts = await app.sql`select attempt from runs where external_id = 'r1' order by attempt`;
+    expect(attempts.map((row) => row.attempt)).toEqual([1, 2]);
+  });
+
+  test("a JUnit file goes in raw or in a form; what is no result file is a 415", async () => {
+    const xml =
+      `<testsuite name="s"><testcase classname="c" name="ok" time="0.5"/><testcase classname="c" name="no"><failure message="m"/></testcase></testsuite>`;
+    const raw = await app.ask("POST", "/api/results?test=files&changelist=7&externalId=f1", {
+      raw: xml,
+      headers: { "content-type": "application/xml", "x-file-name": "r.xml" },
+    });
+    expect(raw.status).toBe(201);
+    expect(await json(raw)).toMatchObject({ counts: { passed: 1, failed: 1 } });
+    const form = new FormData();
+    form.set("file", new File([xml], "r.xml"));
+    const formed = await app.ask(
+      "POST",
+      "/api/results?test=files&changelist=7&externalId=f1&environment=os=linux",
+      { raw: form },
+    );
+    expect(formed.status).toBe(200);
+    const refused = await app.ask("POST", "/api/results?test=files&changelist=7", {
+      raw: "hello",
+      headers: { "content-type": "text/plain", "x-file-name": "r.log" },
+    });
+    expect(refused.status).toBe(415);
+    const large = await app.ask("POST", "/api/results?test=files&changelist=7", {
+      raw: xml + " ".repeat(100_001),
+      headers: { "content-type": "application/xml" },
+    });
+    expect(large.status).toBe(413);
+    const cut = await app.ask("POST", "/api/results?test=files&changelist=8", {
+      raw: xml.slice(0, 80),
+      headers: { "content-type": "application/xml" },
+    });
+    expect(cut.status).toBe(400);
+    const out = await app.ask("POST", "/api/results?test=files&changelist=8", {
+      raw: xml,
+      signedOut: true,
+      headers: { "content-type": "application/xml" },
+    });
+    expect(out.status).toBe(401);
+  });
+
+  test("culprit, compare, summary, runs and CSV answer from what was pushed", async () => {
+    const at = (changelist: number, outcome: string, extra: Record<string, unknown> = {}) =>
+      app.ask("POST", "/api/results", {
+        body: {
+          test: "answers",
+          changelist,
+          package: "p",
+          externalId: `${changelist}`,
+          environment: { os: "linux", machine: `m${changelist % 2}` },
+          results: [{ case: "=1+1", outcome }, { case: "steady", outcome: "passed" }],
+          ...extra,
+        },
+      });
+    for (
+      const [changelist, outcome] of [[100, "passed"], [105, "passed"], [110, "failed"], [115, "failed"], [
+        120,
+        "passed",
+      ]] as const
+    ) await at(changelist, outcome);
+    await at(107, "lab_error");
+    const culprit = await json(app.ask("GET", "/api/results/culprit?test=answers"));
+    expect(culprit.items).toEqual([{
+      case: "=1+1",
+      environment: { os: "linux" },
+      lastGood: 105,
+      firstBad: 110,
+      fixedAt: 120,
+      between: 1,
+      available: [],
+    }]);
+    const compare = await json(app.ask("GET", "/api/results/compare?test=answers&base=105&head=110"));
+    expect(compare.counts).toMatchObject({ newlyFailing: 1, fixed: 0 });
+    expect((await json(app.ask("GET", "/api/results/summary?test=answers&limit=1"))).items).toEqual([{
+      changelist: 120,
+      runs: 1,
+      labErrors: 0,
+      counts: { passed: 2 },
+    }]);
+    const runs = await json(
+      app.ask("GET", "/api/runs?test=answers&environment=machine%3Dm1&from=105&to=110"),
+    );
+    expect(runs.items.map((run: { changelist: number }) => run.changelist)).toEqual([107, 105]);
+    const csv = await (await app.ask("GET", "/api/results?test=answers&outcome=failed&format=csv")).text();
+    expect(csv.trim().split("\r\n")).toHaveLength(3);
+    expect(csv).toContain(",'=1+1,");
+  });
+});
