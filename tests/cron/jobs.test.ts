@@ -1,0 +1,118 @@
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { loadConfig } from "../../config.ts";
+import { startQueue } from "../../cron/boss.ts";
+import type { Queue } from "../../cron/queue.ts";
+import { followLabTask, type JobDeps, lookUpJob, submitJob, tickJobs } from "../../cron/tasks/jobs.ts";
+import { getJob } from "../../db/jobs.ts";
+import { HOME } from "../helpers/app.ts";
+import { type TestLab, testLab, until } from "../helpers/lab.ts";
+import { type TestDatabase, testDatabase } from "../helpers/postgres.ts";
+
+const NAME = "calc_main_Release_Linux_AMD64_compiler";
+let database: TestDatabase;
+let lab: TestLab;
+let queue: Queue;
+let deps: JobDeps;
+
+beforeAll(async () => {
+  [database, lab] = await Promise.all([testDatabase(), testLab()]);
+  queue = await startQueue(database.sql, { onError: () => {} });
+  const env = {
+    DATABASE_URL: database.url,
+    VRL_URL: lab.url,
+    VRL_TOKEN_FILE: `${lab.data}/lab.token`,
+    VRL_NOTE_SEARCH: "authoritative",
+  };
+  deps = { sql: database.sql, queue, config: loadConfig(env, HOME), labToken: lab.token, log: () => {} };
+  await database.sql`insert into tests (name, scraper) values ('calc', 'vrl')`;
+});
+afterAll(async () => {
+  await queue.stop(500);
+  await Promise.all([database.drop(), lab.stop()]);
+});
+
+async function makeJob(): Promise<number> {
+  const url = `file://${lab.drop}/${NAME}/SW_1080_${NAME}.tgz`;
+  const [row] = await database.sql<{ id: number }[]>`
+    insert into jobs (test_id, lab_test, package_url, os, pool, note, state, requested_by)
+    values (1, 'calc', ${url}, 'linux', 'linux', '', 'queued', 'admin') returning id`;
+  return row!.id;
+}
+
+async function inLab(id: number): Promise<number> {
+  const { jobs } =
+    await (await fetch(`${lab.url}/jobs?limit=1000&note=${encodeURIComponent(`[chub job ${id}.`)}`)).json();
+  return jobs.length;
+}
+
+const signal = () => AbortSignal.timeout(30_000);
+
+test("a job goes through the binary to the lab, and is followed to its end", async () => {
+  const id = await makeJob();
+  await submitJob(deps, id, signal());
+  const job = await until(async () => {
+    await followLabTask(deps, signal());
+    return await getJob(database.sql, id);
+  }, (one) => one.state === "done");
+  expect(job.serials).toHaveLength(1);
+  expect(job.events.map((event) => event.state)).toEqual(
+    expect.arrayContaining(["submitting", "submitted", "done"]),
+  );
+});
+
+test.each(["begun", "ran", "accepted"])(
+  "kill -9 after the step `%s` neither loses the job nor submits it twice",
+  async (step) => {
+    const id = await makeJob();
+    const child = await new Deno.Command(Deno.execPath(), {
+      args: [
+        "run",
+        "-A",
+        "tests/helpers/job_child.ts",
+        HOME,
+        database.url,
+        lab.url,
+        `${lab.data}/lab.token`,
+        String(id),
+        step,
+      ],
+      cwd: HOME,
+      stdout: "null",
+      stderr: "null",
+    }).output();
+    expect(child.signal).toBe("SIGKILL");
+    const left = await getJob(database.sql, id);
+    expect(left.state).toBe(step === "accepted" ? "submitted" : "submitting");
+    await tickJobs(deps);
+    expect((await getJob(database.sql, id)).state).toBe(left.state);
+    await database.sql`update jobs set attempt_ends_at = now() - interval '1 second' where id = ${id}`;
+    await tickJobs(deps);
+    await lookUpJob(deps, id, signal());
+    await submitJob(deps, id, signal());
+    const job = await until(async () => {
+      await followLabTask(deps, signal());
+      return await getJob(database.sql, id);
+    }, (one) => one.state === "done");
+    expect(job.serials).toHaveLength(1);
+    expect(await inLab(id)).toBe(1);
+  },
+);
+
+test("without an authoritative note search a job that is not found waits for a person", async () => {
+  const id = await makeJob();
+  await database
+    .sql`update jobs set state = 'unknown', attempt = 1, attempt_ends_at = now() where id = ${id}`;
+  await lookUpJob({ ...deps, config: { ...deps.config, vrlNoteSearch: "advisory" } }, id, signal());
+  expect((await getJob(database.sql, id)).state).toBe("unknown");
+});
+
+test("a missing binary leaves the job queued; a lab that refuses fails it with its reason", async () => {
+  const id = await makeJob();
+  await submitJob({ ...deps, config: { ...deps.config, vrlsubmitPath: "/nowhere/vrlsubmit" } }, id, signal());
+  expect(await getJob(database.sql, id)).toMatchObject({ state: "queued", attempt: 0 });
+  await database.sql`update jobs set pool = 'nope' where id = ${id}`;
+  await submitJob(deps, id, signal());
+  const job = await getJob(database.sql, id);
+  expect(job.state).toBe("failed");
+  expect(job.events.at(-1)!.cause).toContain("nope");
+});

@@ -1,0 +1,160 @@
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { readTar, readTgz, writeTgz } from "../../run/lab/unpack.ts";
+import { startLab } from "../../run/lab_process.ts";
+import { runVrlsubmit, type Submission } from "../../run/vrlsubmit.ts";
+import { detectFormat, splitHead } from "../../scrapers/formats/mod.ts";
+import { HOME } from "../helpers/app.ts";
+import { type TestLab, testLab, until } from "../helpers/lab.ts";
+
+const NAME = "calc_main_Release_Linux_AMD64_compiler";
+let lab: TestLab;
+beforeAll(async () => {
+  lab = await testLab();
+});
+afterAll(() => lab.stop());
+
+// deno-lint-ignore no-explicit-any -- the lab's answers, as a stranger reads them
+type Answer = any;
+
+function submission(changelist: number, extra: Partial<Submission> = {}): Submission {
+  return {
+    server: lab.listen,
+    user: "chub",
+    os: "linux",
+    test: "calc",
+    packageUrl: `file://${lab.drop}/${NAME}/SW_${changelist}_${NAME}.tgz`,
+    note: "[chub job 1.1]",
+    report: "none",
+    pool: "linux",
+    ...extra,
+  };
+}
+
+function submit(what: Submission) {
+  return runVrlsubmit(what, {
+    path: `${HOME}/run/vrlsubmit`,
+    timeoutMs: 20_000,
+    env: {
+      VRL_TOKEN_FILE: `${lab.data}/lab.token`,
+      PATH: Deno.env.get("PATH")!,
+      HOME: Deno.env.get("HOME")!,
+    },
+  });
+}
+
+async function read(path: string): Promise<Answer> {
+  return await (await fetch(lab.url + path)).json();
+}
+
+async function over(serial: number): Promise<Answer> {
+  return await until(
+    () => read(`/jobs/${serial}`),
+    (job: Answer) => !["queued", "running"].includes(job.state),
+  );
+}
+
+test("a build is submitted, unpacked and run; the miscompile shows at 1085 and not at 1080", async () => {
+  const outcomes: number[] = [];
+  for (const changelist of [1080, 1085]) {
+    const outcome = await submit(submission(changelist));
+    expect(outcome, outcome.stderr).toMatchObject({ kind: "accepted" });
+    const [serial] = (outcome as { serials: number[] }).serials;
+    const job = await over(serial!);
+    expect(job).toMatchObject({ state: "done", test: "calc", pool: "linux" });
+    const artifact = await fetch(`${lab.url}/jobs/${serial}/artifacts/results.xml`);
+    const { head, all } = await splitHead(artifact.body!);
+    const failed: string[] = [];
+    for await (const item of detectFormat("results.xml", head).parse(all)) {
+      if (item.kind === "result" && item.record.outcome === "failed" && !item.record.case.endsWith("flaky")) {
+        failed.push(item.record.case);
+      }
+    }
+    outcomes.push(failed.length);
+  }
+  expect(outcomes).toEqual([0, 4]);
+});
+
+test("the list goes on from its cursor, and finds a note", async () => {
+  const { jobs, nextCursor } = await read("/jobs?test=calc&limit=1");
+  expect(jobs).toHaveLength(1);
+  const rest = await read(`/jobs?test=calc&updatedAfter=${nextCursor}`);
+  expect(rest.jobs.some((job: Answer) => job.serial === jobs[0].serial)).toBe(false);
+  expect((await read(`/jobs?note=${encodeURIComponent("[chub job 1.1]")}`)).jobs.length).toBeGreaterThan(0);
+  expect((await read("/jobs?note=nobody")).jobs).toEqual([]);
+});
+
+test("a machine that loses jobs loses them; what the lab does not have is refused with a reason", async () => {
+  const lost = await submit(submission(1080, { machine: "lab-lossy" }));
+  expect((await over((lost as { serials: number[] }).serials[0]!)).state).toBe("lost");
+  for (const wrong of [{ test: "nope" }, { pool: "nope" }, { os: "plan9" }]) {
+    const outcome = await submit(submission(1080, wrong));
+    expect(outcome.kind).toBe("refused");
+    expect((outcome as { reason: string }).reason).toMatch(/nope|plan9/);
+  }
+});
+
+test("a build outside the drop, or one that is not there, fails the job and says why", async () => {
+  for (
+    const packageUrl of [
+      "file:///etc/passwd",
+      `file://${lab.drop}/${NAME}/SW_1_${NAME}.tgz`,
+      `file://${lab.drop}/../lab.token`,
+    ]
+  ) {
+    const outcome = await submit(submission(1080, { packageUrl }));
+    const job = await over((outcome as { serials: number[] }).serials[0]!);
+    expect(job.state).toBe("failed");
+    expect(job.reason).toBeTypeOf("string");
+  }
+});
+
+test("writes want the token, and another host name gets nothing", async () => {
+  const response = await fetch(`${lab.url}/jobs`, {
+    method: "POST",
+    body: "{}",
+    headers: { authorization: "Bearer wrong" },
+  });
+  await response.body?.cancel();
+  expect(response.status).toBe(401);
+  const connection = await Deno.connect({ hostname: "127.0.0.1", port: Number(new URL(lab.url).port) });
+  await connection.write(
+    new TextEncoder().encode("GET /jobs HTTP/1.1\r\nHost: evil.example\r\nConnection: close\r\n\r\n"),
+  );
+  const buffer = new Uint8Array(100);
+  const count = await connection.read(buffer);
+  connection.close();
+  expect(new TextDecoder().decode(buffer.subarray(0, count ?? 0))).toContain("421");
+});
+
+test("after kill -9 the lab has every job it acknowledged, and takes no serial twice", async () => {
+  const before = (await read("/jobs?limit=1000")).jobs;
+  const pid = Number(await Deno.readTextFile(`${lab.data}/lab.pid`));
+  Deno.kill(pid, "SIGKILL");
+  await until(
+    () =>
+      fetch(`${lab.url}/health`).then((response) => response.body?.cancel()).then(() => true, () => false),
+    (up) => !up,
+  );
+  const again = await startLab({ home: HOME, data: lab.data, listen: lab.listen });
+  expect(again.adopted).toBe(false);
+  const after = (await read("/jobs?limit=1000")).jobs;
+  expect(after.map((job: Answer) => job.serial)).toEqual(before.map((job: Answer) => job.serial));
+  const outcome = await submit(submission(1080));
+  const newest = Math.max(...before.map((job: Answer) => job.serial));
+  expect((outcome as { serials: number[] }).serials[0]).toBeGreaterThan(newest);
+  expect((await startLab({ home: HOME, data: lab.data, listen: lab.listen })).adopted).toBe(true);
+});
+
+test("an archive with a link, an absolute path or `..` is refused; a bomb is cut off", async () => {
+  const good = await writeTgz([{ path: "a/b.txt", content: "hello" }]);
+  expect((await readTgz(good, 10_000)).map((file) => file.path)).toEqual(["a/b.txt"]);
+  await expect(readTgz(good, 100)).rejects.toThrow("unpacks to more");
+  for (const path of ["/etc/x", "../x", "a/../../x"]) {
+    await expect(readTgz(await writeTgz([{ path, content: "" }]), 10_000)).rejects.toThrow("path");
+  }
+  const link = new Uint8Array(1024);
+  link.set(new TextEncoder().encode("link"));
+  link.set(new TextEncoder().encode("00000000000\0"), 124);
+  link[156] = "2".charCodeAt(0);
+  expect(() => readTar(link)).toThrow("link");
+});

@@ -1,0 +1,87 @@
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { loadConfig } from "../../config.ts";
+import { hubPermissions, toFlags } from "../../run/permissions.ts";
+import { HOME } from "../helpers/app.ts";
+
+let folder: string;
+beforeAll(async () => {
+  folder = await Deno.makeTempDir();
+});
+afterAll(() => Deno.remove(folder, { recursive: true }));
+
+const config = () =>
+  loadConfig({
+    DATA_DIR: folder,
+    DATABASE_URL: "postgres://chub@localhost/postgres?host=%2Ftmp%2Fno-socket",
+    VRL_URL: "http://127.0.0.1:8600",
+  }, HOME);
+
+async function probe(code: string): Promise<string> {
+  const path = `${folder}/probe.ts`;
+  await Deno.writeTextFile(
+    path,
+    `try { ${code}; console.log("allowed"); } catch (error) { console.log(error.name + ": " + error.message); }`,
+  );
+  const { stdout, stderr } = await new Deno.Command(Deno.execPath(), {
+    args: ["run", "--quiet", ...toFlags(hubPermissions(config())), path],
+    cwd: HOME,
+  }).output();
+  return new TextDecoder().decode(stdout) + new TextDecoder().decode(stderr);
+}
+
+test.each([
+  ["read /etc/passwd", `Deno.readTextFileSync("/etc/passwd")`],
+  ["run a shell", `new Deno.Command("/bin/sh", { args: ["-c", "true"] }).outputSync()`],
+  ["run deno", `new Deno.Command(${JSON.stringify(Deno.execPath())}, { args: ["--version"] }).outputSync()`],
+  ["run pg_ctl", `new Deno.Command("pg_ctl").outputSync()`],
+  ["connect elsewhere", `await Deno.connect({ hostname: "127.0.0.1", port: 9 })`],
+  ["fetch elsewhere", `await fetch("http://127.0.0.1:4999/")`],
+  ["import from the network", `await import("http://127.0.0.1:9/x.ts")`],
+  ["write into the project", `Deno.writeTextFileSync(${JSON.stringify(`${HOME}/main.ts`)}, "")`],
+  [
+    "write its own token",
+    `Deno.writeTextFileSync(${
+      JSON.stringify("TOKEN")
+    }.replace("TOKEN", Deno.cwd()) + "/data/admin.token", "")`,
+  ],
+  ["read other variables", `Deno.env.get("AWS_SECRET_ACCESS_KEY")`],
+])("under the hub's own flags nothing can %s", async (_what, code) => {
+  const said = await probe(code);
+  expect(said).not.toContain("allowed");
+  expect(said).toMatch(/NotCapable|Requires|not capable|--no-remote|remote specifier/i);
+});
+
+test("the hub may run vrlsubmit alone, and writes nothing but the database's socket", () => {
+  const permissions = hubPermissions(config());
+  expect(permissions.filter(({ flag }) => flag === "run").flatMap(({ values }) => values)).toEqual([
+    `${HOME}/run/vrlsubmit`,
+  ]);
+  expect(permissions.filter(({ flag }) => flag === "write").flatMap(({ values }) => values)).toEqual([
+    "/tmp/no-socket/.s.PGSQL.5432",
+  ]);
+  expect(permissions.every(({ reason }) => reason.length > 5)).toBe(true);
+  expect(toFlags(permissions)).toEqual(
+    expect.arrayContaining(["--no-prompt", "--no-remote", "--cached-only"]),
+  );
+});
+
+test("no task but test and bench has all permissions", async () => {
+  const { tasks } = JSON.parse(await Deno.readTextFile(`${HOME}/deno.json`)) as {
+    tasks: Record<string, { command: string }>;
+  };
+  const open = Object.entries(tasks).filter(([, { command }]) => /\s-A\b|--allow-all/.test(command)).map((
+    [name],
+  ) => name);
+  expect(open.sort()).toEqual(["bench", "test"]);
+  for (
+    const file of [
+      "run/start.sh",
+      "run/start.ts",
+      "run/vrlsubmit",
+      "run/lab_process.ts",
+      "run/lab/permissions.ts",
+    ]
+  ) {
+    expect(await Deno.readTextFile(`${HOME}/${file}`)).not.toMatch(/\s-A\b|--allow-all/);
+  }
+});
