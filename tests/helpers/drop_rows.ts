@@ -40,7 +40,7 @@ export async function dropOf(sql: Db, urls: string[]) {
       const id = made.get(name)!;
       ids.set(name, id);
       builds.set(`${root} ${name}`, [...builds.get(`${root} ${name}`) ?? [], ...changelists]);
-      await addBuilds(sql, roots[root]!.id, columnsOf(id, name, changelists, revision), readAt);
+      await addBuilds(sql, roots[root]!.id, columnsOf(id, name, changelists, revision), { seenAt: readAt });
       await recordReadings(sql, roots[root]!.id, { packageIds: [id], marks: [null] }, readAt);
     },
     /** As if a reading a day later had not found them. */
@@ -59,7 +59,9 @@ export async function dropOf(sql: Db, urls: string[]) {
         found.sizes.push(null);
       }
       const later = new Date(readAt.getTime() + 86_400_000);
-      await sql.begin((tx) => mergeBuilds(tx, roots[root]!.id, { found, completeIds: [id] }, later));
+      await sql.begin((tx) =>
+        mergeBuilds(tx, roots[root]!.id, { found, completeIds: [id] }, { seenAt: later })
+      );
     },
     /** As if DROP_URLS named the root no more. */
     async unconfigure(root: number): Promise<void> {
