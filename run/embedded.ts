@@ -57,18 +57,25 @@ export async function startEmbedded(options: EmbeddedOptions): Promise<Embedded>
         ? ["-c fsync=off", "-c synchronous_commit=off", "-c full_page_writes=off"]
         : []),
     ];
-    const started = await run("pg_ctl", [
-      "-D",
-      dataDir,
-      "-l",
-      `${dataDir}/server.log`,
-      "-w",
-      "-t",
-      "60",
-      "-o",
-      settings.join(" "),
-      "start",
-    ]);
+    const start = () =>
+      run("pg_ctl", [
+        "-D",
+        dataDir,
+        "-l",
+        `${dataDir}/server.log`,
+        "-w",
+        "-t",
+        "60",
+        "-o",
+        settings.join(" "),
+        "start",
+      ]);
+    let started = await start();
+    // After a crash of the server its last processes may hold the folder for a moment.
+    for (let tries = 0; !started.ok && tries < 5; tries++) {
+      await new Promise((resolve) => setTimeout(resolve, 500));
+      started = await start();
+    }
     if (!started.ok) {
       throw unavailable("start", dataDir, `${started.output}\n${await tail(`${dataDir}/server.log`)}`);
     }
