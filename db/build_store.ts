@@ -1,5 +1,6 @@
 import { HubError } from "../errors.ts";
 import type { Queryable } from "./client.ts";
+import { copyInto, copyValue } from "./copy.ts";
 
 /** Builds found by a scan, column by column: the shape `unnest` takes. */
 export interface BuildColumns {
@@ -9,6 +10,14 @@ export interface BuildColumns {
   files: string[];
   /** Bytes. */
   sizes: (number | null)[];
+}
+
+/** How builds are written. */
+export interface WriteOptions {
+  /** The reading's time. */
+  seenAt: Date;
+  /** Called once the builds are on their way and only the server has work to do. */
+  onSending?: (() => void) | undefined;
 }
 
 export interface BuildChanges {
@@ -25,18 +34,25 @@ export async function addBuilds(
   tx: Queryable,
   rootId: number,
   found: BuildColumns,
-  seenAt: Date,
+  { seenAt, onSending }: WriteOptions,
 ): Promise<number> {
-  const added = await tx`
-    insert into builds (root_id, package_id, changelist, revision, file, size, first_seen)
-    select ${rootId}, found.package_id, found.changelist, found.revision, found.file, found.size, ${seenAt}
-    from ${columnsOf(tx, found)}`;
-  return added.count;
+  const seen = seenAt.toISOString();
+  const { packageIds, changelists, revisions, files, sizes } = found;
+  const lines = files.map((file, at) =>
+    `${rootId}\t${packageIds[at]}\t${changelists[at]}\t${revisions[at]}\t${copyValue(file)}\t${
+      sizes[at] ?? "\\N"
+    }\t${seen}\n`
+  );
+  const into = await tx`
+    copy builds (root_id, package_id, changelist, revision, file, size, first_seen) from stdin`.writable();
+  await copyInto(tx, into, lines.join(""), onSending);
+  return files.length;
 }
 
-/** Whether an error says that `addBuilds` was given a build twice; `mergeBuilds` takes such. */
+/** Whether an error may say that `addBuilds` was given a build twice; `mergeBuilds` takes such. */
 export function isRepeat(error: unknown): boolean {
-  return (error as { code?: unknown } | null)?.code === "23505";
+  const code = (error as { code?: unknown } | null)?.code;
+  return code === "23505" || code === "25P02";
 }
 
 /**
@@ -48,11 +64,11 @@ export async function mergeBuilds(
   tx: Queryable,
   rootId: number,
   { found, completeIds }: { found: BuildColumns; completeIds: number[] },
-  seenAt: Date,
+  { seenAt, onSending }: WriteOptions,
 ): Promise<BuildChanges> {
   const ids = [...new Set([...found.packageIds, ...completeIds])];
   await joinInBulk(tx);
-  const [changes] = await tx<[BuildChanges]>`
+  const merging = tx<[BuildChanges]>`
     with found as materialized (
       select * from ${columnsOf(tx, found)}
     ), added as (
@@ -94,7 +110,9 @@ export async function mergeBuilds(
       returning builds.package_id
     )
     select (select count(*)::int from added) as added, (select count(*)::int from gone) as gone,
-      (select count(*)::int from back) as back`;
+      (select count(*)::int from back) as back`.execute();
+  onSending?.();
+  const [changes] = await merging;
   return changes;
 }
 
@@ -157,7 +175,16 @@ export async function goneUnseen(
 
 /** Forgets what a scan that did not end has noted. */
 export async function forgetSeen(sql: Queryable): Promise<void> {
-  await sql`truncate seen_builds`;
+  await sql`delete from seen_builds`;
+}
+
+/**
+ * Tells the planner of a table that has changed much: until then it takes builds that are not gone for a rarity. A coarse
+ * look, some 10 ms; the server's own upkeep looks closer later.
+ */
+export async function describeBuilds(tx: Queryable): Promise<void> {
+  await tx`select set_config('default_statistics_target', '10', true)`;
+  await tx`analyze builds (root_id, package_id, changelist, gone_at)`;
 }
 
 /**

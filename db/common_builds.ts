@@ -4,8 +4,8 @@ import type { Queryable } from "./client.ts";
 import { decodeCursor, encodeCursor } from "./cursor.ts";
 import { getPackageIds } from "./packages.ts";
 
-/** Most changelists one request looks at; beyond, the page ends early and its cursor goes on from there. */
-const MAX_STEPS = 20_000;
+/** About how many builds one request looks at; beyond, the page ends early and its cursor goes on from there. */
+const MAX_PROBES = 40_000;
 
 /**
  * Changelists, ascending, at which all of the packages have an available build. Leaps from one to the next candidate: each
@@ -16,10 +16,11 @@ const MAX_STEPS = 20_000;
 export async function listCommon(
   sql: Queryable,
   input: CommonQuery,
-  { maxSteps = MAX_STEPS }: { maxSteps?: number } = {},
+  { maxProbes = MAX_PROBES }: { maxProbes?: number } = {},
 ): Promise<CommonPage> {
   const [after = 0] = input.cursor === undefined ? [] : decodeCursor(input.cursor, ["number"]);
   const ids = await getPackageIds(sql, [...new Set(input.packages)]);
+  const maxSteps = Math.ceil(maxProbes / ids.length);
   const from = Math.min(Math.max(input.from ?? 1, after + 1), MAX_CHANGELIST);
   const to = after >= MAX_CHANGELIST ? 0 : input.to ?? MAX_CHANGELIST;
   const next = (at: ReturnType<Queryable>) =>

@@ -57,14 +57,16 @@ export async function ensurePackages(
   seenAt: Date,
 ): Promise<Map<string, number>> {
   const names = packages.map((each) => each.name);
-  await tx`
-    insert into packages (name, branch, build, first_seen)
-    select given.name, given.branch, given.build, ${seenAt}
-    from unnest(${names}::text[], ${packages.map((each) => each.branch)}::text[], ${
+  const rows = await tx<{ id: number; name: string }[]>`
+    with made as (
+      insert into packages (name, branch, build, first_seen)
+      select given.name, given.branch, given.build, ${seenAt}
+      from unnest(${names}::text[], ${packages.map((each) => each.branch)}::text[], ${
     packages.map((each) => each.build)
   }::text[]) as given (name, branch, build)
-    on conflict do nothing`;
-  const rows = await tx<{ id: number; name: string }[]>`
-    select id, name from packages where name = any(${names})`;
+      on conflict do nothing
+      returning id, name
+    )
+    select id, name from made union all select id, name from packages where name = any(${names})`;
   return new Map(rows.map((row) => [row.name, row.id]));
 }

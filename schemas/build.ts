@@ -76,6 +76,8 @@ export const commonQuery = z.object({
   ...pageInput,
 });
 export type CommonQuery = z.infer<typeof commonQuery>;
-/** A page may hold fewer than `limit` items, even none, and still have a next one: a request looks at so many changelists only. */
-export const commonPage = pageOf(z.object({ changelist }));
+export const commonPage = pageOf(z.object({ changelist })).meta({
+  description:
+    "A page may hold fewer than `limit` items, even none, and still have a next one: a request looks at so many builds only",
+});
 export type CommonPage = z.infer<typeof commonPage>;

@@ -26,6 +26,8 @@ export interface ScannedPackage {
 export interface PackagePart {
   package: ScannedPackage;
   builds: BuildEntry[];
+  /** Whether batches before hold builds of it. */
+  isContinued: boolean;
   /** `more` follows in a later batch; `end` concludes a whole listing; `unread` one that was not. */
   ending: { kind: "more" } | { kind: "end"; mark: string | null } | { kind: "unread"; reason: string };
 }
@@ -44,9 +46,10 @@ export interface Batch {
 export async function writeBatch(
   tx: Queryable,
   rootId: number,
-  { batch, carefully }: { batch: Batch; carefully: boolean },
+  { batch, carefully, onSending }: { batch: Batch; carefully: boolean; onSending(): void },
   readAt: Date,
 ): Promise<BuildChanges> {
+  const options = { seenAt: readAt, onSending };
   const changes: BuildChanges = { added: 0, gone: 0, back: 0 };
   await setIds(tx, batch.parts.map((part) => part.package), readAt);
   const add = (more: Partial<BuildChanges>) => {
@@ -57,12 +60,13 @@ export async function writeBatch(
 
   const fresh = batch.parts.filter((part) => part.package.isNew);
   if (fresh.length > 0) {
-    await beginReadings(tx, rootId, fresh.map((part) => idOf(part.package)));
+    const begun = fresh.filter((part) => part.ending.kind === "more").map((part) => idOf(part.package));
+    if (begun.length > 0) await beginReadings(tx, rootId, begun);
     const found = toColumns(fresh);
     add(
       carefully
-        ? await mergeBuilds(tx, rootId, { found, completeIds: [] }, readAt)
-        : { added: await addBuilds(tx, rootId, found, readAt) },
+        ? await mergeBuilds(tx, rootId, { found, completeIds: [] }, options)
+        : { added: await addBuilds(tx, rootId, found, options) },
     );
   }
 
@@ -70,7 +74,7 @@ export async function writeBatch(
   if (known.length > 0) {
     const whole = known.filter((part) => part.ending.kind === "end" && part.package.noted === undefined);
     const completeIds = whole.map((part) => idOf(part.package));
-    add(await mergeBuilds(tx, rootId, { found: toColumns(known), completeIds }, readAt));
+    add(await mergeBuilds(tx, rootId, { found: toColumns(known), completeIds }, options));
     const split = known.filter((part) => part.ending.kind === "more" || part.package.noted !== undefined);
     for (const { package: owner, builds, ending } of split) {
       await noteSeen(tx, rootId, toColumns([{ package: owner, builds }]));

@@ -9,7 +9,8 @@ import type { BoundedFetch } from "../../scrapers/context.ts";
 import { compilePattern } from "../../scrapers/binarydrop/names.ts";
 import { openSource } from "../../scrapers/binarydrop/scan.ts";
 import type { TaskData } from "../queue.ts";
-import { ScanReport, scanRoot } from "./scan_root.ts";
+import { ScanReport } from "./scan_report.ts";
+import { scanRoot } from "./scan_root.ts";
 
 /** Seconds a scan's lease holds without a sign of life. */
 const LEASE_S = 30;

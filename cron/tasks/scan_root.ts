@@ -1,71 +1,22 @@
 import { setImmediate } from "node:timers/promises";
-import { goneBuilds, isRepeat } from "../../db/build_store.ts";
-import type { Db } from "../../db/client.ts";
-import { holdLease, type Lease } from "../../db/leases.ts";
 import type { KnownPackage } from "../../db/drop_roots.ts";
-import { filterFull, recordEmpty, recordReadings } from "../../db/readings.ts";
-import { recordProgress, type ScanCounts } from "../../db/scans.ts";
-import { HubError } from "../../errors.ts";
-import { MAX_PLACES, type PlaceReason } from "../../schemas/scan.ts";
 import type { PackageName } from "../../scrapers/binarydrop/names.ts";
-import { scanDrop, type ScanEvent } from "../../scrapers/binarydrop/scan.ts";
+import { scanDrop, type ScanEvent, type ScanOptions } from "../../scrapers/binarydrop/scan.ts";
 import type { BuildEntry, DropSource } from "../../scrapers/binarydrop/source.ts";
-import { type Batch, type PackagePart, type ScannedPackage, writeBatch } from "./scan_batch.ts";
+import type { Batch, PackagePart } from "./scan_batch.ts";
+import { concludeRoot, type Listed } from "./scan_conclude.ts";
+import type { RootScan, ScanReport } from "./scan_report.ts";
+import { BatchWriter } from "./scan_writer.ts";
 
-/** A transaction holds at most about so much. One more batch is written while the next is read: memory stays at that. */
-const MAX_BUILDS = 20_000;
+/** A transaction holds at most about so much. */
+const MAX_BUILDS = 10_000;
 const MAX_PARTS = 500;
 const MAX_UNCHANGED = 5_000;
 /** A slow source shows its progress all the same. */
 const MAX_AGE_MS = 2_000;
 /** Longest stretch of reading without letting the process's other work go on. */
-const MAX_STRETCH_MS = 4;
-/** Readings in a row after which an empty listing is believed. */
-const BELIEVED_AFTER = 3;
+const MAX_STRETCH_MS = 2;
 const DAY_MS = 86_400_000;
-
-export interface RootScan {
-  sql: Db;
-  lease: Lease;
-  leaseS: number;
-  rootId: number;
-  scanId: number;
-  /** The reading's time for everything found. */
-  startedAt: Date;
-  full: boolean;
-  fullScanDays: number;
-  pattern: RegExp | undefined;
-  known: KnownPackage[];
-  now(): Date;
-  /** A test ends the process, or looks, between any two batches. */
-  step?(name: string): void | Promise<void>;
-}
-
-/** Counts and lists of a scan, kept while it runs. */
-export class ScanReport {
-  readonly counts: ScanCounts = {
-    packagesSeen: 0,
-    packagesUnchanged: 0,
-    packagesUnread: 0,
-    buildsSeen: 0,
-    buildsAdded: 0,
-    buildsGone: 0,
-    buildsBack: 0,
-    unparsedCount: 0,
-  };
-  readonly unparsed: PlaceReason[] = [];
-  readonly unread: PlaceReason[] = [];
-
-  addUnparsed(places: readonly PlaceReason[]): void {
-    this.counts.unparsedCount += places.length;
-    this.unparsed.push(...places.slice(0, MAX_PLACES - this.unparsed.length));
-  }
-
-  addUnread(place: string, reason: string): void {
-    this.counts.packagesUnread++;
-    if (this.unread.length < MAX_PLACES) this.unread.push({ place, reason });
-  }
-}
 
 /**
  * Reads one root and stores what it finds. What was read before a fault is kept.
@@ -77,7 +28,8 @@ export async function scanRoot(
   report: ScanReport,
   signal: AbortSignal,
 ): Promise<void> {
-  const reader = new RootReader(scan, report);
+  const writer = new BatchWriter(scan, report);
+  const reader = new RootReader(scan, report, writer);
   try {
     for await (const event of scanDrop(source, reader.options(signal))) {
       await reader.take(event);
@@ -86,12 +38,15 @@ export async function scanRoot(
     if (!signal.aborted) await reader.flush();
     throw error;
   } finally {
-    await reader.settle();
+    await writer.settle();
   }
   await reader.flush();
-  await reader.conclude();
+  await writer.settle();
+  writer.check();
+  await concludeRoot(scan, report, reader.listed());
 }
 
+/** Gathers what a root's listing says into batches. */
 class RootReader {
   readonly #known: Map<string, KnownPackage>;
   readonly #asked = new Set<string>();
@@ -101,17 +56,22 @@ class RootReader {
   #breathed = performance.now();
   /** The package whose events are coming. */
   #current: PackagePart | undefined;
-  #writing: Promise<void> = Promise.resolve();
-  #fault: unknown;
-  /** Packages that were read well, and those that came back empty. */
   #good = 0;
-  readonly #empty: { package: ScannedPackage; mark: string | null }[] = [];
+  readonly #empty: Listed["empty"] = [];
 
-  constructor(private readonly scan: RootScan, private readonly report: ScanReport) {
+  constructor(
+    private readonly scan: RootScan,
+    private readonly report: ScanReport,
+    private readonly writer: BatchWriter,
+  ) {
     this.#known = new Map(scan.known.map((each) => [each.name, each]));
   }
 
-  options(signal: AbortSignal) {
+  listed(): Listed {
+    return { names: this.#asked, good: this.#good, empty: this.#empty };
+  }
+
+  options(signal: AbortSignal): ScanOptions {
     const { full, fullScanDays, startedAt, pattern } = this.scan;
     const fullBefore = startedAt.getTime() - fullScanDays * DAY_MS;
     return {
@@ -176,6 +136,7 @@ class RootReader {
     this.#current = {
       package: { name, id: known?.id, isNew: !known?.isKnown, noted: undefined },
       builds: [],
+      isContinued: false,
       ending: { kind: "more" },
     };
     return this.#current;
@@ -191,6 +152,7 @@ class RootReader {
       this.#current = part = {
         package: owner.isNew ? owner : { ...owner, noted },
         builds: [],
+        isContinued: true,
         ending: { kind: "more" },
       };
     }
@@ -202,7 +164,7 @@ class RootReader {
   #end(part: PackagePart, mark: string | null): void {
     const isEmpty = part.builds.length === 0 && part.package.noted === undefined;
     if (isEmpty && !part.package.isNew) {
-      this.#empty.push({ package: part.package, mark });
+      this.#empty.push({ id: part.package.id!, name: part.package.name.name, mark });
       this.#current = undefined;
       return;
     }
@@ -228,103 +190,13 @@ class RootReader {
     if (isDue) await this.flush();
   }
 
-  /** Begins to write the batch, once the one before is written. @throws what that one failed with */
+  /** Hands what was gathered to the writer. @throws what an earlier batch failed with */
   async flush(): Promise<void> {
-    await this.#writing;
-    if (this.#fault !== undefined) throw this.#fault;
     const batch = this.#batch;
     const open = this.#current?.builds.length ?? 0;
     this.#batch = { parts: [], unchanged: [] };
     this.#builds = batch.parts.at(-1) === this.#current ? 0 : open;
     this.#begun = performance.now();
-    if (batch.parts.length + batch.unchanged.length === 0) return;
-    this.#writing = this.#write(batch, false)
-      .catch((error) => isRepeat(error) ? this.#write(batch, true) : Promise.reject(error))
-      .catch((error) => {
-        this.#fault = error;
-      });
-  }
-
-  /** Waits for what is being written; a fault is kept for the next `flush`. */
-  async settle(): Promise<void> {
-    await this.#writing;
-  }
-
-  async #write(batch: Batch, carefully: boolean): Promise<void> {
-    const { sql, lease, leaseS, rootId, scanId, startedAt } = this.scan;
-    const { counts } = this.report;
-    const changes = await sql.begin(async (tx) => {
-      await holdLease(tx, lease, leaseS);
-      const changes = await writeBatch(tx, rootId, { batch, carefully }, startedAt);
-      await recordProgress(tx, scanId, {
-        ...counts,
-        buildsAdded: counts.buildsAdded + changes.added,
-        buildsGone: counts.buildsGone + changes.gone,
-        buildsBack: counts.buildsBack + changes.back,
-      }, this.scan.now());
-      return changes;
-    });
-    counts.buildsAdded += changes.added;
-    counts.buildsGone += changes.gone;
-    counts.buildsBack += changes.back;
-    await this.scan.step?.("batch");
-  }
-
-  /**
-   * After the whole root was listed: packages that came back empty, or not at all, where builds were known. They are
-   * believed after three readings in a row, each of them while most of the others were read well.
-   * @throws HubError BAD_GATEWAY where the root lists no package at all though some were known
-   */
-  async conclude(): Promise<void> {
-    await this.#writing;
-    if (this.#fault !== undefined) throw this.#fault;
-    const { sql, lease, leaseS, rootId, scanId, startedAt, known } = this.scan;
-    const vanished = known.filter((each) => each.isKnown && each.scanned && !this.#asked.has(each.name));
-    if (this.#asked.size === 0 && vanished.length > 0) {
-      throw new HubError(
-        "BAD_GATEWAY",
-        `The root lists no package where ${vanished.length} were known; nothing is taken for gone.`,
-      );
-    }
-    const suspects = [
-      ...this.#empty.map(({ package: { id, name }, mark }) => ({
-        id: id!,
-        name: name.name,
-        mark,
-        reason: "came back empty where builds were known",
-      })),
-      ...vanished.map(({ id, name }) => ({
-        id,
-        name,
-        mark: null,
-        reason: "is not in the root's listing any more, where builds were known",
-      })),
-    ];
-    const { counts } = this.report;
-    await sql.begin(async (tx) => {
-      await holdLease(tx, lease, leaseS);
-      const full = await filterFull(tx, rootId, suspects.map((each) => each.id));
-      const wasEmpty = this.#empty.filter((each) => !full.has(each.package.id!));
-      const doubtful = suspects.filter((each) => full.has(each.id));
-      const good = this.#good + wasEmpty.length;
-      const others = good + doubtful.length + counts.packagesUnread - 1;
-      const believed = new Set(
-        await recordEmpty(tx, rootId, {
-          packageIds: doubtful.map((each) => each.id),
-          reasons: doubtful.map((each) => each.reason),
-          counts: others === 0 || good * 2 > others,
-          believedAfter: BELIEVED_AFTER,
-        }),
-      );
-      counts.buildsGone += await goneBuilds(tx, rootId, [...believed], startedAt);
-      const read = [
-        ...wasEmpty.map((each) => ({ id: each.package.id!, mark: each.mark })),
-        ...doubtful.filter((each) => believed.has(each.id)),
-      ];
-      const readings = { packageIds: read.map((each) => each.id), marks: read.map((each) => each.mark) };
-      await recordReadings(tx, rootId, readings, startedAt);
-      for (const each of doubtful) if (!believed.has(each.id)) this.report.addUnread(each.name, each.reason);
-      await recordProgress(tx, scanId, counts, this.scan.now());
-    });
+    if (batch.parts.length + batch.unchanged.length > 0) await this.writer.begin(batch);
   }
 }

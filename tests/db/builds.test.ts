@@ -161,13 +161,13 @@ test("common changelists agree with the sets' intersection, however the pages fa
       fc.array(numbers, { minLength: 1, maxLength: 3 }),
       fc.integer({ min: 1, max: 9 }),
       fc.integer({ min: 1, max: 12 }),
-      async (sets, limit, maxSteps) => {
+      async (sets, limit, maxProbes) => {
         const names = sets.map(() => `p${n++}`);
         for (const [at, set] of sets.entries()) await drop.add(at % 2, names[at]!, set);
         const paged: number[] = [];
         let cursor: string | undefined;
         do {
-          const page = await common({ packages: names, limit, cursor }, { maxSteps });
+          const page = await common({ packages: names, limit, cursor }, { maxProbes });
           expect(page.items.length).toBeLessThanOrEqual(limit);
           paged.push(...page.items.map((item) => item.changelist));
           cursor = page.nextCursor ?? undefined;
@@ -178,6 +178,6 @@ test("common changelists agree with the sets' intersection, however the pages fa
         );
       },
     ),
-    { numRuns: 40 },
+    { numRuns: 25 },
   );
 });

@@ -40,7 +40,8 @@ export async function dropOf(sql: Db, urls: string[]) {
       const id = made.get(name)!;
       ids.set(name, id);
       builds.set(`${root} ${name}`, [...builds.get(`${root} ${name}`) ?? [], ...changelists]);
-      await addBuilds(sql, roots[root]!.id, columnsOf(id, name, changelists, revision), { seenAt: readAt });
+      const found = columnsOf(id, name, changelists, revision);
+      await sql.begin((tx) => addBuilds(tx, roots[root]!.id, found, { seenAt: readAt }));
       await recordReadings(sql, roots[root]!.id, { packageIds: [id], marks: [null] }, readAt);
     },
     /** As if a reading a day later had not found them. */

@@ -66,3 +66,15 @@ export function serveIndex(root: string) {
     [Symbol.asyncDispose]: () => server.shutdown(),
   };
 }
+
+/** A real web server that answers every GET with what `answer` makes of its URL. */
+export function serve(answer: (url: URL) => string) {
+  const server = Deno.serve(
+    { port: 0, hostname: "127.0.0.1", onListen: () => {} },
+    (request) => new Response(answer(new URL(request.url))),
+  );
+  return {
+    url: `http://127.0.0.1:${server.addr.port}`,
+    [Symbol.asyncDispose]: () => server.shutdown(),
+  };
+}

@@ -1,0 +1,49 @@
+import type { Db } from "../../db/client.ts";
+import type { KnownPackage } from "../../db/drop_roots.ts";
+import type { Lease } from "../../db/leases.ts";
+import type { ScanCounts } from "../../db/scans.ts";
+import { MAX_PLACES, type PlaceReason } from "../../schemas/scan.ts";
+
+/** A scan of one root. */
+export interface RootScan {
+  sql: Db;
+  lease: Lease;
+  leaseS: number;
+  rootId: number;
+  scanId: number;
+  /** The reading's time for everything found. */
+  startedAt: Date;
+  full: boolean;
+  fullScanDays: number;
+  pattern: RegExp | undefined;
+  known: KnownPackage[];
+  now(): Date;
+  /** A test ends the process, or looks, between any two batches. */
+  step?(name: string): void | Promise<void>;
+}
+
+/** Counts and lists of a scan, kept while it runs. */
+export class ScanReport {
+  readonly counts: ScanCounts = {
+    packagesSeen: 0,
+    packagesUnchanged: 0,
+    packagesUnread: 0,
+    buildsSeen: 0,
+    buildsAdded: 0,
+    buildsGone: 0,
+    buildsBack: 0,
+    unparsedCount: 0,
+  };
+  readonly unparsed: PlaceReason[] = [];
+  readonly unread: PlaceReason[] = [];
+
+  addUnparsed(places: readonly PlaceReason[]): void {
+    this.counts.unparsedCount += places.length;
+    this.unparsed.push(...places.slice(0, MAX_PLACES - this.unparsed.length));
+  }
+
+  addUnread(place: string, reason: string): void {
+    this.counts.packagesUnread++;
+    if (this.unread.length < MAX_PLACES) this.unread.push({ place, reason });
+  }
+}

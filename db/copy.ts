@@ -1,0 +1,46 @@
+import { setImmediate } from "node:timers/promises";
+import type { Writable } from "node:stream";
+import type { Queryable } from "./client.ts";
+
+/** One value in a line of `copy … from stdin`, text format; null is `\N`. */
+export function copyValue(value: string): string {
+  // Few values need it: asking costs less than replacing.
+  return /[\\\n\r\t]/.test(value) ? value.replace(/[\\\n\r\t]/g, (char) => ESCAPES[char]!) : value;
+}
+
+const ESCAPES: Record<string, string> = { "\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t" };
+
+/**
+ * Sends lines to the `copy` that `into` belongs to, and waits until the server has taken them all.
+ *
+ * The driver's stream never finishes where the server refuses the rows after their end was sent, so the next statement of
+ * the transaction tells: it fails with 25P02, "current transaction is aborted", and why is lost.
+ * `onSending` is called once nothing is left to do but to wait.
+ * @throws what the server says, or 25P02
+ */
+export async function copyInto(
+  tx: Queryable,
+  into: Writable,
+  lines: string,
+  onSending: () => void = () => {},
+): Promise<void> {
+  let refusal: unknown;
+  into.on("error", (error) => refusal ??= error);
+  await new Promise<void>((resolve) => {
+    into.once("close", resolve);
+    into.write(lines, () => resolve());
+    onSending();
+  });
+  if (refusal === undefined) into.end();
+  for (let tries = 0;; tries++) {
+    await setImmediate();
+    try {
+      await tx`select 1`;
+      return;
+    } catch (error) {
+      // The end is sent a tick after it was asked for.
+      const isSending = (error as { code?: unknown }).code === "COPY_IN_PROGRESS" && tries < 100;
+      if (!isSending) throw refusal ?? error;
+    }
+  }
+}
