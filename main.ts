@@ -6,7 +6,7 @@ import { scheduleOf } from "./cron/schedule.ts";
 import { cancelJobInLab, followLabTask, type JobDeps, lookUpJob, submitJob } from "./cron/tasks/jobs.ts";
 import { scanDropTask } from "./cron/tasks/scan_drop.ts";
 import { scrapeTask } from "./cron/tasks/scrape.ts";
-import { enqueueScan, tick } from "./cron/tick.ts";
+import { runLine, tick } from "./cron/tick.ts";
 import { openDatabase } from "./db/client.ts";
 import { migrate } from "./db/migrate.ts";
 import { HubError, reasonOf } from "./errors.ts";
@@ -85,8 +85,7 @@ for (const line of scheduleOf(config)) {
   Deno.cron(line.name, line.cron, async () => {
     if (!queue.isRunning()) return;
     try {
-      if (line.name === "tick") await tick(jobDeps, new Date());
-      else await enqueueScan(jobDeps, "schedule");
+      await runLine(jobDeps, line.name, new Date());
     } catch (error) {
       log("error", `cron ${line.name}`, { reason: reasonOf(error) });
     }

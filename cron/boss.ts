@@ -55,6 +55,11 @@ export async function startQueue(sql: Db, options: BossOptions): Promise<Queue> 
       });
       return id !== null;
     },
+    async sendAll(name, tasks) {
+      if (tasks.length === 0) return 0;
+      const ids = await boss.insert(name, tasks, { returnId: true });
+      return ids?.length ?? 0;
+    },
     async work<N extends TaskName>(
       name: N,
       concurrency: number,

@@ -1,20 +1,32 @@
 import { listTicks, recordTick } from "../db/ticks.ts";
-import { isOverdue, scheduleOf } from "./schedule.ts";
+import { isOverdue, type ScheduleLine, scheduleOf } from "./schedule.ts";
 import { enqueueDue } from "./tasks/enqueue_due.ts";
+import { keepHouse } from "./tasks/housekeeping.ts";
 import { type JobDeps, tickJobs } from "./tasks/jobs.ts";
 
-/** What every minute brings, and what a start makes up: due scrapes, jobs left behind, a scan that was missed. */
+/** Does what a line of the schedule says. */
+export async function runLine(deps: JobDeps, name: ScheduleLine["name"], now: Date): Promise<void> {
+  if (name === "tick") await tick(deps, now);
+  else if (name === "drop_scan") await enqueueScan(deps, "schedule");
+  else await keepHouse(deps, now);
+}
+
+/** What every minute brings, and what a start makes up: due scrapes, jobs left behind, daily work that was missed. */
 export async function tick(deps: JobDeps, now: Date): Promise<void> {
   const { sql, queue, config } = deps;
   await enqueueDue({ sql, queue });
   await tickJobs(deps);
-  const scan = scheduleOf(config).find((line) => line.name === "drop_scan")!;
-  if (isOverdue(scan, (await listTicks(sql)).get(scan.name), now)) await enqueueScan(deps, "missed");
+  const ticks = await listTicks(sql);
+  for (const line of scheduleOf(config)) {
+    if (line.name === "tick" || !isOverdue(line, ticks.get(line.name), now)) continue;
+    if (line.name === "drop_scan") await enqueueScan(deps, "missed");
+    else await runLine(deps, line.name, now);
+  }
   await recordTick(sql, "tick");
 }
 
 /** Enqueues a scan and records that the schedule's line had its turn, in one transaction. */
-export async function enqueueScan({ sql, queue }: JobDeps, cause: "schedule" | "missed"): Promise<void> {
+async function enqueueScan({ sql, queue }: JobDeps, cause: "schedule" | "missed"): Promise<void> {
   await sql.begin(async (tx) => {
     await queue.send("scan_drop", { full: false, cause }, { singletonKey: "scan", tx });
     await recordTick(tx, "drop_scan");

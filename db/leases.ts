@@ -8,6 +8,16 @@ export interface Lease {
   fence: number;
 }
 
+/** Another has the lease by now: what is done under it must not be written. */
+export class LeaseLost extends HubError {
+  constructor(lease: Lease) {
+    super(
+      "CONFLICT",
+      `The lease ${lease.name} (${lease.fence}) was taken over by another worker; nothing more is written.`,
+    );
+  }
+}
+
 /** Takes the lease `name` for `seconds`, unless another holds it: then undefined. */
 export async function findLease(
   sql: Queryable,
@@ -27,7 +37,7 @@ export async function findLease(
 
 /**
  * Renews the lease inside the transaction of a batch, which locks its row until the commit.
- * @throws HubError CONFLICT where it has been taken over: the batch must not be written.
+ * @throws LeaseLost where it has been taken over
  */
 export async function holdLease(tx: Queryable, lease: Lease, seconds: number): Promise<void> {
   const rows = await tx`
@@ -35,11 +45,16 @@ export async function holdLease(tx: Queryable, lease: Lease, seconds: number): P
     where name = ${lease.name} and fence = ${lease.fence}
     returning fence`;
   if (rows.length === 0) {
-    throw new HubError(
-      "CONFLICT",
-      `The lease ${lease.name} (${lease.fence}) was taken over by another worker; nothing more is written.`,
-    );
+    throw new LeaseLost(lease);
   }
+}
+
+/**
+ * Takes the lease from whoever holds it, in the transaction that changes what the holder works on: call it first there,
+ * as a batch locks the lease before all else.
+ */
+export async function revokeLease(tx: Queryable, name: string): Promise<void> {
+  await tx`update leases set fence = fence + 1, expires_at = '-infinity' where name = ${name}`;
 }
 
 /** Gives the lease back; no effect where it has been taken over. */

@@ -148,3 +148,13 @@ export async function getScan(
     unread: row.unread.map(({ place, reason }) => ({ place, reason: showReasons ? reason : "" })),
   };
 }
+
+/** Forgets scans that began before `before`, but each root's last. Returns how many. */
+export async function pruneScans(sql: Queryable, before: Date): Promise<number> {
+  const pruned = await sql`
+    delete from scans
+    where started_at < ${before} and state <> 'running' and exists (
+      select from scans as later where later.root_id is not distinct from scans.root_id and later.id > scans.id
+    )`;
+  return pruned.count;
+}

@@ -1,6 +1,7 @@
 import type { Page } from "../schemas/common.ts";
 import type { Scrape } from "../schemas/scrape.ts";
 import type { Queryable } from "./client.ts";
+import { revokeLease } from "./leases.ts";
 import { decodeCursor, toPage } from "./cursor.ts";
 
 /** As a row, or as JSON out of one: times are either. */
@@ -51,11 +52,32 @@ export interface TestToScrape {
   failures: number;
 }
 
-export async function findTestToScrape(sql: Queryable, id: number): Promise<TestToScrape | undefined> {
+/** The test as it is scraped; undefined where it is deleted or, unless `disabled` too is asked for, disabled. */
+export async function findTestToScrape(
+  sql: Queryable,
+  id: number,
+  { disabled }: { disabled: boolean },
+): Promise<TestToScrape | undefined> {
   const [row] = await sql<TestToScrape[]>`
     select id, name, scraper, settings, watermark, interval_s as "intervalS", failures
-    from tests where id = ${id} and deleted_at is null`;
+    from tests where id = ${id} and deleted_at is null and (enabled or ${disabled})`;
   return row;
+}
+
+/** Of the lease under which a test is scraped. */
+export function scrapeLeaseName(testId: number): string {
+  return `scrape:${testId}`;
+}
+
+/**
+ * Ends what a scrape of the test may be doing: nothing it read before may be written after. Call it first in the
+ * transaction that changes or deletes the test.
+ */
+export async function revokeScrape(tx: Queryable, testId: number, reason: string): Promise<void> {
+  await revokeLease(tx, scrapeLeaseName(testId));
+  await tx`
+    update scrapes set state = 'lost', finished_at = clock_timestamp(), error = ${reason}
+    where test_id = ${testId} and state = 'running'`;
 }
 
 /** Begins the record of a scrape; what a dead worker left `running` is lost. Call it under the lease. */
@@ -103,30 +125,40 @@ async function writeProgress(sql: Queryable, scrapeId: number, progress: ScrapeP
 
 const LONGEST_WAIT_S = 86_400;
 
+/** How a scrape ended; `handed back` where the hub stopped, so that it is due at once and nobody's failure. */
+export type ScrapeEnd = { state: "done" } | { state: "failed"; error: string } | { state: "handed back" };
+
 /** Ends a scrape and says when the next one is due: after the interval, or after a failure twice as long each time. */
 export async function endScrape(
   sql: Queryable,
-  { test, scrapeId, progress, error }: {
+  { test, scrapeId, progress, end }: {
     test: TestToScrape;
     scrapeId: number;
     progress: ScrapeProgress;
-    error: string | null;
+    end: ScrapeEnd;
   },
 ): Promise<void> {
-  const wait = error === null
-    ? test.intervalS
-    : Math.min(LONGEST_WAIT_S, Math.max(60, test.intervalS) * 2 ** Math.min(test.failures, 12));
   await writeProgress(sql, scrapeId, progress);
+  const isBack = end.state === "handed back";
+  const error = isBack
+    ? "the hub was stopped; the next start goes on"
+    : end.state === "failed"
+    ? end.error
+    : null;
   await sql`
     update scrapes set state = ${
-    error === null ? "done" : "failed"
+    isBack ? "lost" : end.state
   }, finished_at = clock_timestamp(), error = ${error}
     where id = ${scrapeId}`;
-  await sql`
-    update tests set due_at = now() + make_interval(secs => ${wait}), failures = ${
-    error === null ? 0 : test.failures + 1
+  if (isBack) {
+    await sql`update tests set due_at = now() where id = ${test.id}`;
+    return;
   }
-    where id = ${test.id}`;
+  const failures = end.state === "failed" ? test.failures + 1 : 0;
+  const longer = Math.max(60, test.intervalS) * 2 ** Math.min(Math.max(0, failures - 1), 12);
+  const wait = Math.max(test.intervalS, Math.min(LONGEST_WAIT_S, longer));
+  await sql`
+    update tests set due_at = now() + make_interval(secs => ${wait}), failures = ${failures} where id = ${test.id}`;
 }
 
 export interface ScraperHealth {
@@ -142,17 +174,10 @@ export interface ScraperHealth {
 /** How each scraper's tests fare. */
 export async function listScraperHealth(sql: Queryable): Promise<ScraperHealth[]> {
   const rows = await sql<(Omit<ScraperHealth, "lastSuccessAt"> & { lastSuccessAt: Date | null })[]>`
-    select tests.scraper, count(*)::int as tests, count(*) filter (where enabled)::int as enabled,
-      count(*) filter (where enabled and due_at <= now() and scraper <> 'push')::int as due,
-      (
-        select max(scrapes.finished_at) from scrapes join tests as own on own.id = scrapes.test_id
-        where own.scraper = tests.scraper and scrapes.state = 'done'
-      ) as "lastSuccessAt",
-      (
-        select round(avg(extract(epoch from scrapes.finished_at - scrapes.started_at)) * 1000)::int
-        from scrapes join tests as own on own.id = scrapes.test_id
-        where own.scraper = tests.scraper and scrapes.started_at > now() - interval '1 day' and scrapes.finished_at is not null
-      ) as "averageMs",
+    select tests.scraper, count(*)::int as tests, count(*) filter (where tests.enabled)::int as enabled,
+      count(*) filter (where tests.enabled and tests.due_at <= now() and tests.scraper <> 'push')::int as due,
+      max(success.finished_at) as "lastSuccessAt",
+      round(sum(day.total_ms) / nullif(sum(day.count), 0))::int as "averageMs",
       coalesce((
         select jsonb_agg(jsonb_build_object('test', worst.name, 'failures', worst.failures, 'error', worst.error))
         from (
@@ -164,7 +189,26 @@ export async function listScraperHealth(sql: Queryable): Promise<ScraperHealth[]
           order by own.failures desc, own.name limit 20
         ) as worst
       ), '[]') as failing
-    from tests where deleted_at is null
+    from tests
+      left join lateral (
+        select finished_at from scrapes where test_id = tests.id and state = 'done' order by id desc limit 1
+      ) as success on true
+      left join lateral (
+        select count(*) as count, sum(extract(epoch from finished_at - started_at)) * 1000 as total_ms
+        from scrapes
+        where test_id = tests.id and started_at > now() - interval '1 day' and finished_at is not null
+      ) as day on true
+    where tests.deleted_at is null
     group by tests.scraper`;
   return rows.map((row) => ({ ...row, lastSuccessAt: row.lastSuccessAt?.toISOString() ?? null }));
+}
+
+/** Forgets scrapes that began before `before`, but each test's last. Returns how many. */
+export async function pruneScrapes(sql: Queryable, before: Date): Promise<number> {
+  const pruned = await sql`
+    delete from scrapes
+    where started_at < ${before} and exists (
+      select from scrapes as later where later.test_id = scrapes.test_id and later.id > scrapes.id
+    )`;
+  return pruned.count;
 }

@@ -3,7 +3,7 @@ import type { Page } from "../schemas/common.ts";
 import type { TestInput, TestList, TestPatch, TestShape } from "../schemas/test.ts";
 import type { Db, Queryable } from "./client.ts";
 import { decodeCursor, toPage } from "./cursor.ts";
-import { scrapeColumns, type ScrapeRow, toScrape } from "./scrapes.ts";
+import { revokeScrape, scrapeColumns, type ScrapeRow, toScrape } from "./scrapes.ts";
 
 interface TestRow
   extends Omit<TestShape, "createdAt" | "updatedAt" | "nextScrapeAt" | "lastScrape" | "intervalMs"> {
@@ -111,73 +111,112 @@ export async function createTest(sql: Queryable, input: TestInput): Promise<void
   }
 }
 
-/** Changes what is given. A new scraper or new settings begin from the start of the source. */
-export async function updateTest(sql: Queryable, patch: TestPatch): Promise<void> {
+/**
+ * Changes what is given. A new scraper or new settings begin from the start of the source, and end a scrape that is
+ * still reading by the old ones.
+ * @throws HubError NOT_FOUND that names tests alike
+ */
+export async function updateTest(sql: Db, patch: TestPatch): Promise<void> {
   const json = (value: unknown) => value === undefined ? null : JSON.stringify(value);
-  const rows = await sql`
-    update tests set
-      scraper = coalesce(${patch.scraper ?? null}, scraper),
-      settings = coalesce(${json(patch.settings)}::text::jsonb, settings),
-      submit = coalesce(${json(patch.submit)}::text::jsonb, submit),
-      owner = ${patch.owner === undefined ? sql`owner` : patch.owner},
-      description = ${patch.description === undefined ? sql`description` : patch.description},
-      interval_s = coalesce(${
-    patch.intervalMs === undefined ? null : Math.round(patch.intervalMs / 1000)
-  }::int, interval_s),
-      enabled = coalesce(${patch.enabled ?? null}::boolean, enabled),
-      watermark = case when ${
-    patch.scraper !== undefined || patch.settings !== undefined
-  } then null else watermark end,
-      due_at = least(due_at, now()), failures = 0, updated_at = now()
-    where name = ${patch.name} and deleted_at is null
-    returning id`;
-  if (rows.length === 0) throw await unknownTest(sql, patch.name);
+  const isOther = patch.scraper !== undefined || patch.settings !== undefined;
+  const isAnew = isOther || patch.enabled === true;
+  const intervalS = patch.intervalMs === undefined ? null : Math.round(patch.intervalMs / 1000);
+  const id = await getTestId(sql, patch.name);
+  await sql.begin(async (tx) => {
+    if (isOther) await revokeScrape(tx, id, "the test was given another scraper or other settings");
+    await tx`
+      update tests set
+        scraper = coalesce(${patch.scraper ?? null}, scraper),
+        settings = coalesce(${json(patch.settings)}::text::jsonb, settings),
+        submit = coalesce(${json(patch.submit)}::text::jsonb, submit),
+        owner = ${patch.owner === undefined ? tx`owner` : patch.owner},
+        description = ${patch.description === undefined ? tx`description` : patch.description},
+        interval_s = coalesce(${intervalS}::int, interval_s),
+        enabled = coalesce(${patch.enabled ?? null}::boolean, enabled),
+        watermark = case when ${isOther} then null else watermark end,
+        failures = case when ${isAnew} then 0 else failures end,
+        due_at = case
+          when ${isAnew} then least(due_at, now())
+          when ${intervalS}::int is null then due_at
+          else least(due_at, now() + make_interval(secs => ${intervalS}::int)) end,
+        updated_at = now()
+      where id = ${id}`;
+  });
 }
 
 const DELETE_BATCH = 500;
 
-/** Deletes a test. Its runs and results stay unless `results` is set. */
+/**
+ * Deletes a test. Its runs and results stay unless `results` is set; then, cut short, it goes on where it is asked again.
+ * @throws HubError NOT_FOUND, also where it is deleted already and nothing is left to delete
+ */
 export async function deleteTest(
   sql: Db,
   name: string,
   { results }: { results: boolean },
 ): Promise<{ runsDeleted: number }> {
-  const id = await getTestId(sql, name);
-  await sql`update tests set deleted_at = now(), enabled = false, updated_at = now() where id = ${id}`;
+  const [test] = await sql<{ id: number; isDeleted: boolean; newestRun: number | null }[]>`
+    select id, deleted_at is not null as "isDeleted",
+      (select max(runs.id) from runs where runs.test_id = tests.id) as "newestRun"
+    from tests where name = ${name}`;
+  if (test === undefined || test.isDeleted && !(results && test.newestRun !== null)) {
+    throw await unknownTest(sql, name);
+  }
+  const { id, newestRun } = test;
+  await sql.begin(async (tx) => {
+    await revokeScrape(tx, id, "the test was deleted");
+    await tx`
+      update tests set deleted_at = coalesce(deleted_at, now()), enabled = false, updated_at = now() where id = ${id}`;
+  });
+  if (!results) return { runsDeleted: 0 };
   let runsDeleted = 0;
-  while (results) {
-    const count = await sql.begin(async (tx) => {
-      const runs = await tx<
-        { id: number }[]
-      >`select id from runs where test_id = ${id} order by id limit ${DELETE_BATCH}`;
-      const ids = runs.map((run) => run.id);
-      if (ids.length > 0) {
-        await tx`delete from results where run_id = any(${ids}::bigint[]) and run_id between ${ids[
-          0
-        ]!} and ${ids.at(-1)!}`;
-        await tx`delete from runs where id = any(${ids}::bigint[])`;
-      }
-      return ids.length;
-    });
+  while (newestRun !== null) {
+    const count = await sql.begin((tx) => deleteRuns(tx, id, newestRun));
     runsDeleted += count;
     if (count < DELETE_BATCH) break;
   }
-  if (results) {
-    await sql`delete from waivers where test_id = ${id}`;
-    await sql`delete from cases where test_id = ${id}`;
-  }
+  await sql.begin((tx) => forgetCases(tx, id));
   return { runsDeleted };
 }
 
-/** Finds or makes the test that a push names; a deleted one comes back. */
+/** Deletes some runs of a test, up to one, with their results. Returns how many. */
+async function deleteRuns(tx: Queryable, testId: number, upTo: number): Promise<number> {
+  const runs = await tx<{ id: number }[]>`
+    select id from runs where test_id = ${testId} and id <= ${upTo} order by id limit ${DELETE_BATCH}`;
+  const ids = runs.map((run) => run.id);
+  if (ids.length === 0) return 0;
+  await tx`
+    delete from results where run_id = any(${ids}::bigint[]) and run_id between ${ids[0]!} and ${ids.at(
+    -1,
+  )!}`;
+  await tx`delete from runs where id = any(${ids}::bigint[])`;
+  return ids.length;
+}
+
+/** Forgets the cases of a deleted test without runs. Its row is locked: a push that brings it back waits, or came before. */
+async function forgetCases(tx: Queryable, testId: number): Promise<void> {
+  await tx`select id from tests where id = ${testId} for update`;
+  const [row] = await tx`
+    select deleted_at is not null and not exists (select from runs where test_id = ${testId}) as "isEmpty"
+    from tests where id = ${testId}`;
+  if (!row?.isEmpty) return;
+  await tx`delete from waivers where test_id = ${testId}`;
+  await tx`delete from cases where test_id = ${testId}`;
+}
+
+/** Finds or makes the test that a push names; a deleted one comes back as one that is pushed to. */
 export async function ensureTest(sql: Queryable, name: string): Promise<number> {
   const [row] = await sql<{ id: number }[]>`select id from tests where name = ${name} and deleted_at is null`;
   if (row !== undefined) return row.id;
   const [made] = await sql<{ id: number }[]>`
     insert into tests (name, scraper) values (${name}, 'push')
-    on conflict (name) do update set deleted_at = null, enabled = true, updated_at = now()
+    on conflict (name) do update set scraper = 'push', settings = '{}', watermark = null, failures = 0,
+      deleted_at = null, enabled = true, updated_at = now()
+      where tests.deleted_at is not null
     returning id`;
-  return made!.id;
+  if (made !== undefined) return made.id;
+  // Another made it in between.
+  return await getTestId(sql, name);
 }
 
 /** Tests whose time to be scraped has come. */

@@ -128,10 +128,10 @@ export const testsRouter = router({
 });
 
 async function dryRun(ctx: Context, testId: number) {
-  const test = (await findTestToScrape(ctx.sql, testId))!;
+  const test = (await findTestToScrape(ctx.sql, testId, { disabled: true }))!;
   const scraper = getScraper(test.scraper);
   const allow = allowanceOf(ctx.config);
-  const settings = scraper.settings.parse(test.settings);
+  const settings = await checkSettings(test.scraper, test.settings, allow);
   const { counts, ...dry } = await tryScrape(scraper, { name: test.name, settings }, test.watermark, {
     allow,
     fetch: createFetch({ allow, attempts: 2 }),

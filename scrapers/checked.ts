@@ -1,4 +1,6 @@
 import { runHead, type RunRecord } from "../schemas/record.ts";
+import type { ScrapeContext } from "./context.ts";
+import type { ScrapeBatch, ScrapedTest, Scraper } from "./scraper.ts";
 
 /** Results of one case in one run; their number is a Postgres `smallint`. */
 const MAX_ORDINAL = 32_767;
@@ -21,6 +23,49 @@ export function runFault(run: RunRecord): string | undefined {
     }
   }
   return undefined;
+}
+
+/**
+ * What a scraper yields, fit to be stored: a run that cannot be kept is counted as ignored. It ends when the context's
+ * signal aborts, even where the scraper does not heed it.
+ * @throws what the scraper throws; the signal's reason
+ */
+export async function* checkedBatches(
+  scraper: Scraper,
+  test: ScrapedTest<unknown>,
+  watermark: string | null,
+  context: ScrapeContext,
+): AsyncGenerator<ScrapeBatch> {
+  const { signal } = context;
+  const batches = scraper.scrape(test, watermark, context);
+  try {
+    while (true) {
+      signal.throwIfAborted();
+      const next = await orAborted(batches.next(), signal);
+      signal.throwIfAborted();
+      if (next.done) return;
+      yield { ...next.value, runs: next.value.runs.filter((run) => isFit(run, context)) };
+    }
+  } finally {
+    // One that hangs never answers this; nobody waits for it.
+    batches.return(undefined).catch((error) => {
+      context.log("a scraper failed as it was ended", { reason: String(error) });
+    });
+  }
+}
+
+function isFit(run: RunRecord, context: ScrapeContext): boolean {
+  const fault = runFault(run);
+  if (fault !== undefined) context.ignore(`a run ${fault}`, run.externalId);
+  return fault === undefined;
+}
+
+function orAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const stop = () => reject(signal.reason);
+    signal.addEventListener("abort", stop, { once: true });
+    promise.then(resolve, reject).finally(() => signal.removeEventListener("abort", stop));
+  });
 }
 
 /** A time in UTC ISO 8601, or undefined where it is none between the years 1970 and 9999. */

@@ -1,5 +1,6 @@
 import type { Counts } from "../schemas/outcome.ts";
 import type { RunRecord } from "../schemas/record.ts";
+import { checkedBatches } from "./checked.ts";
 import { type ContextOptions, createContext, type ScrapeCounts } from "./context.ts";
 import type { Scraper } from "./scraper.ts";
 
@@ -28,7 +29,7 @@ export async function tryScrape(
   const { context, counts } = createContext({ ...options, signal: AbortSignal.any([limit, options.signal]) });
   const dry: DryRun = { runs: 0, results: 0, items: [], watermark, isCut: false, counts };
   try {
-    for await (const batch of scraper.scrape(test, watermark, context)) {
+    for await (const batch of checkedBatches(scraper, test, watermark, context)) {
       for (const { results, ...head } of batch.runs) {
         dry.runs++;
         dry.results += results.length;

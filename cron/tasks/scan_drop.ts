@@ -2,12 +2,13 @@ import type { Config } from "../../config.ts";
 import { forgetSeen } from "../../db/build_store.ts";
 import { type Db, isDatabaseAway } from "../../db/client.ts";
 import { configureRoots, listKnownPackages, type StoredRoot } from "../../db/drop_roots.ts";
-import { dropLease, findLease, holdLease, type Lease } from "../../db/leases.ts";
+import { dropLease, findLease, type Lease } from "../../db/leases.ts";
 import { findScanLeaseMark, finishScan, loseScans, SCAN_LEASE, startScan } from "../../db/scans.ts";
-import { HubError, reasonOf } from "../../errors.ts";
+import { reasonOf } from "../../errors.ts";
 import type { BoundedFetch } from "../../scrapers/context.ts";
 import { compilePattern } from "../../scrapers/binarydrop/names.ts";
 import { openSource } from "../../scrapers/binarydrop/scan.ts";
+import { keepLease } from "../keep_lease.ts";
 import type { TaskData } from "../queue.ts";
 import { ScanReport } from "./scan_report.ts";
 import { scanRoot } from "./scan_root.ts";
@@ -42,18 +43,17 @@ export async function scanDropTask(
     await recordRefusal(deps, { full, cause });
     return;
   }
-  const over = new AbortController();
-  const beat = keepLease(sql, { lease, leaseS, lost: (error) => over.abort(error) });
+  const kept = keepLease(sql, lease, leaseS);
   try {
     await loseScans(sql, now());
     await forgetSeen(sql);
     for (const root of await configureRoots(sql, config.dropRoots)) {
-      const both = AbortSignal.any([signal, over.signal]);
+      const both = AbortSignal.any([signal, kept.signal]);
       both.throwIfAborted();
       await recordScan(deps, { root, lease, leaseS, full, cause }, both);
     }
   } finally {
-    await beat.stop();
+    await kept.stop();
     await dropLease(sql, lease).catch((error) => {
       deps.log?.("the scan's lease could not be given back; it expires", { reason: reasonOf(error) });
     });
@@ -85,29 +85,6 @@ function delay(ms: number, signal: AbortSignal): Promise<void> {
     }, ms);
     signal.addEventListener("abort", stop, { once: true });
   });
-}
-
-/** Renews the lease while a listing takes its time; says when it was taken over. */
-function keepLease(
-  sql: Db,
-  { lease, leaseS, lost }: { lease: Lease; leaseS: number; lost(error: unknown): void },
-): { stop(): Promise<void> } {
-  let beating: Promise<void> = Promise.resolve();
-  let isBeating = false;
-  const timer = setInterval(() => {
-    if (isBeating) return;
-    isBeating = true;
-    beating = holdLease(sql, lease, leaseS)
-      // A database that is away shows in the next batch.
-      .catch((error) => error instanceof HubError ? lost(error) : undefined)
-      .finally(() => isBeating = false);
-  }, leaseS * 1000 / 4);
-  return {
-    async stop() {
-      clearInterval(timer);
-      await beating;
-    },
-  };
 }
 
 async function recordRefusal(

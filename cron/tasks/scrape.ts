@@ -1,22 +1,25 @@
 import type { Config } from "../../config.ts";
-import type { Db } from "../../db/client.ts";
-import { dropLease, findLease, holdLease, type Lease } from "../../db/leases.ts";
+import { type Db, isDatabaseAway, type Queryable } from "../../db/client.ts";
+import { dropLease, findLease, holdLease, type Lease, LeaseLost } from "../../db/leases.ts";
 import {
   beginScrape,
   endScrape,
   findTestToScrape,
   moveWatermark,
+  type ScrapeEnd,
+  scrapeLeaseName,
   type ScrapeProgress,
   type TestToScrape,
 } from "../../db/scrapes.ts";
 import { prepareStore, storeRuns } from "../../db/store.ts";
 import { reasonOf } from "../../errors.ts";
-import type { BoundedFetch } from "../../scrapers/context.ts";
-import { createContext } from "../../scrapers/context.ts";
 import { allowanceOf } from "../../scrapers/allow.ts";
+import { checkedBatches } from "../../scrapers/checked.ts";
+import { type BoundedFetch, createContext } from "../../scrapers/context.ts";
 import { createFetch } from "../../scrapers/fetch.ts";
-import { getScraper, type Registry, scrapers } from "../../scrapers/mod.ts";
+import { checkSettings, getScraper, type Registry, scrapers } from "../../scrapers/mod.ts";
 import type { ScrapeBatch } from "../../scrapers/scraper.ts";
+import { keepLease } from "../keep_lease.ts";
 
 export interface ScrapeDeps {
   sql: Db;
@@ -27,50 +30,66 @@ export interface ScrapeDeps {
   fetch?: BoundedFetch;
   /** For one scrape. */
   timeLimitMs?: number;
+  leaseS?: number;
 }
 
-const LEASE_S = 120;
+/** Seconds a scrape's lease holds without a sign of life. */
+const LEASE_S = 60;
 const TIME_LIMIT_MS = 50 * 60_000;
 
 /**
  * Scrapes one test: each batch with its watermark in one transaction, under a lease. What the source does wrong ends
- * up in the scrape's record, never in the queue.
+ * up in the scrape's record, never in the queue. A scrape whose lease was taken, as by a change of the test, ends without
+ * a word: whoever took it has ended its record.
  */
 export async function scrapeTask(
   deps: ScrapeDeps,
   { testId, cause }: { testId: number; cause: string },
   signal: AbortSignal,
 ): Promise<void> {
-  const { sql } = deps;
-  const lease = await findLease(sql, `scrape:${testId}`, `${Deno.pid}`, LEASE_S);
+  const { sql, leaseS = LEASE_S } = deps;
+  const lease = await findLease(sql, scrapeLeaseName(testId), `${Deno.pid}`, leaseS);
   if (lease === undefined) return;
+  const kept = keepLease(sql, lease, leaseS);
   try {
-    const test = await findTestToScrape(sql, testId);
-    if (test !== undefined) await scrapeTest(deps, test, { lease, cause, signal });
+    const test = await findTestToScrape(sql, testId, { disabled: cause === "request" });
+    if (test !== undefined) await scrapeTest(deps, test, { lease, cause, stop: signal, lost: kept.signal });
+  } catch (error) {
+    if (!(error instanceof LeaseLost)) throw error;
+    deps.log("a scrape was taken over", { testId });
   } finally {
+    await kept.stop();
     await dropLease(sql, lease);
   }
 }
 
-async function scrapeTest(
-  deps: ScrapeDeps,
-  test: TestToScrape,
-  { lease, cause, signal }: { lease: Lease; cause: string; signal: AbortSignal },
-): Promise<void> {
-  const { sql, config } = deps;
+interface ScrapeTurn {
+  lease: Lease;
+  cause: string;
+  /** Aborts when the hub stops. */
+  stop: AbortSignal;
+  /** Aborts when the lease is lost. */
+  lost: AbortSignal;
+}
+
+async function scrapeTest(deps: ScrapeDeps, test: TestToScrape, turn: ScrapeTurn): Promise<void> {
+  const { sql, config, leaseS = LEASE_S, timeLimitMs = TIME_LIMIT_MS } = deps;
+  const { lease, cause, stop, lost } = turn;
   const allow = allowanceOf(config);
-  const limit = AbortSignal.any([signal, AbortSignal.timeout(deps.timeLimitMs ?? TIME_LIMIT_MS)]);
+  const timeUp = AbortSignal.timeout(timeLimitMs);
   const { context, counts } = createContext({
     fetch: deps.fetch ?? createFetch({ allow }),
-    signal: limit,
+    signal: AbortSignal.any([stop, lost, timeUp]),
     allow,
     now: deps.now,
     log: deps.log,
   });
-  const scrapeId = await sql.begin(async (tx) => {
-    await holdLease(tx, lease, LEASE_S);
-    return await beginScrape(tx, test, cause);
-  });
+  const hold = <T>(write: (tx: Queryable) => Promise<T>): Promise<T> =>
+    sql.begin(async (tx) => {
+      await holdLease(tx, lease, leaseS);
+      return await write(tx);
+    }) as Promise<T>;
+  const scrapeId = await hold((tx) => beginScrape(tx, test, cause));
   const progress: ScrapeProgress = {
     seen: 0,
     kept: 0,
@@ -78,28 +97,41 @@ async function scrapeTest(
     runsAdded: 0,
     resultsWritten: 0,
   };
-  let error: string | null = null;
+  let end: ScrapeEnd = { state: "done" };
   try {
     const scraper = getScraper(test.scraper, deps.registry ?? scrapers);
-    const settings = scraper.settings.parse(test.settings);
+    const settings = await checkSettings(test.scraper, test.settings, allow, deps.registry ?? scrapers);
     const scraped = { name: test.name, settings };
     const source = scraper.source(scraped, allow);
-    for await (const batch of scraper.scrape(scraped, test.watermark, context)) {
-      limit.throwIfAborted();
+    for await (const batch of checkedBatches(scraper, scraped, test.watermark, context)) {
       progress.seen = counts.seen;
-      await storeBatch(sql, { batch, source, test, scrapeId, progress, lease });
+      const stored = await prepareStore(sql, batch.runs.length)
+        .then(() => hold((tx) => storeBatch(tx, { batch, source, test, scrapeId, progress })))
+        .catch((error) => Promise.reject(new StoreFault(error)));
+      Object.assign(progress, stored);
     }
   } catch (caught) {
-    error = limit.aborted && !signal.aborted
-      ? `took longer than ${(deps.timeLimitMs ?? TIME_LIMIT_MS) / 1000} s`
-      : reasonOf(caught).slice(0, 2000);
-    deps.log("a scrape failed", { test: test.name, reason: error });
+    const error = caught instanceof StoreFault ? caught.cause : caught;
+    // The source is not to blame: the queue's task fails, and the next tick goes on.
+    const isHubs = error instanceof LeaseLost || caught instanceof StoreFault && isDatabaseAway(error);
+    if (isHubs) throw error;
+    if (lost.aborted) throw lost.reason;
+    if (stop.aborted) end = { state: "handed back" };
+    else {
+      const reason = timeUp.aborted ? `took longer than ${timeLimitMs / 1000} s` : reasonOf(error);
+      end = { state: "failed", error: reason.slice(0, 2000) };
+      deps.log("a scrape failed", { test: test.name, reason });
+    }
   }
   progress.seen = counts.seen;
-  await sql.begin(async (tx) => {
-    await holdLease(tx, lease, LEASE_S);
-    await endScrape(tx, { test, scrapeId, progress, error });
-  });
+  await hold((tx) => endScrape(tx, { test, scrapeId, progress, end }));
+}
+
+/** What storing a batch failed with, as against what the source did wrong. */
+class StoreFault extends Error {
+  constructor(override readonly cause: unknown) {
+    super("storing failed");
+  }
 }
 
 interface BatchToStore {
@@ -108,25 +140,19 @@ interface BatchToStore {
   test: TestToScrape;
   scrapeId: number;
   progress: ScrapeProgress;
-  lease: Lease;
 }
 
 async function storeBatch(
-  sql: Db,
-  { batch, source, test, scrapeId, progress, lease }: BatchToStore,
-): Promise<void> {
-  await prepareStore(sql, batch.runs.length);
-  const stored = await sql.begin(async (tx) => {
-    await holdLease(tx, lease, LEASE_S);
-    const stored = await storeRuns(tx, { testId: test.id, source, runs: batch.runs, mode: "replace" });
-    const next = {
-      ...progress,
-      kept: progress.kept + stored.runs.length,
-      runsAdded: progress.runsAdded + stored.runs.filter((run) => run.isNew).length,
-      resultsWritten: progress.resultsWritten + stored.resultsWritten,
-    };
-    await moveWatermark(tx, { testId: test.id, scrapeId, watermark: batch.watermark, progress: next });
-    return next;
-  });
-  Object.assign(progress, stored);
+  tx: Queryable,
+  { batch, source, test, scrapeId, progress }: BatchToStore,
+): Promise<ScrapeProgress> {
+  const stored = await storeRuns(tx, { testId: test.id, source, runs: batch.runs, mode: "replace" });
+  const next = {
+    ...progress,
+    kept: progress.kept + stored.runs.length,
+    runsAdded: progress.runsAdded + stored.runs.filter((run) => run.isNew).length,
+    resultsWritten: progress.resultsWritten + stored.resultsWritten,
+  };
+  await moveWatermark(tx, { testId: test.id, scrapeId, watermark: batch.watermark, progress: next });
+  return next;
 }

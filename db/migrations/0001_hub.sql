@@ -138,6 +138,8 @@ create table scrapes (
   error text
 );
 create index scrapes_by_test on scrapes (test_id, id desc);
+create index scrapes_by_start on scrapes (test_id, started_at);
+create index scrapes_done on scrapes (test_id, id desc) where state = 'done';
 
 create table outcomes (
   id smallint primary key, -- place in schemas/outcome.ts, from 1

@@ -27,6 +27,16 @@ test("a second task with a key that waits is not added", async () => {
   expect(await queue.send("scrape", { testId: 2, cause: "request" }, { singletonKey: "2" })).toBe(true);
 });
 
+test("many are sent at once; those that wait already are not added", async () => {
+  const task = (testId: number) => ({
+    data: { testId, cause: "schedule" as const },
+    singletonKey: String(testId),
+  });
+  expect(await queue.sendAll("scrape", [task(11), task(12), task(11)])).toBe(2);
+  expect(await queue.sendAll("scrape", [task(12), task(13)])).toBe(1);
+  expect(await queue.sendAll("scrape", [])).toBe(0);
+});
+
 test("a task sent in a transaction that fails was never sent", async () => {
   await expect(database.sql.begin(async (tx) => {
     await queue.send("cancel_job", { jobId: 1 }, { singletonKey: "1", tx });

@@ -1,0 +1,31 @@
+import type { Db } from "../db/client.ts";
+import { holdLease, type Lease, LeaseLost } from "../db/leases.ts";
+
+/** Renews a lease while a source takes its time. */
+export interface KeptLease {
+  /** Aborts, with the reason, once another has the lease. */
+  signal: AbortSignal;
+  stop(): Promise<void>;
+}
+
+/** Begins to renew the lease, four times in the `seconds` it lasts. */
+export function keepLease(sql: Db, lease: Lease, seconds: number): KeptLease {
+  const over = new AbortController();
+  let beating: Promise<void> = Promise.resolve();
+  let isBeating = false;
+  const timer = setInterval(() => {
+    if (isBeating) return;
+    isBeating = true;
+    beating = holdLease(sql, lease, seconds)
+      // A database that is away shows in the next batch.
+      .catch((error) => error instanceof LeaseLost ? over.abort(error) : undefined)
+      .finally(() => isBeating = false);
+  }, seconds * 1000 / 4);
+  return {
+    signal: over.signal,
+    async stop() {
+      clearInterval(timer);
+      await beating;
+    },
+  };
+}

@@ -1,0 +1,141 @@
+import { expect, test } from "vitest";
+import { findLease } from "../../db/leases.ts";
+import { deleteTest, getTest, updateTest } from "../../db/tests.ts";
+import { listScrapes } from "../../db/scrapes.ts";
+import { scrapeBench } from "../helpers/scrape_bench.ts";
+
+const bench = scrapeBench();
+
+const scrapesOf = async (id: number) => (await listScrapes(bench.database.sql, id, { limit: 10 })).items;
+
+test("a stop of the hub is no failure: what was read is kept, and the rest is due at once", async () => {
+  const id = await bench.makeTest("stopped");
+  const stop = new AbortController();
+  bench.stepped.before = (batch) => {
+    if (batch === 2) stop.abort(new Error("the hub is stopping"));
+  };
+  await bench.scrape(id, { signal: stop.signal });
+  expect(await getTest(bench.database.sql, "stopped")).toMatchObject({
+    failures: 0,
+    lastScrape: { state: "lost", error: expect.stringContaining("was stopped"), watermarkAfter: "1" },
+  });
+  const [row] = await bench.database.sql`select due_at <= now() as "isDue" from tests where id = ${id}`;
+  expect(row!.isDue).toBe(true);
+  bench.stepped.before = () => {};
+  await bench.scrape(id);
+  expect(await bench.runsOf(id)).toBe(3);
+});
+
+test("one that hangs, whatever it is told, is over at the time limit", async () => {
+  const id = await bench.makeTest("hanging");
+  bench.stepped.before = (batch) => batch === 2 ? new Promise(() => {}) : undefined;
+  await bench.scrape(id, { timeLimitMs: 50 });
+  expect(await getTest(bench.database.sql, "hanging")).toMatchObject({
+    failures: 1,
+    lastScrape: { state: "failed", error: "took longer than 0.05 s", watermarkAfter: "1" },
+  });
+  expect(await bench.runsOf(id)).toBe(1);
+});
+
+test("a slow source loses no lease: it is renewed while the source is waited for", async () => {
+  const id = await bench.makeTest("slow");
+  const name = `scrape:${id}`;
+  bench.stepped.before = async (batch) => {
+    if (batch !== 2) return;
+    const expiry = async () => {
+      const [row] = await bench.database.sql`select expires_at as at from leases where name = ${name}`;
+      return row!.at.getTime();
+    };
+    const first = await expiry();
+    await expect.poll(expiry, { interval: 20, timeout: 10_000 }).toBeGreaterThan(first);
+    expect(await findLease(bench.database.sql, name, "another", 60)).toBeUndefined();
+  };
+  await bench.scrape(id, { leaseS: 0.4 });
+  expect(await bench.runsOf(id)).toBe(3);
+});
+
+test("a worker whose lease is taken while it waits is ended by that", async () => {
+  const id = await bench.makeTest("taken");
+  bench.stepped.before = async (batch) => {
+    if (batch !== 2) return;
+    await bench.database.sql`update leases set fence = fence + 1 where name = ${`scrape:${id}`}`;
+    await new Promise(() => {});
+  };
+  await bench.scrape(id, { leaseS: 0.2 });
+  expect(await bench.runsOf(id)).toBe(1);
+});
+
+test("settings changed under a scrape: nothing it read by the old ones is written after", async () => {
+  const id = await bench.makeTest("changed");
+  bench.stepped.before = async (batch) => {
+    if (batch === 3) await updateTest(bench.database.sql, { name: "changed", settings: {} });
+  };
+  await bench.scrape(id);
+  expect(await bench.runsOf(id)).toBe(2);
+  expect((await scrapesOf(id))[0]).toMatchObject({
+    state: "lost",
+    error: expect.stringContaining("other settings"),
+  });
+  bench.stepped.before = () => {};
+  await bench.scrape(id);
+  expect((await scrapesOf(id))[0]).toMatchObject({
+    state: "done",
+    watermarkBefore: null,
+    watermarkAfter: "3",
+  });
+});
+
+test("a test deleted under a scrape gets nothing more, and its last scrape has ended", async () => {
+  const id = await bench.makeTest("deleted");
+  bench.stepped.before = async (batch) => {
+    if (batch === 2) await deleteTest(bench.database.sql, "deleted", { results: true });
+  };
+  await bench.scrape(id);
+  expect(await bench.runsOf(id)).toBe(0);
+  expect((await scrapesOf(id))[0]).toMatchObject({ state: "lost", error: "the test was deleted" });
+});
+
+test("a test disabled after it was enqueued is left alone, unless someone asks", async () => {
+  const id = await bench.makeTest("disabled");
+  await updateTest(bench.database.sql, { name: "disabled", enabled: false });
+  await bench.scrape(id, { cause: "schedule" });
+  expect(await scrapesOf(id)).toEqual([]);
+  await bench.scrape(id);
+  expect(await bench.runsOf(id)).toBe(3);
+});
+
+test("a run that cannot be kept is ignored with the reason; the others of its batch are stored", async () => {
+  const id = await bench.makeTest("unfit");
+  bench.stepped.more = (batch) => batch === 2 ? { changelist: -5 } : {};
+  await bench.scrape(id);
+  const [last] = await scrapesOf(id);
+  expect(last).toMatchObject({ state: "done", kept: 2, watermarkAfter: "3" });
+  expect(Object.keys(last!.ignored!)).toEqual([expect.stringContaining("changelist that cannot be kept")]);
+});
+
+test("after a failure the wait is never shorter than the interval", async () => {
+  const id = await bench.makeTest("rare");
+  await updateTest(bench.database.sql, { name: "rare", intervalMs: 5 * 86_400_000 });
+  bench.stepped.before = () => {
+    throw new Error("broken");
+  };
+  await bench.scrape(id);
+  const { nextScrapeAt } = await getTest(bench.database.sql, "rare");
+  expect(Date.parse(nextScrapeAt!) - Date.now()).toBeGreaterThan(4.9 * 86_400_000);
+});
+
+test("a change of words alone neither makes a test due nor forgives its failures", async () => {
+  const id = await bench.makeTest("described");
+  bench.stepped.before = () => {
+    throw new Error("broken");
+  };
+  await bench.scrape(id);
+  const before = await getTest(bench.database.sql, "described");
+  await updateTest(bench.database.sql, { name: "described", description: "what it is for" });
+  const after = await getTest(bench.database.sql, "described");
+  expect(after).toMatchObject({
+    description: "what it is for",
+    failures: 1,
+    nextScrapeAt: before.nextScrapeAt,
+  });
+});
