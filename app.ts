@@ -1,12 +1,9 @@
-import { fetchRequestHandler } from "@trpc/server/adapters/fetch";
 import { Hono } from "hono";
 import { compress } from "hono/compress";
 import type { Authenticate } from "./auth/tokens.ts";
 import { HubError } from "./errors.ts";
 import type { Context, Deps } from "./routers/context.ts";
-import { appRouter } from "./routers/mod.ts";
 import { mountRoutes } from "./routers/rest/adapter.ts";
-import { boundedBody, tooLarge } from "./routers/rest/body.ts";
 import { documentRoutes } from "./routers/rest/documents.ts";
 import { withEtag } from "./routers/rest/etag.ts";
 import { problem } from "./routers/rest/problem.ts";
@@ -14,6 +11,7 @@ import { resultsCsv } from "./routers/rest/results_csv.ts";
 import { resultsUpload } from "./routers/rest/results_upload.ts";
 import { procedureRoutes, type RestEnv, type RestOnly, type Route } from "./routers/rest/route.ts";
 import { asHubError, isAway } from "./routers/trpc.ts";
+import { answerTrpc } from "./routers/trpc_door.ts";
 
 export interface AppOptions {
   authenticate: Authenticate;
@@ -21,7 +19,6 @@ export interface AppOptions {
 }
 
 const REQUEST_ID = /^[\w.:-]{8,128}$/;
-const MAX_BATCH = 20;
 const RETRY_AFTER_S = 5;
 
 /** Every route of the hub: of procedures, and what REST alone has. */
@@ -55,6 +52,7 @@ export function createApp(deps: Deps, { authenticate, log }: AppOptions): Hono<R
     };
     c.set("hub", hub);
     try {
+      checkPath(c.req.url);
       hub.idempotencyKey = idempotencyKey(c.req.header("idempotency-key"));
       hub.identity = await authenticate(c.req.header("authorization") ?? null);
       await next();
@@ -68,7 +66,7 @@ export function createApp(deps: Deps, { authenticate, log }: AppOptions): Hono<R
   app.use(withEtag);
   app.onError((error, c) => fail(error, c.get("hub").requestId));
 
-  app.all("/api/trpc/*", (c) => answerTrpc(c.req.raw, c.get("hub"), fail));
+  app.all("/api/trpc/*", (c) => answerTrpc(c.req.raw, c.get("hub")));
   mountRoutes(app, routes, extra, deps.config);
   app.notFound((c) => {
     const requestId = c.get("hub").requestId;
@@ -93,6 +91,18 @@ export function createApp(deps: Deps, { authenticate, log }: AppOptions): Hono<R
   return app;
 }
 
+/** @throws HubError BAD_REQUEST where a `%` begins no character: a parameter would come as something else. */
+function checkPath(url: string): void {
+  const { pathname } = new URL(url);
+  try {
+    decodeURIComponent(pathname);
+  } catch (error) {
+    throw new HubError("BAD_REQUEST", `The path is not well encoded: ${pathname.slice(0, 200)}`, {
+      cause: error,
+    });
+  }
+}
+
 function idempotencyKey(header: string | undefined): string | undefined {
   if (header === undefined) return undefined;
   if (!/^[\x21-\x7e]{1,200}$/.test(header)) {
@@ -112,7 +122,6 @@ function toFault(error: unknown): HubError {
       retryAfter: RETRY_AFTER_S,
     });
   }
-  if (error instanceof URIError) return new HubError("BAD_REQUEST", "The path is not well encoded.");
   return asHubError(error);
 }
 
@@ -120,38 +129,6 @@ function causeOf(error: unknown): string {
   const causes: string[] = [];
   for (let at = error; at instanceof Error && causes.length < 5; at = at.cause) causes.push(at.message);
   return causes.join(" <- ").slice(0, 2000);
-}
-
-async function answerTrpc(
-  request: Request,
-  hub: Context,
-  fail: (error: unknown, requestId: string) => Response,
-): Promise<Response> {
-  const { pathname } = new URL(request.url);
-  if (pathname.split(",").length > MAX_BATCH) {
-    throw new HubError("BAD_REQUEST", `A batch holds at most ${MAX_BATCH} calls.`);
-  }
-  const limit = hub.config.uploadLimit;
-  if (Number(request.headers.get("content-length") ?? 0) > limit) throw tooLarge(limit);
-  const isRead = request.method === "GET" || request.method === "HEAD";
-  const body = isRead || request.body === null
-    ? undefined
-    : new Blob(await Array.fromAsync(boundedBody(request.body, limit)) as BlobPart[]);
-  let away: unknown;
-  const response = await fetchRequestHandler({
-    endpoint: "/api/trpc",
-    req: new Request(request.url, {
-      method: request.method,
-      headers: request.headers,
-      ...(body === undefined ? {} : { body }),
-    }),
-    router: appRouter,
-    createContext: () => hub,
-    onError({ error }) {
-      if (isAway(error)) away = error;
-    },
-  });
-  return away === undefined ? response : fail(away, hub.requestId);
 }
 
 function methodsOf(path: string, routes: { method: string; path: string }[]): string[] {

@@ -1,4 +1,4 @@
-// deno-std ships no types; the parts used are declared here, after the documentation of jsr:@std/async.
+// deno-std ships no types; the parts used are declared here, after the documentation of jsr:@std.
 declare module "@std/async/retry" {
   export interface RetryOptions {
     multiplier?: number;
@@ -8,6 +8,10 @@ declare module "@std/async/retry" {
     jitter?: number;
   }
   export function retry<T>(fn: () => Promise<T> | T, options?: RetryOptions): Promise<T>;
+}
+
+declare module "@std/text/levenshtein-distance" {
+  export function levenshteinDistance(a: string, b: string): number;
 }
 
 // sax ships no types; its README is the source of these.

@@ -1,4 +1,4 @@
-import type { CompareQuery, CulpritQuery } from "../schemas/answer.ts";
+import type { CulpritQuery } from "../schemas/answer.ts";
 import type { Outcome } from "../schemas/outcome.ts";
 import { OUTCOMES } from "../schemas/outcome.ts";
 import type { Queryable } from "./client.ts";
@@ -140,65 +140,4 @@ export async function listAvailableBetween(
       with ordinality as bounds (low, high, place)
     order by place`;
   return rows.map((row) => row.changelists);
-}
-
-export interface ComparedRow {
-  caseId: number;
-  case: string;
-  base: Outcome[];
-  head: Outcome[];
-  waived: boolean;
-}
-
-export interface RunCounts {
-  runs: { base: number; head: number };
-  labErrorRuns: { base: number; head: number };
-}
-
-/** All outcomes of each case at two changelists. */
-export async function listCompared(
-  sql: Queryable,
-  input: CompareQuery,
-): Promise<RunCounts & { items: ComparedRow[] }> {
-  const testId = await getTestId(sql, input.test);
-  const axis = await axisId(sql, input.axis);
-  const { base, head, environment } = input;
-  const scope = sql`
-    runs.test_id = ${testId} and runs.axis_id = ${axis} and runs.changelist = any(${[base, head]}::int[])
-    and ${
-    environment === undefined
-      ? sql`true`
-      : sql`environments.keys @> ${JSON.stringify(environment)}::text::jsonb`
-  }`;
-  const [counts] = await sql<{ base: number; head: number; baseErrors: number; headErrors: number }[]>`
-    select count(*) filter (where changelist = ${base})::int as base, count(*) filter (where changelist = ${head})::int as head,
-      count(*) filter (where changelist = ${base} and status = 'lab_error')::int as "baseErrors",
-      count(*) filter (where changelist = ${head} and status = 'lab_error')::int as "headErrors"
-    from runs join environments on environments.id = runs.environment_id
-    where ${scope}`;
-  const rows = await sql<{ caseId: number; case: string; base: number[]; head: number[]; waived: boolean }[]>`
-    with found as (
-      select results.case_id,
-        coalesce(array_agg(distinct results.outcome) filter (where runs.changelist = ${base}), '{}') as base,
-        coalesce(array_agg(distinct results.outcome) filter (where runs.changelist = ${head}), '{}') as head
-      from runs join environments on environments.id = runs.environment_id join results on results.run_id = runs.id
-      where ${scope}
-      group by results.case_id
-    )
-    select found.case_id as "caseId", cases.name as case, found.base, found.head, exists (
-      select from waivers
-      where waivers.test_id = ${testId} and waivers.axis_id = ${axis} and waivers.expires_at > now()
-        and (waivers.case_id is null or waivers.case_id = found.case_id)
-        and coalesce(waivers.changelist_from <= ${head}, true) and coalesce(waivers.changelist_to >= ${head}, true)
-        and waivers.environment <@ ${JSON.stringify(environment ?? {})}::text::jsonb
-    ) as waived
-    from found join cases on cases.id = found.case_id
-    where found.base <> found.head or found.base && ${BAD_IDS}::smallint[] or 13 = any(found.head)
-    order by found.case_id`;
-  const toOutcomes = (ids: number[]) => ids.map((id) => OUTCOMES[id - 1]!);
-  return {
-    runs: { base: counts!.base, head: counts!.head },
-    labErrorRuns: { base: counts!.baseErrors, head: counts!.headErrors },
-    items: rows.map((row) => ({ ...row, base: toOutcomes(row.base), head: toOutcomes(row.head) })),
-  };
 }

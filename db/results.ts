@@ -137,30 +137,32 @@ export async function listSummary(sql: Queryable, input: SummaryList): Promise<P
   const axis = await axisId(sql, input.axis);
   const [before] = input.cursor === undefined ? [undefined] : decodeCursor(input.cursor, ["number"]);
   const { from, to, environment, limit } = input;
-  const rows = await sql<SummaryItem[]>`
-    with chosen as (
-      select runs.changelist, runs.status, runs.counts
-      from runs join environments on environments.id = runs.environment_id
-        left join packages on packages.id = runs.package_id
-      where runs.test_id = ${testId} and runs.axis_id = ${axis}
-        and ${before === undefined ? sql`true` : sql`runs.changelist < ${before}`}
-        and ${from === undefined ? sql`true` : sql`runs.changelist >= ${from}`}
-        and ${to === undefined ? sql`true` : sql`runs.changelist <= ${to}`}
-        and ${
+  const chosen = sql`
+    from runs join environments on environments.id = runs.environment_id
+      left join packages on packages.id = runs.package_id
+    where runs.test_id = ${testId} and runs.axis_id = ${axis}
+      and ${
     environment === undefined
       ? sql`true`
       : sql`environments.keys @> ${JSON.stringify(environment)}::text::jsonb`
   }
-        and ${input.package === undefined ? sql`true` : sql`packages.name = ${input.package}`}
-    ), newest as (
-      select changelist, count(*)::int as runs, count(*) filter (where status = 'lab_error')::int as "labErrors"
-      from chosen group by changelist order by changelist desc limit ${limit + 1}
+      and ${input.package === undefined ? sql`true` : sql`packages.name = ${input.package}`}`;
+  const rows = await sql<SummaryItem[]>`
+    with newest as (
+      select runs.changelist, count(*)::int as runs,
+        count(*) filter (where runs.status = 'lab_error')::int as "labErrors"
+      ${chosen}
+        and ${before === undefined ? sql`true` : sql`runs.changelist < ${before}`}
+        and ${from === undefined ? sql`true` : sql`runs.changelist >= ${from}`}
+        and ${to === undefined ? sql`true` : sql`runs.changelist <= ${to}`}
+      group by runs.changelist order by runs.changelist desc limit ${limit + 1}
     )
     select newest.changelist, newest.runs, newest."labErrors", coalesce((
       select jsonb_object_agg(key, total) from (
         select key, sum(value::int)::int as total
-        from chosen, jsonb_each_text(chosen.counts)
-        where chosen.changelist = newest.changelist and chosen.status <> 'lab_error'
+        from (
+          select runs.counts ${chosen} and runs.changelist = newest.changelist and runs.status <> 'lab_error'
+        ) as of_changelist, jsonb_each_text(of_changelist.counts)
         group by key
       ) as totals
     ), '{}') as counts

@@ -1,3 +1,4 @@
+import { levenshteinDistance } from "@std/text/levenshtein-distance";
 import { HubError } from "../errors.ts";
 import type { Page } from "../schemas/common.ts";
 import type { TestInput, TestList, TestPatch, TestShape } from "../schemas/test.ts";
@@ -79,15 +80,21 @@ export async function getTestId(sql: Queryable, name: string): Promise<number> {
   return row.id;
 }
 
+/** Names looked at for those alike. */
+const MAX_NAMES = 2000;
+
 async function unknownTest(sql: Queryable, name: string): Promise<HubError> {
-  const part = name.slice(0, 5).replace(/[\\%_]/g, "\\$&");
   const rows = await sql<{ name: string }[]>`
-    select name from tests where deleted_at is null and name ilike ${`%${part}%`} order by name limit 5`;
-  const alike = rows.map((row) => JSON.stringify(row.name)).join(", ");
-  return new HubError(
-    "NOT_FOUND",
-    `There is no test ${JSON.stringify(name)}${alike === "" ? "" : `; is it ${alike}?`}`,
-  );
+    select name from tests where deleted_at is null order by name limit ${MAX_NAMES}`;
+  const asked = name.toLowerCase();
+  const alike = rows
+    .map((row) => ({ name: row.name, distance: levenshteinDistance(asked, row.name.toLowerCase()) }))
+    .filter((row) => row.distance <= Math.max(2, asked.length / 3) || row.name.toLowerCase().includes(asked))
+    .sort((a, b) => a.distance - b.distance)
+    .slice(0, 5)
+    .map((row) => JSON.stringify(row.name));
+  const hint = alike.length === 0 ? "; /api/tests lists them" : `; is it ${alike.join(", ")}?`;
+  return new HubError("NOT_FOUND", `There is no test ${JSON.stringify(name)}${hint}`);
 }
 
 /** Makes a test, or brings a deleted one of that name back. @throws HubError CONFLICT where the name is taken */

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import type { Db } from "../db/client.ts";
 import { pendingMigrations } from "../db/migrate.ts";
 import type { Context } from "./context.ts";
 import { procedure, router } from "./trpc.ts";
@@ -36,7 +37,7 @@ export const healthRouter = router({
 });
 
 async function checkAll(ctx: Context): Promise<z.infer<typeof check>[]> {
-  const pending = await inTime(pendingMigrations(ctx.sql)).catch(() => undefined);
+  const pending = await inTime(askOnce(ctx.sql)).catch(() => undefined);
   const isThere = pending !== undefined;
   const isCurrent = isThere && pending.length === 0;
   const isRunning = ctx.queue.isRunning();
@@ -53,6 +54,17 @@ async function checkAll(ctx: Context): Promise<z.infer<typeof check>[]> {
       detail: isRunning ? isThere ? "runs" : "waits for the database" : "is stopping",
     },
   ];
+}
+
+const asked = new WeakMap<Db, Promise<string[]>>();
+
+/** One question at a time: probes of a database that hangs do not pile up before it. */
+function askOnce(sql: Db): Promise<string[]> {
+  const running = asked.get(sql);
+  if (running !== undefined) return running;
+  const asking = pendingMigrations(sql).finally(() => asked.delete(sql));
+  asked.set(sql, asking);
+  return asking;
 }
 
 function inTime<T>(promise: Promise<T>): Promise<T> {

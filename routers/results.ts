@@ -1,6 +1,7 @@
 import { compareCase } from "../answers/compare.ts";
 import { findCulprit } from "../answers/culprit.ts";
-import { listAvailableBetween, listBadHistories, listCompared } from "../db/answers.ts";
+import { listAvailableBetween, listBadHistories } from "../db/answers.ts";
+import { type ComparedCaseRow, listComparedCases, listOutcomePairs } from "../db/compare.ts";
 import { decodeCursor, encodeCursor, toPage } from "../db/cursor.ts";
 import { pushRun } from "../db/pushes.ts";
 import { listResults, listSummary } from "../db/results.ts";
@@ -171,23 +172,21 @@ async function culprits(ctx: Context, input: CulpritQuery) {
 
 async function compare(ctx: Context, input: CompareQuery) {
   const [after] = input.cursor === undefined ? [0] : decodeCursor(input.cursor, ["number"]);
-  const { items, ...counts } = await listCompared(ctx.sql, input);
-  const totals = Object.fromEntries(COMPARE_KINDS.map((kind) => [kind, 0])) as Record<CompareKind, number>;
-  const told: (CompareItem & { caseId: number })[] = [];
-  for (const row of items) {
-    const { kind, base, head } = compareCase(row.base, row.head);
-    if (kind === undefined) continue;
-    totals[kind]++;
-    if (row.caseId > after && (input.kind === undefined || input.kind === kind)) {
-      told.push({ caseId: row.caseId, case: row.case, kind, base, head, waived: row.waived });
-    }
-  }
-  totals.labErrors += counts.labErrorRuns.head;
-  const page = toPage(
-    told.slice(0, input.limit + 1),
-    input.limit,
-    ({ caseId: _caseId, ...item }) => item,
-    (row) => [row.caseId],
-  );
-  return { ...page, counts: totals, ...counts };
+  const { pairs, ...runs } = await listOutcomePairs(ctx.sql, input);
+  const counts = Object.fromEntries(COMPARE_KINDS.map((kind) => [kind, 0])) as Record<CompareKind, number>;
+  const wanted = pairs.filter((pair) => {
+    const { kind } = compareCase(pair.base, pair.head);
+    if (kind !== undefined) counts[kind] += pair.cases;
+    return kind !== undefined && (input.kind ?? kind) === kind;
+  });
+  // A run that failed in the lab has no cases to tell of.
+  counts.labErrors += runs.labErrorRuns.head;
+  const rows = await listComparedCases(ctx.sql, input, { pairs: wanted, after, limit: input.limit + 1 });
+  const page = toPage(rows, input.limit, toCompareItem, (row) => [row.caseId]);
+  return { ...page, counts, ...runs };
+}
+
+function toCompareItem({ case: name, base, head, waived }: ComparedCaseRow): CompareItem {
+  const { kind, ...verdicts } = compareCase(base, head);
+  return { case: name, kind: kind!, ...verdicts, waived };
 }

@@ -48,6 +48,30 @@ const guard = t.middleware(({ ctx, meta, next }) => {
   );
 });
 
+/** Longest a read may take; a database that does not answer must not hold its askers for ever. */
+const READ_LIMIT_MS = 30_000;
+
+const inTime = t.middleware(async ({ type, next }) => {
+  if (type !== "query") return await next();
+  const late = Promise.withResolvers<never>();
+  const timer = setTimeout(() => {
+    late.reject(toTrpcError(
+      new HubError(
+        "SERVICE_UNAVAILABLE",
+        `No answer came within ${READ_LIMIT_MS / 1000} s; ask for less, or later.`,
+        {
+          retryAfter: 5,
+        },
+      ),
+    ));
+  }, READ_LIMIT_MS);
+  try {
+    return await Promise.race([next(), late.promise]);
+  } finally {
+    clearTimeout(timer);
+  }
+});
+
 /** HubErrors thrown below become tRPC errors here, and only here. */
 const mapped = t.middleware(async ({ next }) => {
   const result = await next();
@@ -60,7 +84,7 @@ export const router = t.router;
 export const mergeRouters = t.mergeRouters;
 export const createCallerFactory = t.createCallerFactory;
 /** Every procedure states its `.meta()`; the guard reads the role there. */
-export const procedure = t.procedure.use(mapped).use(guard);
+export const procedure = t.procedure.use(mapped).use(guard).use(inTime);
 
 function toTrpcError(fault: HubError): TRPCError {
   return new TRPCError({ code: fault.code satisfies HubErrorCode, message: fault.message, cause: fault });

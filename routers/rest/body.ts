@@ -42,9 +42,7 @@ export async function readJson(request: Request, limit: number): Promise<Record<
   } catch {
     throw new HubError("BAD_REQUEST", "The body is not UTF-8.");
   }
-  if (depthOf(text) > MAX_DEPTH) {
-    throw new HubError("BAD_REQUEST", `The body is nested deeper than ${MAX_DEPTH} levels.`);
-  }
+  checkDepth(text);
   try {
     value = JSON.parse(text);
   } catch (error) {
@@ -54,6 +52,13 @@ export async function readJson(request: Request, limit: number): Promise<Record<
     throw new HubError("BAD_REQUEST", "The body must be a JSON object.");
   }
   return value as Record<string, unknown>;
+}
+
+/** @throws HubError BAD_REQUEST where JSON nests too deep to be walked safely */
+export function checkDepth(text: string): void {
+  if (depthOf(text) > MAX_DEPTH) {
+    throw new HubError("BAD_REQUEST", `The body is nested deeper than ${MAX_DEPTH} levels.`);
+  }
 }
 
 /** How deep brackets nest, outside of strings. */

@@ -146,4 +146,63 @@ describe("pushes and what is asked of them", () => {
     expect(csv.trim().split("\r\n")).toHaveLength(3);
     expect(csv).toContain(",'=1+1,");
   });
+  test("compare tells every kind once, in pages, and counts all of them on each", async () => {
+    const at = (changelist: number, cases: Record<string, string[]>) =>
+      app.ask("POST", "/api/results", {
+        body: {
+          test: "compared",
+          changelist,
+          externalId: `${changelist}`,
+          results: Object.entries(cases).flatMap(([name, outcomes]) =>
+            outcomes.map((outcome) => ({ case: name, outcome }))
+          ),
+        },
+      });
+    const both = { steady: ["passed"], still: ["failed"], same: ["skipped"] };
+    await at(1, {
+      ...both,
+      broke: ["passed"],
+      mended: ["error"],
+      left: ["passed"],
+      flaky: ["passed"],
+      lab: ["passed"],
+    });
+    await at(2, {
+      ...both,
+      broke: ["timeout"],
+      mended: ["passed"],
+      came: ["passed"],
+      flaky: ["passed", "failed"],
+      lab: ["lab_error"],
+    });
+    const counts = { newlyFailing: 1, fixed: 1, stillFailing: 1, flaky: 1, labErrors: 1, missing: 1, new: 1 };
+    const told: [string, string][] = [];
+    let cursor = "";
+    do {
+      const page = await json(
+        app.ask("GET", `/api/results/compare?test=compared&base=1&head=2&limit=2${cursor}`),
+      );
+      expect(page.counts).toEqual(counts);
+      told.push(...page.items.map((item: { case: string; kind: string }) => [item.case, item.kind]));
+      cursor = page.nextCursor === null ? "" : `&cursor=${page.nextCursor}`;
+    } while (cursor !== "");
+    expect(told.toSorted()).toEqual([
+      ["broke", "newlyFailing"],
+      ["came", "new"],
+      ["flaky", "flaky"],
+      ["lab", "labErrors"],
+      ["left", "missing"],
+      ["mended", "fixed"],
+      ["still", "stillFailing"],
+    ]);
+    const fixed = await json(app.ask("GET", "/api/results/compare?test=compared&base=1&head=2&kind=fixed"));
+    expect(fixed).toMatchObject({
+      items: [{ case: "mended", base: "bad", head: "good", waived: false }],
+      counts,
+    });
+    expect(
+      (await json(app.ask("GET", "/api/results/compare?test=compared&base=2&head=2"))).counts.newlyFailing,
+    )
+      .toBe(0);
+  });
 });
