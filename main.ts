@@ -11,6 +11,7 @@ import { openDatabase } from "./db/client.ts";
 import { migrate } from "./db/migrate.ts";
 import { HubError, reasonOf } from "./errors.ts";
 import { allowanceOf, createFetch } from "./scrapers/mod.ts";
+import { createDrain } from "./run/drain.ts";
 import { checkExecutable } from "./run/vrlsubmit.ts";
 
 const HOME = new URL(".", import.meta.url).pathname.replace(/\/$/, "");
@@ -113,12 +114,23 @@ await queue.work("look_up_job", 2, ({ jobId }, signal) => lookUpJob(jobDeps, job
 await queue.work("cancel_job", 2, ({ jobId }, signal) => cancelJobInLab(jobDeps, jobId, signal));
 await queue.work("follow_lab", 1, (_data, signal) => followLabTask(jobDeps, signal));
 
-const server = Deno.serve({
-  hostname: config.host,
-  port: config.port,
-  onListen: ({ hostname, port }) => console.log(`C Hub is ready: http://${hostname}:${port}/`),
-}, app.fetch);
+const { fetch, drain: drainRequests } = createDrain((request) => app.fetch(request));
+const server = listen();
 tick(jobDeps, new Date()).catch((error) => log("error", "first tick", { reason: reasonOf(error) }));
+
+function listen(): Deno.HttpServer {
+  const { host: hostname, port } = config;
+  try {
+    return Deno.serve({
+      hostname,
+      port,
+      onListen: (at) => console.log(`C Hub is ready: http://${at.hostname}:${at.port}/`),
+    }, fetch);
+  } catch (error) {
+    const why = error instanceof Deno.errors.AddrInUse ? "another process listens there" : reasonOf(error);
+    fail(`The hub cannot listen on ${hostname}:${port}: ${why}. Set HOST and PORT to a free address.`);
+  }
+}
 
 let draining = false;
 async function drain(signal: string): Promise<void> {
@@ -127,7 +139,8 @@ async function drain(signal: string): Promise<void> {
   log("info", "draining", { signal });
   const limit = setTimeout(() => Deno.exit(0), DRAIN_MS + 1_500);
   Deno.unrefTimer(limit);
-  await Promise.allSettled([server.shutdown(), queue.stop(DRAIN_MS)]);
+  await Promise.allSettled([drainRequests(), queue.stop(DRAIN_MS)]);
+  await server.shutdown();
   await sql.end({ timeout: 1 });
   Deno.exit(0);
 }

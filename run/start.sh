@@ -11,13 +11,13 @@ case "${1:-}" in
   --migrate | --demo | --watch | "") ;;
   *) echo "usage: run/start.sh [--demo | --watch | --migrate | --permissions]" >&2; exit 2 ;;
 esac
-if [ -n "${DATABASE_URL:-}" ] && [ -n "${VRL_URL:-}" ] && [ "${1:-}" != --demo ]; then
+if [ -n "${DATABASE_URL:-}" ] && [ -n "${VRL_URL:-}" ] && [ "${1:-}" != --demo ] && [ "${1:-}" != --watch ]; then
   $prepare run/start.ts --tokens
   set -- "${1:-}"
   flags=$($prepare run/start.ts --flags)
+  set -f
   IFS='
 '
-  [ "$1" = --watch ] && exec "$deno" run --watch $flags main.ts
   [ "$1" = --migrate ] && exec "$deno" run $flags main.ts --migrate
   exec "$deno" run $flags main.ts
 fi

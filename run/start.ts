@@ -1,6 +1,7 @@
 import { type Config, loadConfig } from "../config.ts";
 import { reasonOf } from "../errors.ts";
 import { type Embedded, startEmbedded } from "./embedded.ts";
+import { runHub } from "./hub_process.ts";
 import { type Lab, startLab } from "./lab_process.ts";
 import { hubPermissions, toFlags } from "./permissions.ts";
 
@@ -103,7 +104,7 @@ async function main(): Promise<number> {
     }
     lines.push(`token     ${config.adminTokenFile} (for writes: Authorization: Bearer …)`);
     if (mode !== "--migrate") console.log(`C Hub uses\n${lines.map((line) => `  ${line}`).join("\n")}`);
-    return await runHub(config, extra);
+    return await runHub({ home, config, env: extra, mode });
   } finally {
     if (await leave()) {
       for (const part of started.reverse()) {
@@ -111,82 +112,6 @@ async function main(): Promise<number> {
       }
     }
   }
-}
-
-async function runHub(config: Readonly<Config>, extra: Record<string, string>): Promise<number> {
-  const hub = new Deno.Command(Deno.execPath(), {
-    args: [
-      "run",
-      ...(mode === "--watch" ? ["--watch"] : []),
-      ...toFlags(hubPermissions(config)),
-      "main.ts",
-      ...(mode === "--migrate" ? ["--migrate"] : []),
-    ],
-    cwd: home,
-    env: extra,
-    stdin: "null",
-    stdout: "inherit",
-    stderr: "inherit",
-  }).spawn();
-  let demo: Deno.ChildProcess | undefined;
-  for (const signal of ["SIGTERM", "SIGINT"] as const) {
-    Deno.addSignalListener(signal, () => {
-      for (const child of [demo, hub]) {
-        try {
-          child?.kill("SIGTERM");
-        } catch {
-          // It has ended.
-        }
-      }
-    });
-  }
-  let failed = false;
-  if (mode === "--demo") {
-    const url = `http://${config.host}:${config.port}`;
-    const ended = hub.status.then(() => false);
-    if (await Promise.race([ended, isReady(url)])) {
-      const drop = config.dropRoots.find((root) => root.url.startsWith("file:"));
-      demo = new Deno.Command(Deno.execPath(), {
-        args: [
-          "run",
-          "--quiet",
-          "--no-prompt",
-          "--no-remote",
-          "--cached-only",
-          `--allow-net=${config.host}:${config.port}`,
-          `--allow-read=${config.dataDir},${config.adminTokenFile}`,
-          `--allow-write=${config.dataDir}/drop`,
-          "--allow-env=CHUB_URL,CHUB_TOKEN_FILE,CHUB_DROP",
-          "run/demo.ts",
-        ],
-        cwd: home,
-        env: {
-          CHUB_URL: url,
-          CHUB_TOKEN_FILE: config.adminTokenFile,
-          CHUB_DROP: drop === undefined
-            ? `${config.dataDir}/drop`
-            : decodeURIComponent(new URL(drop.url).pathname),
-        },
-        stdin: "null",
-        stdout: "inherit",
-        stderr: "inherit",
-      }).spawn();
-      failed = !(await demo.status).success;
-      if (failed) hub.kill("SIGTERM");
-    }
-  }
-  const { code } = await hub.status;
-  return failed ? 1 : code;
-}
-
-async function isReady(url: string): Promise<boolean> {
-  for (let tries = 0; tries < 300; tries++) {
-    const answer = await fetch(`${url}/api/health/ready`).catch(() => undefined);
-    await answer?.body?.cancel();
-    if (answer?.ok) return true;
-    await new Promise((resolve) => setTimeout(resolve, 100));
-  }
-  return false;
 }
 
 try {

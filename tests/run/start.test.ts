@@ -10,7 +10,16 @@ beforeAll(async () => {
   data = await Deno.makeTempDir({ prefix: "chub-start-" });
   await Deno.chmod(data, 0o755);
 });
+const children: Deno.ChildProcess[] = [];
 afterAll(async () => {
+  for (const child of children) {
+    try {
+      child.kill("SIGTERM");
+    } catch {
+      // It has ended.
+    }
+    await child.status;
+  }
   for (const name of ["lab.pid"]) {
     const pid = Number(await Deno.readTextFile(`${data}/${name}`).catch(() => ""));
     if (pid > 0) await new Deno.Command("kill", { args: [String(pid)], stderr: "null" }).output();
@@ -18,14 +27,19 @@ afterAll(async () => {
   await Deno.remove(data, { recursive: true });
 });
 
-async function start(): Promise<{ child: Deno.ChildProcess; readyMs: number }> {
+interface Started {
+  child: Deno.ChildProcess;
+  readyMs: number;
+}
+
+async function start({ at = port }: { at?: number } = {}): Promise<Started> {
   const began = performance.now();
   const child = new Deno.Command("sh", {
     args: ["run/start.sh"],
     cwd: HOME,
     env: {
       DATA_DIR: `${data}/hub`,
-      PORT: String(port),
+      PORT: String(at),
       LAB_PORT: String(labPort),
       CHUB_DENO: Deno.execPath(),
     },
@@ -33,9 +47,10 @@ async function start(): Promise<{ child: Deno.ChildProcess; readyMs: number }> {
     stdout: "null",
     stderr: "null",
   }).spawn();
+  children.push(child);
   await until(
     () =>
-      fetch(`${url}/api/health/ready`).then(
+      fetch(`http://127.0.0.1:${at}/api/health/ready`).then(
         async (response) => (await response.body?.cancel(), response.ok),
         () => false,
       ),
@@ -99,3 +114,70 @@ test(
   },
   60_000,
 );
+
+/** The start of a push that waits for its second half. */
+async function beginPush(): Promise<{ finish(): Promise<string> }> {
+  const token = (await Deno.readTextFile(`${data}/hub/admin.token`)).trim();
+  const body = JSON.stringify({ test: "slow", changelist: 7, externalId: "slow", results: [] });
+  const connection = await Deno.connect({ hostname: "127.0.0.1", port });
+  const send = (text: string) => connection.write(new TextEncoder().encode(text));
+  await send(
+    `POST /api/results HTTP/1.1\r\nhost: hub\r\nauthorization: Bearer ${token}\r\ncontent-type: application/json\r\n` +
+      `content-length: ${body.length}\r\nconnection: close\r\n\r\n${body.slice(0, 10)}`,
+  );
+  return {
+    async finish() {
+      await send(body.slice(10));
+      return await new Response(connection.readable).text();
+    },
+  };
+}
+
+const isServed = (at: number) =>
+  fetch(`http://127.0.0.1:${at}/api/health/live`).then(async (answer) => {
+    await answer.body?.cancel();
+    return answer.ok;
+  }, () => false);
+
+test(
+  "two hubs share a data folder; the first out drains what runs, the last one out stops the database",
+  async () => {
+    const other = freePort();
+    const first = await start();
+    const second = await start({ at: other });
+    const slow = await beginPush();
+    await until(() => fetch(`${url}/api/health/live`).then((answer) => answer.text()), () => true);
+    first.child.kill("SIGTERM");
+    await until(() => isServed(port), (served) => !served);
+    expect(await slow.finish()).toMatch(/^HTTP\/1.1 201 /);
+    expect((await first.child.status).code).toBe(0);
+    const answer = await fetch(`http://127.0.0.1:${other}/api/runs?test=slow`);
+    expect((await answer.json()).items).toHaveLength(1);
+    expect(await Deno.stat(`${data}/hub/pg/postmaster.pid`).then(() => true, () => false)).toBe(true);
+    second.child.kill("SIGINT");
+    expect((await second.child.status).code).toBe(0);
+    expect(await Deno.stat(`${data}/hub/pg/postmaster.pid`).then(() => true, () => false)).toBe(false);
+  },
+  60_000,
+);
+
+test("an address in use is told in a line", async () => {
+  const taken = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const child = new Deno.Command("sh", {
+    args: ["run/start.sh"],
+    cwd: HOME,
+    env: {
+      DATA_DIR: `${data}/hub`,
+      PORT: String(taken.addr.port),
+      LAB_PORT: String(labPort),
+      CHUB_DENO: Deno.execPath(),
+    },
+    stdin: "null",
+  });
+  const { code, stderr } = await child.output();
+  taken.close();
+  expect(code).toBe(1);
+  expect(new TextDecoder().decode(stderr)).toContain(
+    `The hub cannot listen on 127.0.0.1:${taken.addr.port}: another process listens there. Set HOST and PORT`,
+  );
+}, 60_000);

@@ -1,0 +1,29 @@
+import { expect, test } from "vitest";
+import { watchSources } from "../../run/watch.ts";
+
+test("a change of a source file is told once; of anything else not at all", async () => {
+  const folder = await Deno.makeTempDir({ prefix: "chub-watch-" });
+  await Deno.mkdir(`${folder}/db`);
+  await Deno.mkdir(`${folder}/tests`);
+  await Deno.mkdir(`${folder}/data`);
+  const watcher = watchSources(folder);
+  try {
+    const told: (string | undefined)[] = [];
+    const first = watcher.next().then((path) => told.push(path));
+    for (const other of ["notes.md", "tests/a.test.ts", "data/x.json"]) {
+      await Deno.writeTextFile(`${folder}/${other}`, "x");
+    }
+    await Deno.writeTextFile(`${folder}/db/a.ts`, "1");
+    await Deno.writeTextFile(`${folder}/db/a.ts`, "2");
+    await first;
+    expect(told).toEqual(["db/a.ts"]);
+    const second = watcher.next();
+    await Deno.remove(`${folder}/db/a.ts`);
+    expect(await second).toBe("db/a.ts");
+    const last = watcher.next();
+    watcher.close();
+    expect(await last).toBeUndefined();
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+});
