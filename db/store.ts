@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import { HubError } from "../errors.ts";
 import { type Counts, OUTCOMES } from "../schemas/outcome.ts";
 import type { RunRecord } from "../schemas/record.ts";
@@ -57,13 +58,13 @@ export async function storeRuns(tx: Queryable, input: StoreInput): Promise<Store
   if (runs.length === 0) return { runs: [], resultsWritten: 0 };
   const heads = await writeHeads(tx, input, runs);
   const byKey = new Map(heads.map((head) => [keyOf(head.externalId, head.asked), head]));
-  const replaced = heads.filter((head) => !head.isNew).map((head) => head.id);
+  const replaced = heads.filter((head) => !head.isNew && !head.isSame).map((head) => head.id);
   if (replaced.length > 0) await tx`delete from results where run_id = any(${replaced}::bigint[])`;
-  const columns = await toColumns(
-    tx,
-    input.testId,
-    runs.map((run) => ({ id: byKey.get(keyOf(run.externalId, run.attempt))!.id, run })),
-  );
+  const written = runs.flatMap((run) => {
+    const { id, isSame } = byKey.get(keyOf(run.externalId, run.attempt))!;
+    return isSame ? [] : [{ id, run }];
+  });
+  const columns = await toColumns(tx, input.testId, written);
   if (columns.runIds.length > 0) await writeResults(tx, columns);
   return {
     runs: runs.map((run) => {
@@ -101,6 +102,16 @@ interface Head {
   asked: number;
   attempt: number;
   isNew: boolean;
+  /** Whether all of it is stored already. */
+  isSame: boolean;
+}
+
+/** Hash of all that is stored of a run. */
+function contentOf(run: RunRecord): string {
+  const { results, ...head } = run;
+  const hash = createHash("sha256").update(JSON.stringify(head));
+  for (const result of results) hash.update("\n").update(JSON.stringify(result));
+  return hash.digest("hex").slice(0, 32);
 }
 
 /** Interns environments, packages and axes, then the runs themselves. */
@@ -130,7 +141,7 @@ async function writeHeads(
   const rows = await tx<Head[]>`
     with asked as (
       select place, external_id, attempt, axis, changelist, package, environment::jsonb as keys, status, reason,
-        started_at, finished_at, url, serial, counts::jsonb as counts
+        started_at, finished_at, url, serial, counts::jsonb as counts, decode(content, 'hex') as content
       from unnest(
         ${runs.map((run) => run.externalId)}::text[], ${
     runs.map((run) => run.attempt)
@@ -141,9 +152,9 @@ async function writeHeads(
     runs.map((run) => run.finishedAt ?? null)
   }::timestamptz[],
         ${runs.map((run) => run.url ?? null)}::text[], ${runs.map((run) => run.serial ?? null)}::bigint[],
-        ${runs.map((run) => JSON.stringify(countsOf(run)))}::text[]
+        ${runs.map((run) => JSON.stringify(countsOf(run)))}::text[], ${runs.map(contentOf)}::text[]
       ) with ordinality as asked (external_id, attempt, axis, changelist, package, environment, status, reason, started_at,
-        finished_at, url, serial, counts, place)
+        finished_at, url, serial, counts, content, place)
     ), placed as (
       select asked.*, case when ${mode} = 'append' then asked.attempt + coalesce(
         (select max(runs.attempt) from runs where runs.source = ${source} and runs.external_id = asked.external_id), 0)
@@ -151,10 +162,10 @@ async function writeHeads(
       from asked
     ), written as (
       insert into runs (test_id, source, external_id, attempt, axis_id, changelist, package_id, environment_id, status,
-        reason, started_at, finished_at, url, serial, counts)
+        reason, started_at, finished_at, url, serial, counts, content)
       select ${testId}, ${source}, placed.external_id, placed.final_attempt, axes.id, placed.changelist, packages.id,
         environments.id, placed.status, placed.reason, placed.started_at, placed.finished_at, placed.url, placed.serial,
-        placed.counts
+        placed.counts, placed.content
       from placed
         join axes on axes.name = placed.axis
         join environments on environments.hash = md5(placed.keys::text)::uuid
@@ -165,14 +176,18 @@ async function writeHeads(
         package_id = excluded.package_id, environment_id = excluded.environment_id, status = excluded.status,
         reason = excluded.reason, started_at = excluded.started_at, finished_at = excluded.finished_at,
         url = excluded.url, serial = excluded.serial, counts = excluded.counts,
-        version = runs.version + 1, updated_at = now()
-        where ${mode} = 'replace'
+        content = excluded.content, version = runs.version + 1, updated_at = now()
+        where ${mode} = 'replace' and (runs.content <> excluded.content or runs.test_id <> excluded.test_id)
       returning id, external_id, attempt, version = 1 as is_new
     )
-    select written.id, placed.external_id as "externalId", placed.attempt as asked, placed.final_attempt as attempt,
-      written.is_new as "isNew"
-    from placed left join written on written.external_id = placed.external_id and written.attempt = placed.final_attempt
+    select coalesce(written.id, same.id) as id, placed.external_id as "externalId", placed.attempt as asked,
+      placed.final_attempt as attempt, coalesce(written.is_new, false) as "isNew", written.id is null as "isSame"
+    from placed
+      left join written on written.external_id = placed.external_id and written.attempt = placed.final_attempt
+      left join runs as same on written.id is null and ${mode} = 'replace' and same.source = ${source}
+        and same.external_id = placed.external_id and same.attempt = placed.final_attempt
     order by placed.place`;
+  if (mode === "replace" && rows.some((row) => row.id === null)) await findRaced(tx, source, rows);
   const refused = rows.find((row) => row.id === null);
   if (refused !== undefined) {
     throw new HubError(
@@ -183,6 +198,21 @@ async function writeHeads(
     );
   }
   return [...rows];
+}
+
+/** Finds the runs that another store wrote, with the same content, while this one's statement ran. */
+async function findRaced(tx: Queryable, source: string, heads: Head[]): Promise<void> {
+  const missing = heads.filter((head) => head.id === null);
+  const rows = await tx<{ id: number; externalId: string; attempt: number }[]>`
+    select runs.id, runs.external_id as "externalId", runs.attempt
+    from unnest(${missing.map((head) => head.externalId)}::text[], ${
+    missing.map((head) => head.attempt)
+  }::int[])
+        as missing (external_id, attempt)
+      join runs on runs.source = ${source} and runs.external_id = missing.external_id
+        and runs.attempt = missing.attempt`;
+  const ids = new Map(rows.map((row) => [keyOf(row.externalId, row.attempt), row.id]));
+  for (const head of missing) head.id = ids.get(keyOf(head.externalId, head.attempt)) ?? head.id;
 }
 
 interface ResultColumns {

@@ -28,6 +28,10 @@ const settings = z.strictObject({
   depth: z.number().int().min(0).max(10).default(4).meta({ description: "Folders to go down" }),
   package: z.string().min(1).max(300).optional(),
   environment: environment.default({}),
+  trustTimes: z.boolean().optional().meta({
+    description:
+      "Whether a file older than what was read need not be read again; true for a folder, false for an HTTP index, unless told",
+  }),
 });
 type Settings = z.infer<typeof settings>;
 
@@ -47,9 +51,15 @@ interface Found {
   modified: number;
 }
 
+/** The time of a change comes in whole seconds. */
+const FOLDER_OVERLAP_MS = 1000;
+/** An index tells times to the minute, maybe in a zone whose clock is set back. */
+const INDEX_OVERLAP_MS = 2 * 3_600_000;
+
 /**
- * Reads result files under a folder or an HTTP index, a run a file. The watermark is the newest modification time of a
- * folder's files; an index tells no times one can trust, so its files are read each time, and stored once.
+ * Reads result files under a folder or an HTTP index, a run a file. The watermark is the newest time of the files read: of
+ * a change of its content or place for a folder's. What could not be read now holds it back, and is tried again. Files of an
+ * index are read each time unless `trustTimes` is set, since a copy may keep an old time; what is unchanged is not written.
  */
 export class FilesScraper extends Scraper<typeof settings> {
   readonly tag = "files";
@@ -73,15 +83,19 @@ export class FilesScraper extends Scraper<typeof settings> {
     await this.check(settings, context.allow);
     const pattern = new RegExp(settings.pattern, "u");
     const after = Number(watermark ?? 0) || 0;
+    const isFolder = settings.url.startsWith("file:");
+    const from = !(settings.trustTimes ?? isFolder)
+      ? 0
+      : isFolder
+      ? after - FOLDER_OVERLAP_MS
+      : after - INDEX_OVERLAP_MS;
     const files: Found[] = [];
     for await (
-      const file of settings.url.startsWith("file:")
-        ? walkFolder(settings, context)
-        : walkIndex(settings, context)
+      const file of isFolder ? walkFolder(settings, context) : walkIndex(settings, context)
     ) {
       context.seen();
       if (!pattern.test(file.path)) context.ignore("does not match the pattern", file.path);
-      else if (file.modified === 0 || file.modified >= after) files.push(file);
+      else if (file.modified === 0 || file.modified >= from) files.push(file);
       if (files.length > MAX_FILES) {
         throw new HubError(
           "BAD_GATEWAY",
@@ -90,10 +104,14 @@ export class FilesScraper extends Scraper<typeof settings> {
       }
     }
     files.sort((a, b) => a.modified - b.modified || (a.path < b.path ? -1 : 1));
+    let held = Infinity;
     for (const file of files) {
       context.signal.throwIfAborted();
-      const run = await readFile(settings, pattern, file, context);
-      if (run !== undefined) yield { runs: [run], watermark: String(Math.max(after, file.modified)) };
+      const read = await readFile(settings, pattern, file, context);
+      if (read === "later") held = Math.min(held, file.modified);
+      else if (read !== undefined) {
+        yield { runs: [read], watermark: String(Math.max(after, Math.min(file.modified, held))) };
+      }
     }
   }
 }
@@ -116,7 +134,10 @@ async function* walkFolder(settings: Settings, context: ScrapeContext): AsyncGen
       } else if (entry.isFile) {
         const info = await Deno.stat(`${root}/${path}`).catch(() => undefined);
         if (info === undefined) context.ignore("is gone again, or has a name that is not UTF-8", path);
-        else yield { path, modified: info.mtime?.getTime() ?? 0 };
+        else {
+          // A file that was moved or copied in keeps its modification time; the time of its change does not lie.
+          yield { path, modified: Math.max(info.mtime?.getTime() ?? 0, info.ctime?.getTime() ?? 0) };
+        }
       }
     }
   }
@@ -149,26 +170,33 @@ async function* walkIndex(settings: Settings, context: ScrapeContext): AsyncGene
   for (let next = waiting.pop(); next !== undefined; next = waiting.pop()) {
     context.signal.throwIfAborted();
     const page = await fetchIndex(context.fetch, root + next.path, context.signal);
-    for (const { name, isFolder } of page.entries) {
+    for (const { name, isFolder, modified } of page.entries) {
       const fault = nameFault(name);
       if (fault !== undefined) {
         context.ignore(fault, next.path + name);
         continue;
       }
       const path = `${next.path}${encodeURIComponent(name)}`;
-      if (!isFolder) yield { path: decodeURIComponent(path), modified: 0 };
+      if (!isFolder) yield { path: decodeURIComponent(path), modified: modified ?? 0 };
       else if (next.depth < settings.depth) push(waiting, { path: `${path}/`, depth: next.depth + 1 });
       else context.ignore("lies deeper than depth", decodeURIComponent(path));
     }
   }
 }
 
+/** What may be otherwise the next time, as against what the file itself is. */
+function mayPass(error: unknown): boolean {
+  if (error instanceof HubError) return ["BAD_GATEWAY", "SERVICE_UNAVAILABLE"].includes(error.code);
+  return !(error instanceof Deno.errors.NotFound);
+}
+
+/** The run in a file; undefined where it is ignored, `later` where it could not be read now. */
 async function readFile(
   settings: Settings,
   pattern: RegExp,
   file: Found,
   context: ScrapeContext,
-): Promise<RunRecord | undefined> {
+): Promise<RunRecord | "later" | undefined> {
   const { changelist, package: name, axis, ...rest } = pattern.exec(file.path)?.groups ?? {};
   const number = Number(changelist);
   if (!Number.isInteger(number) || number < 1 || number > 2_147_483_647) {
@@ -187,7 +215,7 @@ async function readFile(
       } else if (item.kind === "result") results.push(item.record);
       else if (item.key === "startedAt") startedAt ??= isoTime(item.value);
       if (results.length > MAX_RESULTS) {
-        throw new HubError("BAD_GATEWAY", `has more than ${MAX_RESULTS} results`);
+        throw new HubError("PAYLOAD_TOO_LARGE", `has more than ${MAX_RESULTS} results`);
       }
     }
     const groups = Object.entries(rest).filter((pair): pair is [string, string] =>
@@ -211,8 +239,10 @@ async function readFile(
     return undefined;
   } catch (error) {
     context.signal.throwIfAborted();
-    context.ignore("cannot be read", `${file.path}: ${reasonOf(error)}`);
-    return undefined;
+    const isLater = mayPass(error);
+    const reason = isLater ? "cannot be read now and is tried again" : "cannot be read";
+    context.ignore(reason, `${file.path}: ${reasonOf(error)}`);
+    return isLater ? "later" : undefined;
   } finally {
     await close?.();
   }
@@ -234,7 +264,7 @@ async function openFile(
   const response = await context.fetch(url, { signal: context.signal, maxBytes: MAX_FILE });
   if (!response.ok || response.body === null) {
     await response.body?.cancel();
-    throw new HubError("BAD_GATEWAY", `answered ${response.status}`);
+    throw new HubError(response.status < 500 ? "NOT_FOUND" : "BAD_GATEWAY", `answered ${response.status}`);
   }
   return response.body;
 }

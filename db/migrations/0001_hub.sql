@@ -183,7 +183,8 @@ create table runs (
   url text,
   serial bigint, -- the lab's
   counts jsonb not null default '{}', -- outcome -> results, kept as the results are written
-  version integer not null default 1, -- grows when a repeat replaces the results
+  content bytea not null default '', -- hash of all that was stored of it: a repeat of the same writes nothing
+  version integer not null default 1, -- grows when a repeat brings something else
   created_at timestamptz not null default now(),
   updated_at timestamptz not null default now(),
   unique (source, external_id, attempt)
@@ -216,12 +217,14 @@ begin
     part := 'results_' || slot;
     if to_regclass(part) is null then
       perform pg_advisory_xact_lock(727001, 1);
-      if to_regclass(part) is null then
+      begin
         execute format('create table %I (like results including defaults including constraints including indexes)', part);
         execute format(
           'alter table results attach partition %I for values from (%s) to (%s)', part, slot * 20000, (slot + 1) * 20000
         );
-      end if;
+      exception when duplicate_table then -- made while this waited; to_regclass may not have heard of it yet
+        null;
+      end;
     end if;
   end loop;
 end $$;

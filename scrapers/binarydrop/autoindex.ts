@@ -17,6 +17,8 @@ export interface IndexEntry {
   isFolder: boolean;
   /** Bytes; null where the page rounds or leaves it out. */
   size: number | null;
+  /** Modification time in ms, as the page tells it to the minute, taken for UTC; null where it does not. */
+  modified: number | null;
 }
 
 /** A directory index as a page: what it lists, and whether the page is whole. */
@@ -52,10 +54,26 @@ export function parseIndex(html: string, base: string): IndexPage {
       continue;
     }
     const after = html.slice(match.index + match[0].length, match.index + match[0].length + 600);
-    const size = isFolder ? null : /<\/a>\s+\d{2}-\w{3}-\d{4} \d{2}:\d{2}\s+(\d+)\s/.exec(after)?.[1];
-    entries.set(name, { name, isFolder, size: size === undefined || size === null ? null : Number(size) });
+    const size = isFolder ? undefined : /<\/a>\s+\d{2}-\w{3}-\d{4} \d{2}:\d{2}\s+(\d+)\s/.exec(after)?.[1];
+    entries.set(name, {
+      name,
+      isFolder,
+      size: size === undefined ? null : Number(size),
+      modified: timeOf(after.split(/<a\s/i, 1)[0]!),
+    });
   }
   return { entries: [...entries.values()], unparsed, isWhole: /<\/(?:html|body)>\s*$/i.test(html) };
+}
+
+/** nginx writes 24-Nov-2026 01:53, Apache 2026-11-24 01:53. */
+function timeOf(text: string): number | null {
+  const found = /\b(?:(\d{2})-([A-Z][a-z]{2})-(\d{4})|(\d{4})-(\d{2})-(\d{2})) (\d{2}:\d{2})\b/.exec(text);
+  if (found === null) return null;
+  const [, day, month, year, ...iso] = found;
+  const time = day === undefined
+    ? Date.parse(`${iso.slice(0, 3).join("-")}T${iso[3]}Z`)
+    : Date.parse(`${day} ${month} ${year} ${iso[3]} UTC`);
+  return Number.isNaN(time) ? null : time;
 }
 
 function decodeEntities(text: string): string {

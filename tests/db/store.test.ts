@@ -62,6 +62,31 @@ test("written again it is the same run with the same results; changed, the resul
   expect(await rows(first!.id)).toHaveLength(1);
 });
 
+test("a repeat of the same writes no row; what differs in anything is written", async () => {
+  const { runs: [first] } = await store([runOf("same")]);
+  const lies = async () => ({
+    runs: await sql`select ctid::text, xmin::text, version from runs where id = ${first!.id}`,
+    results: await sql`select ctid::text, xmin::text from results where run_id = ${first!.id} order by 1`,
+  });
+  const before = await lies();
+  const again = await store([runOf("same"), runOf("beside it")]);
+  expect(again.runs[0]).toEqual({ ...first!, isNew: false });
+  expect(again.resultsWritten).toBe(3);
+  expect(await lies()).toEqual(before);
+  const changed = await store([runOf("same", { environment: { os: "linux", machine: "m" } })]);
+  expect(changed.resultsWritten).toBe(3);
+  expect((await lies()).runs[0]!.version).toBe(2);
+});
+
+test("the same run stored twice at the same moment is one run, and neither is refused", async () => {
+  for (let round = 0; round < 20; round++) {
+    const stored = await Promise.all([1, 2, 3, 4].map(() => store([runOf(`race ${round}`)])));
+    expect(new Set(stored.map((one) => one.runs[0]!.id)).size).toBe(1);
+    expect(stored.filter((one) => one.runs[0]!.isNew)).toHaveLength(1);
+    expect(await rows(stored[0]!.runs[0]!.id)).toHaveLength(3);
+  }
+});
+
 test("append adds an attempt, reject refuses; of runs named twice in one batch the later counts", async () => {
   await store([runOf("modes")]);
   expect((await store([runOf("modes")], "append")).runs[0]).toMatchObject({ attempt: 2, isNew: true });
@@ -96,6 +121,18 @@ test("runs beyond the present partitions get new ones, and are found across them
     runs.map((run) => run.id)
   }::bigint[])`;
   expect(count!.n).toBe(15);
+});
+
+test("a new partition needed by many at once is made once", async () => {
+  for (let slot = 100; slot < 120; slot++) {
+    await Promise.all(
+      Array.from({ length: 8 }, () => sql`select ensure_results_partition(${slot * 20_000})`),
+    );
+  }
+  const [made] = await sql`
+    select count(*)::int as n from pg_inherits where inhparent = 'results'::regclass
+      and inhrelid::regclass::text ~ '^results_1[01][0-9]$'`;
+  expect(made!.n).toBe(20);
 });
 
 test("stores at the same moment, with the same new cases in other orders, do not wait for each other in a ring", async () => {

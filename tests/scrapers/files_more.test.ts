@@ -15,10 +15,14 @@ afterEach(async () => {
   await Deno.remove(root, { recursive: true });
 });
 
-async function write(path: string, text: string, mtime: number): Promise<void> {
+/** Ahead of every time of change, so that the modification time is the later one. */
+const AHEAD = Math.ceil(Date.now() / 1000) + 10_000;
+
+/** `at`: seconds of its modification time, compared with other files'. */
+async function write(path: string, text: string, at?: number): Promise<void> {
   await Deno.mkdir(`${root}/${path}`.replace(/\/[^/]*$/, ""), { recursive: true });
   await Deno.writeTextFile(`${root}/${path}`, text);
-  await Deno.utime(`${root}/${path}`, mtime, mtime);
+  if (at !== undefined) await Deno.utime(`${root}/${path}`, AHEAD + at, AHEAD + at);
 }
 
 async function scrape(url: string, allow: Allowance, watermark: string | null = null, more = {}) {
@@ -115,6 +119,49 @@ test("an HTTP index is walked within its root", async () => {
   } finally {
     await server.close();
   }
+});
+
+test("a file that cannot be read now holds the watermark, so that it is tried again; one that stays bad does not", async () => {
+  const states: Record<string, number> = { "/r/m/2/x.xml": 500, "/r/m/3/x.xml": 403 };
+  const line = (link: string, time: string) => `<a href="${link}">x</a>  ${time}  10\n`;
+  const server = serve((_, { pathname }) => {
+    const page = (...lines: string[]) => new Response(`<html><pre>${lines.join("")}</pre></html>`);
+    if (pathname === "/r/") return page(line("m/", "01-May-2024 10:00"));
+    if (pathname === "/r/m/") return page(...[1, 2, 3, 4].map((at) => line(`${at}/`, "01-May-2024 10:00")));
+    if (pathname.endsWith("/")) return page(line("x.xml", `0${pathname.at(-2)}-May-2024 10:00`));
+    return new Response(JUNIT, { status: states[pathname] ?? 200 });
+  });
+  try {
+    const allow = allowance({ hosts: [server.host] });
+    const first = await scrape(`${server.url}/r`, allow, null, { trustTimes: true });
+    expect(first.runs.map((run) => run.changelist)).toEqual([1, 4]);
+    expect(first.counts.ignored).toMatchObject({
+      "cannot be read now and is tried again": 1,
+      "cannot be read": 1,
+    });
+    expect(Number(first.watermark)).toBe(Date.parse("2024-05-02T10:00Z"));
+    delete states["/r/m/2/x.xml"];
+    const second = await scrape(`${server.url}/r`, allow, first.watermark, { trustTimes: true });
+    expect(second.runs.map((run) => run.changelist)).toEqual([2, 4]);
+    const third = await scrape(`${server.url}/r`, allow, second.watermark, { trustTimes: true });
+    expect(third.runs.map((run) => run.changelist)).toEqual([4]);
+    const untrusted = await scrape(`${server.url}/r`, allow, second.watermark);
+    expect(untrusted.runs.map((run) => run.changelist)).toEqual([1, 2, 4]);
+  } finally {
+    await server.close();
+  }
+});
+
+test("a file that is moved in with an old time is found", async () => {
+  await write("m1/1/a.xml", JUNIT);
+  const allow = allowance({ roots: [root] });
+  const { watermark } = await scrape(`file://${root}`, allow);
+  await Deno.mkdir(`${root}/m2/2`, { recursive: true });
+  const elsewhere = await Deno.makeTempFile();
+  await Deno.writeTextFile(elsewhere, JUNIT);
+  await Deno.utime(elsewhere, 10, 10);
+  await Deno.rename(elsewhere, `${root}/m2/2/b.xml`);
+  expect((await scrape(`file://${root}`, allow, watermark)).runs.map((run) => run.changelist)).toContain(2);
 });
 
 test("an index that fails is an error of the scrape", async () => {
