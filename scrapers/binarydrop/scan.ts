@@ -33,24 +33,93 @@ export interface ScanOptions {
  */
 export async function* scanDrop(source: DropSource, options: ScanOptions): AsyncGenerator<ScanEvent> {
   const { signal } = options;
-  let window: Promise<ScanEvent[]>[] = [];
-  for await (const entry of source.listPackages(options)) {
-    signal.throwIfAborted();
-    if (entry.kind === "stray") {
-      yield entry;
-      continue;
+  const ahead: ReadAhead[] = [];
+  try {
+    for await (const entry of source.listPackages(options)) {
+      signal.throwIfAborted();
+      if (entry.kind === "stray") {
+        yield entry;
+        continue;
+      }
+      const name = parsePackage(entry.name);
+      if (!options.isScanned(entry.name)) yield { kind: "skipped", package: name };
+      else if (source.concurrency === 1) yield* readOne(source, name, options);
+      else {
+        ahead.push(readAhead(readOne(source, name, options)));
+        if (ahead.length >= source.concurrency) yield* taken(ahead);
+      }
     }
-    const name = parsePackage(entry.name);
-    if (!options.isScanned(entry.name)) yield { kind: "skipped", package: name };
-    else if (source.concurrency === 1) yield* readOne(source, name, options);
-    else {
-      window.push(Array.fromAsync(readOne(source, name, options)));
-      if (window.length < source.concurrency) continue;
-      for (const events of await Promise.all(window)) yield* events;
-      window = [];
-    }
+    while (ahead.length > 0) yield* taken(ahead);
+  } finally {
+    await Promise.all(ahead.map((reader) => reader.end()));
   }
-  for (const events of await Promise.all(window)) yield* events;
+}
+
+/** The events of the first reader, which is done with then. */
+async function* taken(ahead: ReadAhead[]): AsyncGenerator<ScanEvent> {
+  yield* ahead[0]!.events();
+  ahead.shift();
+}
+
+/** Builds that a package's reader may hold before they are taken. */
+const MAX_AHEAD = 20_000;
+
+interface ReadAhead {
+  events(): AsyncGenerator<ScanEvent>;
+  /** Reads no more, and waits for that. */
+  end(): Promise<void>;
+}
+
+/** Reads events before they are asked for: as many as hold `MAX_AHEAD` builds. */
+function readAhead(events: AsyncGenerator<ScanEvent>): ReadAhead {
+  const ready: ScanEvent[] = [];
+  let held = 0;
+  let isOver = false;
+  let fault: { error: unknown } | undefined;
+  let changed = Promise.withResolvers<void>();
+  const tell = () => {
+    changed.resolve();
+    changed = Promise.withResolvers();
+  };
+  const reading = (async () => {
+    try {
+      for await (const event of events) {
+        if (isOver) return;
+        ready.push(event);
+        held += sizeOf(event);
+        tell();
+        while (held >= MAX_AHEAD && !isOver) await changed.promise;
+      }
+    } catch (error) {
+      fault = { error };
+    } finally {
+      isOver = true;
+      tell();
+    }
+  })();
+  return {
+    async *events() {
+      while (true) {
+        const event = ready.shift();
+        if (event !== undefined) {
+          held -= sizeOf(event);
+          tell();
+          yield event;
+        } else if (fault !== undefined) throw fault.error;
+        else if (isOver) return;
+        else await changed.promise;
+      }
+    },
+    async end() {
+      isOver = true;
+      tell();
+      await reading;
+    },
+  };
+}
+
+function sizeOf(event: ScanEvent): number {
+  return event.kind === "builds" ? event.builds.length + event.unparsed.length : 0;
 }
 
 async function* readOne(
