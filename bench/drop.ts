@@ -5,12 +5,19 @@ import { migrate } from "../db/migrate.ts";
 import { startEmbedded } from "../run/embedded.ts";
 import { makeTree } from "./drop_tree.ts";
 
-const PACKAGES = 2_000;
-const BUILDS = 100;
-const ROUNDS = 5;
+/** Packages, builds in each, and rounds; `CHUB_BENCH_DROP=2000x1000x1` is a larger tree. */
+const [PACKAGES, BUILDS, ROUNDS] = sizesOf(Deno.env.get("CHUB_BENCH_DROP") ?? "2000x100x5");
 /** The aims of the drop's cost. */
 const COLD_AIM = 1.3;
 const WARM_AIM = 0.5;
+
+function sizesOf(text: string): [number, number, number] {
+  const sizes = text.split("x").map(Number);
+  if (sizes.length !== 3 || !sizes.every((size) => Number.isInteger(size) && size > 0)) {
+    throw new Error(`CHUB_BENCH_DROP must be packages x builds x rounds, as 2000x100x5 (now: ${text})`);
+  }
+  return sizes as [number, number, number];
+}
 
 /**
  * Scans a generated drop cold, warm and in full, each against GNU find listing the same tree, and the cold one against
@@ -84,12 +91,13 @@ async function compare(sql: Db, folder: string): Promise<void> {
     await sql`truncate packages, package_readings, builds, scans cascade`;
     await sql`checkpoint`;
     times.find.push(await time(() => find(root)));
-    memory.reset();
+    // Later rounds hold the rows to copy.
+    if (round === 0) memory.reset();
     times.cold.push(await time(() => scan(false)));
-    if (rows.length === 0) rows = await readRows(sql);
     times.warm.push(await time(() => scan(false)));
     times.full.push(await time(() => scan(true)));
     memory.note();
+    if (rows.length === 0) rows = await readRows(sql);
     await sql.unsafe("create table same (like builds including all)");
     await sql`checkpoint`;
     times.copy.push(await time(() => copyRows(sql, rows)));
