@@ -3,6 +3,7 @@ import type { JobInput } from "../schemas/job.ts";
 import type { Db, Queryable } from "./client.ts";
 import { getBuildFor } from "./builds.ts";
 import { getJob, moveJob } from "./jobs.ts";
+import { unknownTest } from "./tests.ts";
 
 export interface RequestOptions {
   requestedBy: string;
@@ -37,12 +38,7 @@ export async function createJob(
     if (earlier !== undefined) return { id: earlier, isNew: false };
     const [test] = await tx<{ id: number; submit: SubmitDefaults; enabled: boolean }[]>`
       select id, submit, enabled from tests where name = ${input.test} and deleted_at is null`;
-    if (test === undefined) {
-      throw new HubError(
-        "NOT_FOUND",
-        `There is no test ${JSON.stringify(input.test)} to submit; make it with POST /api/tests.`,
-      );
-    }
+    if (test === undefined) throw await unknownTest(tx, input.test);
     const machine = input.machine ?? (input.pool === undefined ? test.submit.machine : undefined);
     const pool = machine === undefined ? input.pool ?? test.submit.pool : undefined;
     const os = input.os ?? test.submit.os;

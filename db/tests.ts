@@ -83,7 +83,8 @@ export async function getTestId(sql: Queryable, name: string): Promise<number> {
 /** Names looked at for those alike. */
 const MAX_NAMES = 2000;
 
-async function unknownTest(sql: Queryable, name: string): Promise<HubError> {
+/** The error that names tests alike. */
+export async function unknownTest(sql: Queryable, name: string): Promise<HubError> {
   const rows = await sql<{ name: string }[]>`
     select name from tests where deleted_at is null order by name limit ${MAX_NAMES}`;
   const asked = name.toLowerCase();

@@ -178,7 +178,7 @@ export async function tickJobs(deps: JobDeps): Promise<void> {
     ["look_up_job", await listJobIds(deps.sql, { state: "unknown", olderThanS: 0, limit: 1000 })],
   ] as const;
   for (const [name, ids] of again) {
-    for (const jobId of ids) await deps.queue.send(name, { jobId }, { singletonKey: String(jobId) });
+    await deps.queue.sendAll(name, ids.map((jobId) => ({ data: { jobId }, singletonKey: String(jobId) })));
   }
   if (await hasOpenLabJobs(deps.sql)) await deps.queue.send("follow_lab", {}, { singletonKey: "lab" });
 }
