@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { openApi, tagOf, VERSION } from "./openapi.ts";
 import type { RestOnly, Route } from "./route.ts";
-import { escapeHtml, linkOf, page, type SiteLine, siteMap, siteMapPage } from "./site_map.ts";
+import { escapeHtml, linkOf, page, prose, type SiteLine, siteMap, siteMapPage } from "./site_map.ts";
 
 /** What REST alone has of documents: site map, OpenAPI, docs, llms.txt, and the page at `/`. */
 export function documentRoutes(routes: Route[], others: RestOnly[]): RestOnly[] {
@@ -49,7 +49,7 @@ function docsPage(lines: SiteLine[]): Response {
       `<details><summary><span class="method ${line.method}">${line.method}</span> <span class="path">${
         escapeHtml(line.path)
       }</span> ` +
-      `<span class="muted">${escapeHtml(line.summary)}</span></summary><p>${
+      `<span class="muted">${prose(line.summary)}</span></summary><p>${
         line.role === "anyone" ? "Open to all." : `Needs the role <b>${line.role}</b>.`
       } ${line.method === "GET" && !line.path.includes("{") ? `Try it: ${linkOf(line)}` : ""}</p>${
         parametersTable(line)

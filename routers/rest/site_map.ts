@@ -52,6 +52,11 @@ export function escapeHtml(text: string): string {
   return text.replace(/[&<>"']/g, (char) => `&#${char.charCodeAt(0)};`);
 }
 
+/** Plain text whose words in backticks are code. */
+export function prose(text: string): string {
+  return escapeHtml(text).replace(/`([^`]+)`/g, "<code>$1</code>");
+}
+
 const STYLE = `
 :root { color-scheme: light dark; }
 body { font: 15px/1.5 system-ui, sans-serif; margin: 0 auto; max-width: 76rem; padding: 1.5rem; }
@@ -82,7 +87,7 @@ export function siteMapPage(lines: SiteLine[]): Response {
     `<tr><td><span class="method ${line.method}">${line.method}</span></td><td class="path">${
       linkOf(line)
     }</td>` +
-    `<td>${escapeHtml(line.summary)}</td><td>${escapeHtml(line.role)}</td>` +
+    `<td>${prose(line.summary)}</td><td>${escapeHtml(line.role)}</td>` +
     `<td class="muted">${
       line.parameters.map((one) => `<code>${escapeHtml(one.name)}${one.required ? "*" : ""}</code>`).join(" ")
     }</td></tr>`
