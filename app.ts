@@ -1,8 +1,11 @@
 import { Hono } from "hono";
 import { compress } from "hono/compress";
-import type { Authenticate } from "./auth/tokens.ts";
+import { clientOf } from "./auth/client.ts";
+import { type Allowance, RateExceeded } from "./auth/throttle.ts";
 import { HubError } from "./errors.ts";
 import type { Context, Deps } from "./routers/context.ts";
+import { checkSource, countRequest, readSessionId, writeSessionId } from "./routers/rest/credentials.ts";
+import { crossOrigin, setHeaders } from "./routers/rest/headers.ts";
 import { mountRoutes } from "./routers/rest/adapter.ts";
 import { documentRoutes } from "./routers/rest/documents.ts";
 import { withEtag } from "./routers/rest/etag.ts";
@@ -14,7 +17,6 @@ import { asHubError, isAway } from "./routers/trpc.ts";
 import { answerTrpc } from "./routers/trpc_door.ts";
 
 export interface AppOptions {
-  authenticate: Authenticate;
   log(level: "info" | "warn" | "error", message: string, fields?: Record<string, unknown>): void;
 }
 
@@ -29,7 +31,7 @@ export function allRoutes(): { routes: Route[]; extra: RestOnly[] } {
 }
 
 /** The whole HTTP side: identity, REST routes, tRPC, documents, and the one error handler. */
-export function createApp(deps: Deps, { authenticate, log }: AppOptions): Hono<RestEnv> {
+export function createApp(deps: Deps, { log }: AppOptions): Hono<RestEnv> {
   const app = new Hono<RestEnv>();
   const { routes, extra } = allRoutes();
   const fail = (error: unknown, requestId: string): Response => {
@@ -38,33 +40,46 @@ export function createApp(deps: Deps, { authenticate, log }: AppOptions): Hono<R
     return problem(fault, requestId);
   };
 
+  const { auth, throttle, config } = deps;
   app.use(compress({ threshold: 1024 }));
+  if (config.auth.corsOrigins.length > 0) app.use(crossOrigin(config.auth.corsOrigins));
   app.use(async (c, next) => {
     const given = c.req.header("x-request-id");
     const requestId = given !== undefined && REQUEST_ID.test(given) ? given : crypto.randomUUID();
+    const client = clientOf(c.req.raw, c.env?.remote ?? "127.0.0.1", config.auth.trustedProxies);
     const hub: Context = {
       ...deps,
       identity: null,
+      client,
+      agent: c.req.header("user-agent") ?? "",
       requestId,
       signal: c.req.raw.signal,
       idempotencyKey: undefined,
       reply: { status: 200 },
     };
     c.set("hub", hub);
+    let allowance: Allowance | undefined;
     try {
       checkPath(c.req.url);
       hub.idempotencyKey = idempotencyKey(c.req.header("idempotency-key"));
-      hub.identity = await authenticate(c.req.header("authorization") ?? null);
+      hub.identity = await auth.identify({
+        authorization: c.req.header("authorization") ?? null,
+        sessionId: readSessionId(c, client),
+      });
+      checkSource(c.req.raw, hub);
+      allowance = await countRequest(throttle, c.req.raw, hub);
       await next();
       if (c.error !== undefined) c.res = fail(c.error, requestId);
     } catch (error) {
+      if (error instanceof RateExceeded) allowance = error.allowance;
       c.res = fail(error, requestId);
     }
-    c.res.headers.set("x-request-id", requestId);
-    c.res.headers.set("x-content-type-options", "nosniff");
+    if (hub.reply.session !== undefined) writeSessionId(c, client, hub.reply.session);
+    setHeaders(c.res.headers, { client, requestId, allowance });
   });
   app.use(withEtag);
-  app.onError((error, c) => fail(error, c.get("hub").requestId));
+  // The middleware above sees the error too, and logs it.
+  app.onError((error, c) => problem(toFault(error), c.get("hub").requestId));
 
   app.all("/api/trpc/*", (c) => answerTrpc(c.req.raw, c.get("hub")));
   mountRoutes(app, routes, extra, deps.config);

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { AUTH_SETTINGS, type AuthConfig, authConfig, authEnvironment } from "./config_auth.ts";
 import { HubError } from "./errors.ts";
 
 /** The hub's settings: name, what it means, and its default in words. docs/settings.md is checked against this table. */
@@ -47,6 +48,7 @@ export const SETTINGS = {
   JSON_LIMIT: ["Largest JSON body, in bytes", "1048576"],
   UPLOAD_LIMIT: ["Largest result file pushed, in bytes", "67108864"],
   LOG_LEVEL: ["`debug`, `info`, `warn` or `error`", "info"],
+  ...AUTH_SETTINGS,
 } as const satisfies Record<string, readonly [string, string]>;
 
 export type SettingName = keyof typeof SETTINGS;
@@ -83,6 +85,7 @@ const environment = z.object({
   JSON_LIMIT: whole(1024, 1 << 30).default(1 << 20),
   UPLOAD_LIMIT: whole(1024, 2_147_483_647).default(64 << 20),
   LOG_LEVEL: z.enum(["debug", "info", "warn", "error"]).default("info"),
+  ...authEnvironment,
 });
 
 export interface DropRoot {
@@ -119,6 +122,7 @@ export interface Config {
   jsonLimit: number;
   uploadLimit: number;
   logLevel: "debug" | "info" | "warn" | "error";
+  auth: AuthConfig;
   /** The folder the hub was started in; relative paths are resolved against it. */
   home: string;
 }
@@ -137,7 +141,9 @@ export function loadConfig(env: Record<string, string | undefined>, home: string
   const absolute = (path: string) => path.startsWith("/") ? path : `${home}/${path}`;
   const dataDir = absolute(named.DATA_DIR ?? "data").replace(/\/+$/, "");
   const roots = dropRoots(named.DROP_URLS ?? `drop=${fileUrl(`${dataDir}/drop`)}`, home, issues);
-  if (!parsed.success || issues.length > 0) {
+  const auth = parsed.data &&
+    authConfig(parsed.data, absolute, (path, message) => issues.push({ path, message }));
+  if (!parsed.success || auth === undefined || issues.length > 0) {
     const lines = issues.map((issue) => `  ${issue.path}: ${issue.message}`);
     throw new HubError("BAD_REQUEST", `The settings cannot be used:\n${lines.join("\n")}`, { issues });
   }
@@ -166,6 +172,7 @@ export function loadConfig(env: Record<string, string | undefined>, home: string
     jsonLimit: value.JSON_LIMIT,
     uploadLimit: value.UPLOAD_LIMIT,
     logLevel: value.LOG_LEVEL,
+    auth,
     home,
   });
 }

@@ -1,5 +1,8 @@
 import { createApp } from "./app.ts";
-import { createAuthenticator } from "./auth/tokens.ts";
+import { readAdminToken } from "./auth/admin_token.ts";
+import { createAuth } from "./auth/auth.ts";
+import { openDirectory } from "./auth/directory.ts";
+import { createThrottle } from "./auth/throttle.ts";
 import { ENV_NAMES, loadConfig } from "./config.ts";
 import { startQueue } from "./cron/boss.ts";
 import { scheduleOf } from "./cron/schedule.ts";
@@ -74,13 +77,25 @@ const jobDeps: JobDeps = {
     : (await Deno.readTextFile(config.vrlTokenFile)).trim(),
   log: (message, fields) => log("warn", message, fields),
 };
+const throttle = createThrottle({ sql, ...config.auth });
+const auth = createAuth({
+  ...config.auth,
+  sql,
+  throttle,
+  directory: await openDirectory(config.auth.ldap).catch((error) => fail(reasonOf(error))),
+  isAdminToken: await readAdminToken(config.adminTokenFile).catch((error) => fail(reasonOf(error))),
+  now: () => new Date(),
+  log: (message, fields) => log("warn", message, fields),
+});
 const app = createApp({
   sql,
   queue,
   config,
+  auth,
+  throttle,
   now: () => new Date(),
   checkSubmitter: () => checkExecutable(config.vrlsubmitPath),
-}, { authenticate: await createAuthenticator(config), log });
+}, { log });
 
 for (const line of scheduleOf(config)) {
   Deno.cron(line.name, line.cron, async () => {
@@ -114,7 +129,9 @@ await queue.work("look_up_job", 2, ({ jobId }, signal) => lookUpJob(jobDeps, job
 await queue.work("cancel_job", 2, ({ jobId }, signal) => cancelJobInLab(jobDeps, jobId, signal));
 await queue.work("follow_lab", 1, (_data, signal) => followLabTask(jobDeps, signal));
 
-const { fetch, drain: drainRequests } = createDrain((request) => app.fetch(request));
+const { fetch, drain: drainRequests } = createDrain((request, info) =>
+  app.fetch(request, { remote: (info.remoteAddr as Deno.NetAddr).hostname })
+);
 const server = listen();
 tick(jobDeps, new Date()).catch((error) => log("error", "first tick", { reason: reasonOf(error) }));
 

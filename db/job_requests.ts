@@ -1,12 +1,13 @@
 import { HubError } from "../errors.ts";
 import type { JobInput } from "../schemas/job.ts";
+import { type Author, recordAudit } from "./audit.ts";
 import type { Db, Queryable } from "./client.ts";
 import { getBuildFor } from "./builds.ts";
 import { getJob, moveJob } from "./jobs.ts";
 import { unknownTest } from "./tests.ts";
 
 export interface RequestOptions {
-  requestedBy: string;
+  by: Author;
   idempotencyKey: string | undefined;
   /** URLs of the drop's roots; a package URL must lie under one. */
   dropRoots: readonly string[];
@@ -53,22 +54,27 @@ export async function createJob(
         ${build.url}, ${os}, ${machine ?? null}, ${pool ?? null}, ${
       input.note ?? ""
     }, ${input.report}, 'queued',
-        ${options.requestedBy})
+        ${options.by.name})
       returning id`;
     const { id } = row!;
-    await tx`insert into job_events (job_id, state, cause) values (${id}, 'queued', ${`requested by ${options.requestedBy}`})`;
+    await tx`insert into job_events (job_id, state, cause) values (${id}, 'queued', ${`requested by ${options.by.name}`})`;
     if (options.idempotencyKey !== undefined) {
       await tx`
         update idempotency_keys set target_id = ${id}
         where scope = ${scopeOf(options)} and key = ${options.idempotencyKey}`;
     }
     await options.enqueue(tx, id);
+    await recordAudit(tx, options.by, {
+      action: "job.submit",
+      object: `job ${id}`,
+      after: { test: input.test, packageUrl: build.url, changelist: build.changelist, os, machine, pool },
+    });
     return { id, isNew: true };
   });
 }
 
 function scopeOf(options: RequestOptions): string {
-  return `job:${options.requestedBy}`;
+  return `job:${options.by.name}`;
 }
 
 /** Takes the key for this transaction; a concurrent request with the same key waits here until the first has committed. */
@@ -160,19 +166,24 @@ export async function retryJob(
       insert into jobs (test_id, lab_test, package_id, changelist, package_url, os, machine, pool, note, report, state,
         requested_by, retry_of)
       select test_id, lab_test, package_id, changelist, package_url, os, machine, pool, note, report, 'queued',
-        ${options.requestedBy}, id
+        ${options.by.name}, id
       from jobs where id = ${id}
       returning id`;
     const newId = row!.id;
     await tx`
       insert into job_events (job_id, state, cause)
-      values (${newId}, 'queued', ${`retry of job ${id}, requested by ${options.requestedBy}`})`;
+      values (${newId}, 'queued', ${`retry of job ${id}, requested by ${options.by.name}`})`;
     if (options.idempotencyKey !== undefined) {
       await tx`
         update idempotency_keys set target_id = ${newId}
         where scope = ${scopeOf(options)} and key = ${options.idempotencyKey}`;
     }
     await options.enqueue(tx, newId);
+    await recordAudit(tx, options.by, {
+      action: "job.retry",
+      object: `job ${newId}`,
+      after: { retryOf: id },
+    });
     return { id: newId, isNew: true };
   });
 }
@@ -184,15 +195,18 @@ export async function retryJob(
 export async function cancelJob(
   sql: Db,
   id: number,
-  { requestedBy, enqueue }: Pick<RequestOptions, "requestedBy" | "enqueue">,
+  { by, enqueue }: Pick<RequestOptions, "by" | "enqueue">,
 ): Promise<void> {
   await sql.begin(async (tx) => {
     const job = await getJob(tx, id);
-    const cause = `cancelled by ${requestedBy}`;
-    if (await moveJob(tx, id, { from: ["queued", "unknown"], to: "cancelled", cause })) return;
+    const cause = `cancelled by ${by.name}`;
+    const record = { action: "job.cancel", object: `job ${id}`, before: { state: job.state } };
+    if (await moveJob(tx, id, { from: ["queued", "unknown"], to: "cancelled", cause })) {
+      return await recordAudit(tx, by, record);
+    }
     if (job.state === "submitted" || job.state === "running") {
       await enqueue(tx, id);
-      return;
+      return await recordAudit(tx, by, record);
     }
     throw new HubError(
       "CONFLICT",

@@ -1,7 +1,8 @@
 import { HubError } from "../errors.ts";
 import type { Page } from "../schemas/common.ts";
 import type { DropPackage, PackageDetail, PackageList } from "../schemas/package.ts";
-import type { Queryable } from "./client.ts";
+import { type Author, recordAudit } from "./audit.ts";
+import type { Db, Queryable } from "./client.ts";
 import { decodeCursor, toPage } from "./cursor.ts";
 
 interface PackageRow extends Omit<DropPackage, "firstSeen"> {
@@ -109,11 +110,23 @@ export async function getPackage(
 
 /** Says whether scans read the package from now on. @throws HubError NOT_FOUND */
 export async function setPackageScanned(
-  sql: Queryable,
+  sql: Db,
   { name, scanned }: { name: string; scanned: boolean },
+  by: Author,
 ): Promise<void> {
-  const rows = await sql`update packages set scanned = ${scanned} where name = ${name} returning id`;
-  if (rows.length === 0) throw unknownPackages([name]);
+  await sql.begin(async (tx) => {
+    const [before] = await tx<
+      { scanned: boolean }[]
+    >`select scanned from packages where name = ${name} for update`;
+    if (before === undefined) throw unknownPackages([name]);
+    await tx`update packages set scanned = ${scanned} where name = ${name}`;
+    await recordAudit(tx, by, {
+      action: "package.update",
+      object: `package ${name}`,
+      before,
+      after: { scanned },
+    });
+  });
 }
 
 /** @throws HubError NOT_FOUND */

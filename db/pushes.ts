@@ -1,12 +1,13 @@
 import { HubError } from "../errors.ts";
 import type { ResultRecord } from "../schemas/record.ts";
 import type { PushHead } from "../schemas/result.ts";
+import { type Author, recordAudit } from "./audit.ts";
 import type { Db, Queryable } from "./client.ts";
 import { prepareStore, type StoredRun, storeRuns } from "./store.ts";
 import { ensureTest } from "./tests.ts";
 
 export interface PushOptions {
-  by: string;
+  by: Author;
   idempotencyKey: string | undefined;
 }
 
@@ -30,11 +31,21 @@ export async function pushRun(
   }
   await prepareStore(sql, 1);
   return await sql.begin(async (tx) => {
+    const stored = await store(tx);
+    await recordAudit(tx, options.by, {
+      action: "results.push",
+      object: `test ${test}`,
+      after: { run: stored.id, isNew: stored.isNew, changelist: head.changelist, counts: stored.counts },
+    });
+    return stored;
+  });
+
+  async function store(tx: Queryable): Promise<StoredRun> {
     const testId = await ensureTest(tx, test);
     const run = { ...rest, externalId, attempt: 1, status: "done" as const, results };
     const source = `push:${test}`;
     if (mode !== "append") return (await storeRuns(tx, { testId, source, runs: [run], mode })).runs[0]!;
-    const scope = `push:${options.by}:${test}`;
+    const scope = `push:${options.by.name}:${test}`;
     const hash = await hashOf({ ...head, externalId }, results);
     const taken = await tx`
       insert into idempotency_keys (scope, key, request_hash, target_id) values (${scope}, ${options
@@ -50,7 +61,7 @@ export async function pushRun(
     await tx`update idempotency_keys set target_id = ${stored.id} where scope = ${scope} and key = ${options
       .idempotencyKey!}`;
     return stored;
-  });
+  }
 }
 
 async function hasRun(tx: Queryable, source: string, externalId: string): Promise<boolean> {

@@ -2,6 +2,7 @@ import { levenshteinDistance } from "@std/text/levenshtein-distance";
 import { HubError } from "../errors.ts";
 import type { Page } from "../schemas/common.ts";
 import type { TestInput, TestList, TestPatch, TestShape } from "../schemas/test.ts";
+import { type Author, recordAudit } from "./audit.ts";
 import type { Db, Queryable } from "./client.ts";
 import { decodeCursor, toPage } from "./cursor.ts";
 import { revokeScrape, scrapeColumns, type ScrapeRow, toScrape } from "./scrapes.ts";
@@ -99,8 +100,9 @@ export async function unknownTest(sql: Queryable, name: string): Promise<HubErro
 }
 
 /** Makes a test, or brings a deleted one of that name back. @throws HubError CONFLICT where the name is taken */
-export async function createTest(sql: Queryable, input: TestInput): Promise<void> {
-  const rows = await sql`
+export async function createTest(sql: Db, input: TestInput, by: Author): Promise<void> {
+  await sql.begin(async (tx) => {
+    const rows = await tx`
     insert into tests (name, scraper, settings, submit, owner, description, interval_s, enabled)
     values (${input.name}, ${input.scraper}, ${JSON.stringify(input.settings)}::text::jsonb,
       ${JSON.stringify(input.submit)}::text::jsonb, ${input.owner ?? null}, ${input.description ?? null},
@@ -111,12 +113,25 @@ export async function createTest(sql: Queryable, input: TestInput): Promise<void
       watermark = null, due_at = now(), failures = 0, updated_at = now(), deleted_at = null
       where tests.deleted_at is not null
     returning id`;
-  if (rows.length === 0) {
-    throw new HubError(
-      "CONFLICT",
-      `There is a test ${JSON.stringify(input.name)} already; change it with PATCH /api/tests/{name}.`,
-    );
-  }
+    if (rows.length === 0) {
+      throw new HubError(
+        "CONFLICT",
+        `There is a test ${JSON.stringify(input.name)} already; change it with PATCH /api/tests/{name}.`,
+      );
+    }
+    await recordAudit(tx, by, {
+      action: "test.create",
+      object: `test ${input.name}`,
+      after: told({ ...input, name: undefined }),
+    });
+  });
+}
+
+/** What is written down of a test: that its settings changed, not what they hold. */
+function told(fields: Record<string, unknown>): Record<string, unknown> {
+  return "settings" in fields && fields.settings !== undefined
+    ? { ...fields, settings: "(not shown)" }
+    : fields;
 }
 
 /**
@@ -124,7 +139,7 @@ export async function createTest(sql: Queryable, input: TestInput): Promise<void
  * still reading by the old ones.
  * @throws HubError NOT_FOUND that names tests alike
  */
-export async function updateTest(sql: Db, patch: TestPatch): Promise<void> {
+export async function updateTest(sql: Db, patch: TestPatch, by: Author): Promise<void> {
   const json = (value: unknown) => value === undefined ? null : JSON.stringify(value);
   const isOther = patch.scraper !== undefined || patch.settings !== undefined;
   const isAnew = isOther || patch.enabled === true;
@@ -132,6 +147,9 @@ export async function updateTest(sql: Db, patch: TestPatch): Promise<void> {
   const id = await getTestId(sql, patch.name);
   await sql.begin(async (tx) => {
     if (isOther) await revokeScrape(tx, id, "the test was given another scraper or other settings");
+    const [row] = await tx<Record<string, unknown>[]>`
+      select scraper, settings, submit, owner, description, interval_s * 1000 as "intervalMs", enabled
+      from tests where id = ${id} for update`;
     await tx`
       update tests set
         scraper = coalesce(${patch.scraper ?? null}, scraper),
@@ -149,6 +167,14 @@ export async function updateTest(sql: Db, patch: TestPatch): Promise<void> {
           else least(due_at, now() + make_interval(secs => ${intervalS}::int)) end,
         updated_at = now()
       where id = ${id}`;
+    const { name, ...after } = patch;
+    const before = Object.fromEntries(Object.keys(after).map((key) => [key, row?.[key]]));
+    await recordAudit(tx, by, {
+      action: "test.update",
+      object: `test ${name}`,
+      before: told(before),
+      after: told(after),
+    });
   });
 }
 
@@ -162,6 +188,7 @@ export async function deleteTest(
   sql: Db,
   name: string,
   { results }: { results: boolean },
+  by: Author,
 ): Promise<{ runsDeleted: number }> {
   const [test] = await sql<{ id: number; isDeleted: boolean; newestRun: number | null }[]>`
     select id, deleted_at is not null as "isDeleted",
@@ -175,6 +202,7 @@ export async function deleteTest(
     await revokeScrape(tx, id, "the test was deleted");
     await tx`
       update tests set deleted_at = coalesce(deleted_at, now()), enabled = false, updated_at = now() where id = ${id}`;
+    await recordAudit(tx, by, { action: "test.delete", object: `test ${name}`, after: { results } });
   });
   if (!results) return { runsDeleted: 0 };
   let runsDeleted = 0;

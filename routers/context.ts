@@ -1,13 +1,19 @@
 import type { Config } from "../config.ts";
 import type { Db } from "../db/client.ts";
 import type { Queue } from "../cron/queue.ts";
-import type { Identity } from "../auth/roles.ts";
+import type { Auth } from "../auth/auth.ts";
+import type { Client } from "../auth/client.ts";
+import { type Identity, mayAct } from "../auth/roles.ts";
+import type { Throttle } from "../auth/throttle.ts";
+import type { Author } from "../db/audit.ts";
 
 /** What the process is made of; made once by main.ts, or by a test. */
 export interface Deps {
   sql: Db;
   queue: Queue;
   config: Readonly<Config>;
+  auth: Auth;
+  throttle: Throttle;
   now(): Date;
   /** @throws HubError SERVICE_UNAVAILABLE where vrlsubmit cannot be run. */
   checkSubmitter(): Promise<void>;
@@ -16,10 +22,34 @@ export interface Deps {
 /** What one request knows. */
 export interface Context extends Deps {
   identity: Identity | null;
+  client: Client;
+  /** `User-Agent`. */
+  agent: string;
   requestId: string;
   signal: AbortSignal;
   /** `Idempotency-Key` of the request. */
   idempotencyKey: string | undefined;
   /** Status of a good REST answer; 200 unless a procedure says 201 or 202. tRPC has no use for it. */
-  reply: { status: number };
+  reply: { status: number; session?: SessionCookie };
+}
+
+/** What the answer does to the session's cookie; an id of null takes it away. */
+export interface SessionCookie {
+  id: string | null;
+  maxAgeMs: number;
+}
+
+/** Whether what may hold secrets is shown: job output, scraper settings, queue payloads, error details. */
+export function maySee(ctx: Context): boolean {
+  return mayAct(ctx.identity, "viewer");
+}
+
+/** Who writes, for the audit. */
+export function authorOf({ identity, client, requestId }: Context): Author {
+  return {
+    name: identity?.name ?? "unknown",
+    via: identity?.via ?? "none",
+    address: client.address,
+    requestId,
+  };
 }

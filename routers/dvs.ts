@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { audited } from "../db/audit.ts";
 import { listCommon } from "../db/common_builds.ts";
 import { getChangelist, getNearest, listChangelists } from "../db/builds.ts";
 import { getPackage, listPackages, setPackageScanned } from "../db/packages.ts";
@@ -16,7 +17,7 @@ import {
 import { id } from "../schemas/common.ts";
 import { packageDetail, packageList, packageName, packagePage, packagePatch } from "../schemas/package.ts";
 import { scanDetail, scanEnqueued, scanList, scanPage, scanRequest } from "../schemas/scan.ts";
-import type { Context } from "./context.ts";
+import { authorOf, type Context, maySee } from "./context.ts";
 import { procedure, router } from "./trpc.ts";
 
 /** Packages and builds of the binary drop. */
@@ -48,7 +49,7 @@ export const dvsRouter = router({
     .input(packagePatch)
     .output(packageDetail)
     .mutation(async ({ ctx, input }) => {
-      await setPackageScanned(ctx.sql, input);
+      await setPackageScanned(ctx.sql, input, authorOf(ctx));
       return await getPackage(ctx.sql, input.name, mayShow(ctx));
     }),
 
@@ -131,9 +132,12 @@ export const dvsRouter = router({
     .mutation(async ({ ctx, input }) => {
       // A full one is not swallowed by a plain one that waits.
       const singletonKey = input.full ? "scan:full" : "scan";
-      const enqueued = await ctx.queue.send("scan_drop", { full: input.full, cause: "request" }, {
-        singletonKey,
-      });
+      const enqueued = await audited(
+        ctx.sql,
+        authorOf(ctx),
+        { action: "scan.request", object: "drop", after: { full: input.full } },
+        (tx) => ctx.queue.send("scan_drop", { full: input.full, cause: "request" }, { singletonKey, tx }),
+      );
       ctx.reply.status = 202;
       return {
         enqueued,
@@ -145,5 +149,5 @@ export const dvsRouter = router({
 });
 
 function mayShow(ctx: Context): { showReasons: boolean } {
-  return { showReasons: ctx.identity !== null };
+  return { showReasons: maySee(ctx) };
 }

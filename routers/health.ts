@@ -13,7 +13,13 @@ const check = z.object({
 
 export const healthRouter = router({
   live: procedure
-    .meta({ method: "GET", path: "/api/health/live", summary: "Whether the process answers", role: "anyone" })
+    .meta({
+      method: "GET",
+      path: "/api/health/live",
+      summary: "Whether the process answers",
+      role: "anyone",
+      isOpen: true,
+    })
     .input(z.object({}))
     .output(z.object({ status: z.literal("ok") }))
     .query(() => ({ status: "ok" as const })),
@@ -24,6 +30,7 @@ export const healthRouter = router({
       path: "/api/health/ready",
       summary: "Whether the hub can work: database, migrations, queue",
       role: "anyone",
+      isOpen: true,
       statuses: [200, 503],
     })
     .input(z.object({}))

@@ -4,7 +4,7 @@ import { getJob, listJobs } from "../db/jobs.ts";
 import type { Queryable } from "../db/client.ts";
 import { id } from "../schemas/common.ts";
 import { type JobDetail, jobDetail, jobInput, jobList, jobPage } from "../schemas/job.ts";
-import type { Context } from "./context.ts";
+import { authorOf, type Context, maySee } from "./context.ts";
 import { procedure, router } from "./trpc.ts";
 
 const jobId = z.object({ id });
@@ -80,7 +80,7 @@ export const jobsRouter = router({
 
 function requestOf(ctx: Context, task: "submit_job" | "cancel_job") {
   return {
-    requestedBy: ctx.identity?.name ?? "unknown",
+    by: authorOf(ctx),
     idempotencyKey: ctx.idempotencyKey,
     dropRoots: ctx.config.dropRoots.map((root) => root.url),
     enqueue: (tx: Queryable, jobId: number) =>
@@ -90,7 +90,7 @@ function requestOf(ctx: Context, task: "submit_job" | "cancel_job") {
 
 /** Output may hold what the lab or the binary should not have said; it is for the signed-in. */
 function shown(ctx: Context, detail: JobDetail): JobDetail {
-  if (ctx.identity !== null) return detail;
+  if (maySee(ctx)) return detail;
   return {
     ...detail,
     stdout: null,

@@ -1,3 +1,5 @@
+import { auditRouter } from "./audit.ts";
+import { authRouter } from "./auth.ts";
 import { dvsRouter } from "./dvs.ts";
 import { healthRouter } from "./health.ts";
 import { jobsRouter } from "./jobs.ts";
@@ -18,5 +20,7 @@ export const appRouter = router({
   scrapers: scrapersRouter,
   tasks: tasksRouter,
   health: healthRouter,
+  auth: authRouter,
+  audit: auditRouter,
 });
 export type AppRouter = typeof appRouter;

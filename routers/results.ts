@@ -28,7 +28,7 @@ import {
   summaryList,
   summaryPage,
 } from "../schemas/result.ts";
-import type { Context } from "./context.ts";
+import { authorOf, type Context } from "./context.ts";
 import { procedure, router } from "./trpc.ts";
 
 const MAX_REJECTED = 1000;
@@ -141,7 +141,7 @@ export async function storePush(
     );
   }
   const stored = await pushRun(ctx.sql, head, results, {
-    by: ctx.identity?.name ?? "unknown",
+    by: authorOf(ctx),
     idempotencyKey: ctx.idempotencyKey,
   });
   ctx.reply.status = stored.isNew ? 201 : 200;

@@ -4,7 +4,7 @@ import { getRun, listRuns } from "../db/runs.ts";
 import { id } from "../schemas/common.ts";
 import { resultPage, runResults } from "../schemas/result.ts";
 import { type Run, run, runList, runPage } from "../schemas/run.ts";
-import type { Context } from "./context.ts";
+import { type Context, maySee } from "./context.ts";
 import { procedure, router } from "./trpc.ts";
 
 export const runsRouter = router({
@@ -36,5 +36,5 @@ export const runsRouter = router({
 });
 
 function shown(ctx: Context, one: Run): Run {
-  return ctx.identity === null ? { ...one, reason: null } : one;
+  return !maySee(ctx) ? { ...one, reason: null } : one;
 }

@@ -2,6 +2,7 @@ import { z } from "zod";
 import { listScraperHealth } from "../db/scrapes.ts";
 import { scrapers } from "../scrapers/mod.ts";
 import { scraperShape } from "../schemas/scrape.ts";
+import { maySee } from "./context.ts";
 import { procedure, router } from "./trpc.ts";
 
 export const scrapersRouter = router({
@@ -19,9 +20,7 @@ export const scrapersRouter = router({
       const items = [...scrapers.values()].map((scraper) => {
         const { scraper: _tag, ...found } = health.get(scraper.tag) ??
           { scraper: "", tests: 0, enabled: 0, due: 0, failing: [], lastSuccessAt: null, averageMs: null };
-        const failing = ctx.identity === null
-          ? found.failing.map((one) => ({ ...one, error: null }))
-          : found.failing;
+        const failing = !maySee(ctx) ? found.failing.map((one) => ({ ...one, error: null })) : found.failing;
         return {
           tag: scraper.tag,
           summary: scraper.summary,

@@ -4,6 +4,7 @@ import { countQueuedTasks, listQueuedTasks } from "../db/queue.ts";
 import { listTicks } from "../db/ticks.ts";
 import { nullableTime, time } from "../schemas/common.ts";
 import { queuedTask } from "../schemas/job.ts";
+import { maySee } from "./context.ts";
 import { procedure, router } from "./trpc.ts";
 
 const STATES = ["created", "retry", "active", "completed", "cancelled", "failed"] as const;
@@ -29,7 +30,7 @@ export const tasksRouter = router({
       const [counts, items] = await Promise.all([countQueuedTasks(ctx.sql), listQueuedTasks(ctx.sql, input)]);
       return {
         counts,
-        items: ctx.identity === null ? items.map((item) => ({ ...item, data: null, error: null })) : items,
+        items: !maySee(ctx) ? items.map((item) => ({ ...item, data: null, error: null })) : items,
       };
     }),
 

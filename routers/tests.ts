@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { audited } from "../db/audit.ts";
 import { createTest, deleteTest, getTest, getTestId, listTests, updateTest } from "../db/tests.ts";
 import { findTestToScrape, listScrapes } from "../db/scrapes.ts";
 import { allowanceOf, checkSettings, createFetch, getScraper, tryScrape } from "../scrapers/mod.ts";
@@ -13,7 +14,7 @@ import {
   type TestShape,
   testShape,
 } from "../schemas/test.ts";
-import type { Context } from "./context.ts";
+import { authorOf, type Context, maySee } from "./context.ts";
 import { procedure, router } from "./trpc.ts";
 
 const DRY_RUN_MS = 25_000;
@@ -35,7 +36,7 @@ export const testsRouter = router({
     .output(testShape)
     .mutation(async ({ ctx, input }) => {
       const settings = await checkSettings(input.scraper, input.settings, allowanceOf(ctx.config));
-      await createTest(ctx.sql, { ...input, settings });
+      await createTest(ctx.sql, { ...input, settings }, authorOf(ctx));
       ctx.reply.status = 201;
       return await getTest(ctx.sql, input.name);
     }),
@@ -71,7 +72,7 @@ export const testsRouter = router({
         );
         patch = { ...input, settings };
       }
-      await updateTest(ctx.sql, patch);
+      await updateTest(ctx.sql, patch, authorOf(ctx));
       return await getTest(ctx.sql, input.name);
     }),
 
@@ -88,7 +89,7 @@ export const testsRouter = router({
       }),
     )
     .output(z.object({ runsDeleted: z.number().int() }))
-    .mutation(({ ctx, input }) => deleteTest(ctx.sql, input.name, input)),
+    .mutation(({ ctx, input }) => deleteTest(ctx.sql, input.name, input, authorOf(ctx))),
 
   scrape: procedure
     .meta({
@@ -105,9 +106,13 @@ export const testsRouter = router({
       if (input.dryRun) return { enqueued: false, dryRun: await dryRun(ctx, testId) };
       ctx.reply.status = 202;
       return {
-        enqueued: await ctx.queue.send("scrape", { testId, cause: "request" }, {
-          singletonKey: String(testId),
-        }),
+        enqueued: await audited(
+          ctx.sql,
+          authorOf(ctx),
+          { action: "test.scrape", object: `test ${input.name}` },
+          (tx) =>
+            ctx.queue.send("scrape", { testId, cause: "request" }, { singletonKey: String(testId), tx }),
+        ),
         dryRun: null,
       };
     }),
@@ -142,10 +147,10 @@ async function dryRun(ctx: Context, testId: number) {
 }
 
 function shownTest(ctx: Context, test: TestShape): TestShape {
-  if (ctx.identity !== null) return test;
+  if (maySee(ctx)) return test;
   return { ...test, settings: null, lastScrape: test.lastScrape && shownScrape(ctx, test.lastScrape) };
 }
 
 function shownScrape(ctx: Context, one: Scrape): Scrape {
-  return ctx.identity === null ? { ...one, ignored: null, error: null } : one;
+  return !maySee(ctx) ? { ...one, ignored: null, error: null } : one;
 }

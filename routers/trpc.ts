@@ -11,6 +11,8 @@ export interface RouteMeta {
   path: `/api/${string}`;
   summary: string;
   role: Role;
+  /** Answers the signed-out even where READ_REQUIRES_LOGIN is set. */
+  isOpen?: boolean;
   /** Statuses of a good answer, the usual one first; 200 unless told. */
   statuses?: readonly (200 | 201 | 202 | 503)[];
 }
@@ -32,20 +34,43 @@ const t = initTRPC.context<Context>().meta<RouteMeta>().create({
   },
 });
 
-const guard = t.middleware(({ ctx, meta, next }) => {
-  const role = meta?.role ?? "admin";
-  if (mayAct(ctx.identity, role)) return next();
-  throw toTrpcError(
-    ctx.identity === null
-      ? new HubError(
+/** @throws HubError UNAUTHORIZED, FORBIDDEN, SERVICE_UNAVAILABLE where the asker's standing cannot be told right now */
+export function requireRole(
+  { identity, config }: Pick<Context, "identity" | "config">,
+  { role, summary, isOpen = false }: { role: Role; summary: string; isOpen?: boolean | undefined },
+): void {
+  const wanted = role === "anyone" && config.auth.readRequiresLogin && !isOpen ? "viewer" : role;
+  if (!mayAct(identity, wanted)) {
+    if (identity === null) {
+      throw new HubError(
         "UNAUTHORIZED",
-        `${meta?.summary ?? "This"}: needs the role ${role}; send \`Authorization: Bearer <token>\`.`,
-      )
-      : new HubError(
-        "FORBIDDEN",
-        `${meta?.summary ?? "This"}: needs the role ${role}; ${ctx.identity.name} does not have it.`,
-      ),
-  );
+        `${summary}: needs the role ${wanted}; sign in, or send \`Authorization: Bearer <token>\`.`,
+      );
+    }
+    const holds = identity.scopes === null ? "" : ` (scopes of the token: ${identity.scopes.join(", ")})`;
+    throw new HubError(
+      "FORBIDDEN",
+      `${summary}: needs the role ${wanted}; ${identity.name} does not have it${holds}.`,
+    );
+  }
+  if (identity?.isStale === true && wanted !== "anyone" && wanted !== "viewer") {
+    throw new HubError(
+      "SERVICE_UNAVAILABLE",
+      "The directory cannot be asked who you are right now; reads go on.",
+      {
+        retryAfter: 10,
+      },
+    );
+  }
+}
+
+const guard = t.middleware(({ ctx, meta, next }) => {
+  try {
+    requireRole(ctx, { role: meta?.role ?? "admin", summary: meta?.summary ?? "This", isOpen: meta?.isOpen });
+  } catch (error) {
+    throw toTrpcError(error as HubError);
+  }
+  return next();
 });
 
 /** Longest a read may take; a database that does not answer must not hold its askers for ever. */

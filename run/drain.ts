@@ -1,5 +1,5 @@
 /** What Deno.serve tells of a request besides itself. */
-type Info = Pick<Deno.ServeHandlerInfo, "completed">;
+type Info = Pick<Deno.ServeHandlerInfo, "completed" | "remoteAddr">;
 type Handler = (request: Request, info: Info) => Response | Promise<Response>;
 
 export interface Drain {

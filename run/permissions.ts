@@ -25,6 +25,7 @@ export function hubPermissions(config: Readonly<Config>): Permission[] {
     { flag: "env", values: DRIVER_ENV, reason: "the database driver looks for libpq's settings" },
     { flag: "env", values: LIBRARY_ENV, reason: "libraries look for these" },
   ];
+  permissions.push(...directoryPermissions(config.auth.ldap));
   if (config.vrlUrl !== undefined) {
     permissions.push({ flag: "net", values: [hostOf(config.vrlUrl)], reason: "the lab (VRL_URL)" });
   }
@@ -79,6 +80,25 @@ export function toFlags(permissions: Permission[]): string[] {
     "--cached-only",
     ...[...kinds].map(([flag, values]) => `--allow-${flag}=${[...values].join(",")}`),
   ];
+}
+
+function directoryPermissions(ldap: Config["auth"]["ldap"]): Permission[] {
+  if (ldap === undefined) return [];
+  const files = [
+    [ldap.caFile, "trusts its authorities (LDAP_CA_FILE)"],
+    [ldap.servicePasswordFile, "searches as the service account (LDAP_SERVICE_PASSWORD_FILE)"],
+  ] as const;
+  return [
+    { flag: "net", values: ldap.urls.map(ldapHost), reason: "the directory (LDAP_URL)" },
+    ...files.flatMap(([file, reason]) =>
+      file === undefined ? [] : [{ flag: "read" as const, values: [file], reason }]
+    ),
+  ];
+}
+
+function ldapHost(address: string): string {
+  const url = new URL(address);
+  return `${url.hostname}:${url.port || (url.protocol === "ldaps:" ? "636" : "389")}`;
 }
 
 function databasePermissions(databaseUrl: string | undefined): Permission[] {

@@ -1,5 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { createApp } from "../app.ts";
+import type { Auth } from "../auth/auth.ts";
+import { createThrottle } from "../auth/throttle.ts";
 import { loadConfig } from "../config.ts";
 import type { Queue } from "../cron/queue.ts";
 import { openDatabase } from "../db/client.ts";
@@ -107,8 +109,16 @@ describe("a database that takes connections and never answers", () => {
     const queue = { isRunning: () => true } as Queue;
     const config = loadConfig({ DATABASE_URL: url }, HOME);
     const hung = createApp(
-      { sql, queue, config, now: () => new Date(), checkSubmitter: () => Promise.resolve() },
-      { authenticate: () => Promise.resolve(null), log: () => {} },
+      {
+        sql,
+        queue,
+        config,
+        auth: { identify: () => Promise.resolve(null) } as unknown as Auth,
+        throttle: createThrottle({ sql, ...config.auth }),
+        now: () => new Date(),
+        checkSubmitter: () => Promise.resolve(),
+      },
+      { log: () => {} },
     );
     try {
       const began = performance.now();

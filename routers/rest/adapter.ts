@@ -1,7 +1,7 @@
 import type { Hono } from "hono";
 import { HubError } from "../../errors.ts";
 import { appRouter } from "../mod.ts";
-import { asHubError, createCallerFactory } from "../trpc.ts";
+import { asHubError, createCallerFactory, requireRole } from "../trpc.ts";
 import { readJson } from "./body.ts";
 import { pathParameters, type RestContext, type RestEnv, type RestOnly, type Route } from "./route.ts";
 
@@ -28,10 +28,18 @@ export function mountRoutes(
     const handle = toHandler(route, options);
     app.on(route.method, honoPath(route.path), (c) => {
       const other = others.find((one) => one.when?.(c));
-      return other === undefined ? handle(c) : other.handle(c);
+      return other === undefined ? handle(c) : guarded(other)(c);
     });
   }
-  for (const route of isUnmounted) app.on(route.method, honoPath(route.path), (c) => route.handle(c));
+  for (const route of isUnmounted) app.on(route.method, honoPath(route.path), guarded(route));
+}
+
+/** The handler of a route that no procedure guards. */
+function guarded(route: RestOnly): (c: RestContext) => Promise<Response> {
+  return async (c) => {
+    requireRole(c.get("hub"), route);
+    return await route.handle(c);
+  };
 }
 
 export function honoPath(path: string): string {

@@ -11,7 +11,16 @@ export function documentRoutes(routes: Route[], others: RestOnly[]): RestOnly[] 
   const lines = () => cached.lines ??= siteMap(routes, all());
   const spec = () => cached.openApi ??= JSON.stringify(openApi(routes, all()));
   const document = (path: string, summary: string, produces: string, handle: RestOnly["handle"]) =>
-    documents.push({ method: "GET", path, summary, role: "anyone", produces, input: z.object({}), handle });
+    documents.push({
+      method: "GET",
+      path,
+      summary,
+      role: "anyone",
+      isOpen: true,
+      produces,
+      input: z.object({}),
+      handle,
+    });
   document(
     "/api/site-map",
     "Every route, as JSON, or as a page for a browser",

@@ -37,10 +37,23 @@ export function openApi(routes: Route[], extra: RestOnly[]): unknown {
       license: { name: "MIT", identifier: "MIT" },
     },
     servers: [{ url: "/" }],
-    security: [{}, { token: [] }],
+    security: [{}, { token: [] }, { session: [] }],
     tags: tagsOf([...routes, ...extra]),
     components: {
-      securitySchemes: { token: { type: "http", scheme: "bearer", description: "The admin token" } },
+      securitySchemes: {
+        token: {
+          type: "http",
+          scheme: "bearer",
+          description:
+            "An API token of POST /api/auth/tokens, or the admin token; a token needs the role's scope too",
+        },
+        session: {
+          type: "apiKey",
+          in: "cookie",
+          name: "__Host-chub",
+          description: "The session of POST /api/auth/login",
+        },
+      },
     },
     paths: paths as ZodOpenApiPathsObject,
   }, { allowEmptySchema: { unknown: true, any: true } } as never);
@@ -79,7 +92,10 @@ function baseOf(route: { method: string; path: string; summary: string; role: st
     summary: route.summary,
     tags: [tagOf(route.path)],
     description: isOpen ? "Open to all." : `Needs the role ${route.role}.`,
-    security: (isOpen ? [{}, { token: [] }] : [{ token: [] }]) as Record<string, string[]>[],
+    security:
+      (isOpen
+        ? [{}, { token: [] }, { session: [] }]
+        : [{ token: [route.role] }, { session: [route.role] }]) as Record<string, string[]>[],
   };
 }
 

@@ -8,6 +8,8 @@ import type { RouteMeta } from "../trpc.ts";
 /** What the middleware leaves for a handler. */
 export interface RestEnv {
   Variables: { hub: Context };
+  /** IP address of the peer; undefined where the app is called without a server: then this machine. */
+  Bindings: { remote?: string };
 }
 export type RestContext = HonoContext<RestEnv>;
 
@@ -18,6 +20,8 @@ export interface Route {
   path: string;
   summary: string;
   role: Role;
+  /** Answers the signed-out even where READ_REQUIRES_LOGIN is set. */
+  isOpen?: boolean | undefined;
   statuses: readonly number[];
   /** Dotted name of the procedure; undefined for what REST alone has. */
   procedure: string | undefined;
@@ -46,12 +50,13 @@ export function procedureRoutes(): Route[] {
   const procedures = appRouter._def.procedures as unknown as Record<string, Procedure>;
   const routes = Object.entries(procedures).map(([name, { _def }]): Route => {
     if (_def.meta === undefined) throw new Error(`The procedure ${name} has no meta.`);
-    const { method, path, summary, role, statuses = [200] } = _def.meta;
+    const { method, path, summary, role, isOpen, statuses = [200] } = _def.meta;
     return {
       method,
       path,
       summary,
       role,
+      isOpen,
       statuses,
       procedure: name,
       input: _def.inputs.at(-1) as z.ZodObject | undefined,

@@ -25,11 +25,20 @@ test("old records are forgotten, but the last of each test and root", async () =
   await sql`
     insert into idempotency_keys (scope, key, request_hash, target_id, created_at) values
       ('s', 'old', '', 0, ${old}), ('s', 'recent', '', 0, ${recent})`;
+  await sql`insert into people (name, source, checked_at) values ('ada', 'directory', ${old})`;
+  await sql`
+    insert into sessions (hash, person, expires_at, address) values
+      ('old', 'ada', ${old}, ''), ('new', 'ada', '2026-06-02T00:00:00Z', '')`;
+  await sql`insert into throttles (key, points, expire) values ('old', 1, ${
+    Date.parse(old)
+  }), ('never', 1, null)`;
   const now = new Date("2026-06-01T00:00:00Z");
   expect(await keepHouse({ sql, config: { keepRecordsDays: 90 } }, now)).toEqual({
     scrapes: 2,
     scans: 2,
     idempotencyKeys: 1,
+    sessions: 1,
+    throttles: 1,
   });
   expect((await sql`select id from scrapes order by id`).map((row) => row.id)).toEqual([2, 4]);
   expect((await sql`select id from scans order by id`).map((row) => row.id)).toEqual([2, 4]);

@@ -1,4 +1,5 @@
 import { expect, test } from "vitest";
+import { BY } from "../helpers/author.ts";
 import { getChangelist } from "../../db/builds.ts";
 import { getPackage, setPackageScanned } from "../../db/packages.ts";
 import { listScans } from "../../db/scans.ts";
@@ -130,7 +131,7 @@ test("a package that is not to be scanned is left alone", async () => {
   const a = await makePackage(bench.drop.path, "a", [1]);
   await makePackage(bench.drop.path, "b", [1]);
   await bench.scan();
-  await setPackageScanned(bench.db.sql, { name: "a", scanned: false });
+  await setPackageScanned(bench.db.sql, { name: "a", scanned: false }, BY);
   await a.addBuild(2);
   expect(await bench.scan({ full: true })).toMatchObject({ packagesSeen: 2, buildsSeen: 1, buildsAdded: 0 });
   await a.remove();

@@ -1,4 +1,5 @@
 import { expect, test } from "vitest";
+import { BY } from "../helpers/author.ts";
 import { findLease } from "../../db/leases.ts";
 import { deleteTest, getTest, updateTest } from "../../db/tests.ts";
 import { listScrapes } from "../../db/scrapes.ts";
@@ -68,7 +69,7 @@ test("a worker whose lease is taken while it waits is ended by that", async () =
 test("settings changed under a scrape: nothing it read by the old ones is written after", async () => {
   const id = await bench.makeTest("changed");
   bench.stepped.before = async (batch) => {
-    if (batch === 3) await updateTest(bench.database.sql, { name: "changed", settings: {} });
+    if (batch === 3) await updateTest(bench.database.sql, { name: "changed", settings: {} }, BY);
   };
   await bench.scrape(id);
   expect(await bench.runsOf(id)).toBe(2);
@@ -88,7 +89,7 @@ test("settings changed under a scrape: nothing it read by the old ones is writte
 test("a test deleted under a scrape gets nothing more, and its last scrape has ended", async () => {
   const id = await bench.makeTest("deleted");
   bench.stepped.before = async (batch) => {
-    if (batch === 2) await deleteTest(bench.database.sql, "deleted", { results: true });
+    if (batch === 2) await deleteTest(bench.database.sql, "deleted", { results: true }, BY);
   };
   await bench.scrape(id);
   expect(await bench.runsOf(id)).toBe(0);
@@ -97,7 +98,7 @@ test("a test deleted under a scrape gets nothing more, and its last scrape has e
 
 test("a test disabled after it was enqueued is left alone, unless someone asks", async () => {
   const id = await bench.makeTest("disabled");
-  await updateTest(bench.database.sql, { name: "disabled", enabled: false });
+  await updateTest(bench.database.sql, { name: "disabled", enabled: false }, BY);
   await bench.scrape(id, { cause: "schedule" });
   expect(await scrapesOf(id)).toEqual([]);
   await bench.scrape(id);
@@ -115,7 +116,7 @@ test("a run that cannot be kept is ignored with the reason; the others of its ba
 
 test("after a failure the wait is never shorter than the interval", async () => {
   const id = await bench.makeTest("rare");
-  await updateTest(bench.database.sql, { name: "rare", intervalMs: 5 * 86_400_000 });
+  await updateTest(bench.database.sql, { name: "rare", intervalMs: 5 * 86_400_000 }, BY);
   bench.stepped.before = () => {
     throw new Error("broken");
   };
@@ -131,7 +132,7 @@ test("a change of words alone neither makes a test due nor forgives its failures
   };
   await bench.scrape(id);
   const before = await getTest(bench.database.sql, "described");
-  await updateTest(bench.database.sql, { name: "described", description: "what it is for" });
+  await updateTest(bench.database.sql, { name: "described", description: "what it is for" }, BY);
   const after = await getTest(bench.database.sql, "described");
   expect(after).toMatchObject({
     description: "what it is for",

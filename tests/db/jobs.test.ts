@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { BY } from "../helpers/author.ts";
 import type { Db } from "../../db/client.ts";
 import {
   acceptJob,
@@ -22,7 +23,7 @@ let sql: Db;
 const sent: number[] = [];
 
 const options = {
-  requestedBy: "admin",
+  by: BY,
   idempotencyKey: undefined,
   dropRoots: [ROOT],
   enqueue: (_tx: unknown, jobId: number) => Promise.resolve(sent.push(jobId)),

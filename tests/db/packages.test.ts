@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { BY } from "../helpers/author.ts";
 import { getPackage, getPackageIds, listPackages, setPackageScanned } from "../../db/packages.ts";
 import { packageList } from "../../schemas/package.ts";
 import { dropOf } from "../helpers/drop_rows.ts";
@@ -71,10 +72,10 @@ test("a package counts its builds, and says how each root was read", async () =>
 });
 
 test("a package can be left out of scans, and be found by that", async () => {
-  await setPackageScanned(db.sql, { name: "main_Release_a", scanned: false });
+  await setPackageScanned(db.sql, { name: "main_Release_a", scanned: false }, BY);
   expect(await names({ scanned: "false" })).toEqual(["main_Release_a"]);
   expect(await names({ scanned: "true" })).toHaveLength(NAMES.length - 1);
-  await expect(setPackageScanned(db.sql, { name: "x", scanned: false })).rejects.toMatchObject({
+  await expect(setPackageScanned(db.sql, { name: "x", scanned: false }, BY)).rejects.toMatchObject({
     code: "NOT_FOUND",
   });
 });

@@ -1,5 +1,8 @@
 import { createApp } from "../../app.ts";
-import { createAuthenticator } from "../../auth/tokens.ts";
+import { readAdminToken } from "../../auth/admin_token.ts";
+import { createAuth } from "../../auth/auth.ts";
+import { openDirectory } from "../../auth/directory.ts";
+import { createThrottle } from "../../auth/throttle.ts";
 import { type Config, loadConfig } from "../../config.ts";
 import { startQueue } from "../../cron/boss.ts";
 import type { Queue } from "../../cron/queue.ts";
@@ -14,7 +17,11 @@ export interface TestApp {
   queue: Queue;
   config: Readonly<Config>;
   token: string;
-  fetch(request: Request): Response | Promise<Response>;
+  /** Moves what the hub takes for now, where it asks no database. */
+  clock: { offsetMs: number };
+  /** What was logged, as JSON. */
+  logged: string[];
+  fetch(request: Request, peer?: { remote: string }): Response | Promise<Response>;
   /** Asks as the admin unless `signedOut`; a plain object is sent as JSON. */
   ask(method: string, path: string, options?: AskOptions): Promise<Response>;
   close(): Promise<void>;
@@ -25,6 +32,8 @@ export interface AskOptions {
   raw?: BodyInit;
   headers?: Record<string, string>;
   signedOut?: boolean;
+  /** Address of the peer; this machine unless told. */
+  remote?: string;
 }
 
 /** The whole HTTP side over a database and a queue of its own, with a data folder in a temporary one. */
@@ -36,20 +45,38 @@ export async function testApp(env: Record<string, string> = {}): Promise<TestApp
   await Deno.mkdir(`${folder}/drop`);
   const config = loadConfig({ DATA_DIR: folder, DATABASE_URL: database.url, ...env }, HOME);
   const queue = await startQueue(database.sql, { onError: () => {} });
+  const clock = { offsetMs: 0 };
+  const now = () => new Date(Date.now() + clock.offsetMs);
+  const throttle = createThrottle({ sql: database.sql, ...config.auth });
+  const logged: string[] = [];
+  const auth = createAuth({
+    ...config.auth,
+    sql: database.sql,
+    throttle,
+    directory: await openDirectory(config.auth.ldap),
+    isAdminToken: await readAdminToken(config.adminTokenFile),
+    now,
+    log: (message, fields) => logged.push(JSON.stringify([message, fields])),
+    refusalMs: 0,
+  });
   const app = createApp({
     sql: database.sql,
     queue,
     config,
-    now: () => new Date(),
+    auth,
+    throttle,
+    now,
     checkSubmitter: () => checkExecutable(config.vrlsubmitPath),
-  }, { authenticate: await createAuthenticator(config), log: () => {} });
+  }, { log: (_level, message, fields) => logged.push(JSON.stringify([message, fields])) });
   return {
     sql: database.sql,
     queue,
     config,
     token,
-    fetch: (request) => app.fetch(request),
-    async ask(method, path, { body, raw, headers = {}, signedOut = false } = {}) {
+    clock,
+    logged,
+    fetch: (request, peer) => app.fetch(request, peer),
+    async ask(method, path, { body, raw, headers = {}, signedOut = false, remote = "127.0.0.1" } = {}) {
       return await app.request(path, {
         method,
         headers: {
@@ -58,7 +85,7 @@ export async function testApp(env: Record<string, string> = {}): Promise<TestApp
           ...headers,
         },
         ...(body !== undefined ? { body: JSON.stringify(body) } : raw !== undefined ? { body: raw } : {}),
-      });
+      }, { remote });
     },
     async close() {
       await queue.stop(500);

@@ -65,6 +65,28 @@ test("the hub may run vrlsubmit alone, and writes nothing but the database's soc
   );
 });
 
+test("a directory adds its hosts and the files it needs, and nothing else", () => {
+  const flags = (env: Record<string, string>) =>
+    hubPermissions(loadConfig({ DATA_DIR: folder, ...env }, HOME)).flatMap(({ flag, values }) =>
+      values.map((value) => `${flag} ${value}`)
+    );
+  const plain = flags({});
+  const more = flags({
+    LDAP_URL: "ldaps://a.test ldap://b.test:1389",
+    LDAP_STARTTLS: "true",
+    LDAP_SEARCH_BASE: "dc=x",
+    LDAP_CA_FILE: "/etc/ca.pem",
+    LDAP_SERVICE_DN: "cn=x",
+    LDAP_SERVICE_PASSWORD_FILE: "/etc/password",
+  });
+  expect(more.filter((flag) => !plain.includes(flag))).toEqual([
+    "net a.test:636",
+    "net b.test:1389",
+    "read /etc/ca.pem",
+    "read /etc/password",
+  ]);
+});
+
 test("no task but test and bench has all permissions", async () => {
   const { tasks } = JSON.parse(await Deno.readTextFile(`${HOME}/deno.json`)) as {
     tasks: Record<string, { command: string }>;

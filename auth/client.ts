@@ -1,0 +1,73 @@
+import { HubError } from "../errors.ts";
+
+/** Where a request comes from. */
+export interface Client {
+  /** IP address: the peer's, or what a trusted proxy says. */
+  address: string;
+  /** Whether it came by https, here or at a trusted proxy. */
+  isSecure: boolean;
+  /** Whether it came from this very machine and through no proxy. */
+  isLocal: boolean;
+  /** Scheme and host that the browser shows. */
+  origin: string;
+}
+
+/** Of one hop that forwarded, the peer's own address. */
+export function clientOf(request: Request, peer: string, trusted: readonly string[]): Client {
+  const url = new URL(request.url);
+  const remote = plain(peer);
+  const isForwarded = ["x-forwarded-for", "forwarded", "x-real-ip"].some((name) => request.headers.has(name));
+  if (!trusted.map(plain).includes(remote)) {
+    return {
+      address: remote,
+      isSecure: url.protocol === "https:",
+      isLocal: isLoopback(remote) && !isForwarded,
+      origin: url.origin,
+    };
+  }
+  const isTrusted = (address: string) => trusted.map(plain).includes(address);
+  const hops = (request.headers.get("x-forwarded-for") ?? "").split(",").map((hop) => plain(hop.trim()))
+    .filter(Boolean);
+  const address = hops.findLast((hop) => !isTrusted(hop)) ?? hops[0] ?? remote;
+  const scheme = last(request.headers.get("x-forwarded-proto")) ?? url.protocol.replace(":", "");
+  const host = last(request.headers.get("x-forwarded-host")) ?? url.host;
+  return {
+    address: address.slice(0, 64),
+    isSecure: scheme === "https",
+    isLocal: isLoopback(remote) && !isForwarded,
+    origin: `${scheme}://${host}`,
+  };
+}
+
+function last(list: string | null): string | undefined {
+  return list?.split(",").at(-1)?.trim().toLowerCase() || undefined;
+}
+
+function plain(address: string): string {
+  return address.replace(/^\[|\]$/g, "").replace(/^::ffff:(?=\d+\.)/i, "");
+}
+
+function isLoopback(address: string): boolean {
+  return address === "::1" || address === "localhost" || address.startsWith("127.");
+}
+
+/**
+ * Refuses a change that a browser was made to send by another site. What sends neither header is no browser of today.
+ * @throws HubError FORBIDDEN
+ */
+export function checkOrigin(request: Request, client: Client, { isCookie }: { isCookie: boolean }): void {
+  const site = request.headers.get("sec-fetch-site");
+  const origin = request.headers.get("origin");
+  const isOwn = site !== null
+    ? site === "same-origin" || site === "none"
+    : origin !== null
+    ? origin === client.origin
+    : !isCookie;
+  if (isOwn && (origin === null || origin === client.origin)) return;
+  throw new HubError(
+    "FORBIDDEN",
+    `A change by cookie must come from ${client.origin} itself (now: Origin ${
+      origin ?? "none"
+    }, Sec-Fetch-Site ${site ?? "none"}); scripts send a token.`,
+  );
+}

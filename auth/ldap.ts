@@ -1,0 +1,242 @@
+import { connect as connectPlain } from "node:net";
+import { connect as connectTls, type ConnectionOptions } from "node:tls";
+import {
+  BusyError,
+  Client,
+  ConstraintViolationError,
+  type Entry,
+  Filter,
+  InappropriateAuthError,
+  InvalidCredentialsError,
+  InvalidDNSyntaxError,
+  NoSuchObjectError,
+  ResultCodeError,
+  UnavailableError,
+  UnwillingToPerformError,
+} from "ldapts";
+import { HubError, reasonOf } from "../errors.ts";
+import { escapeDn, fill } from "./ldap_escape.ts";
+
+export interface LdapSettings {
+  /** `ldaps://host[:port]`, or `ldap://` with StartTLS, which is then required; tried in turn. */
+  urls: readonly string[];
+  /** PEM of certificate authorities besides the usual ones. */
+  ca: string | undefined;
+  /** DN to bind as, with `{user}`; without it the entry is searched for. */
+  bindTemplate: string | undefined;
+  searchBase: string | undefined;
+  /** With `{user}`; an entry that it no longer finds may no longer sign in. */
+  userFilter: string;
+  /** Attribute that names a person here. */
+  userAttribute: string;
+  /** Who searches; nobody in particular where undefined. */
+  service: { dn: string; password: string } | undefined;
+  groupBase: string | undefined;
+  /** With `{dn}` and `{user}`. */
+  groupFilter: string;
+  /** For each step: connecting, TLS, one answer. */
+  timeoutMs: number;
+}
+
+/** Someone as the directory has them. */
+export interface Person {
+  name: string;
+  dn: string;
+  /** DNs, and plain names of groups found by search. */
+  groups: string[];
+}
+
+export interface Directory {
+  /**
+   * The person, or undefined where name or password are not good.
+   * @throws HubError SERVICE_UNAVAILABLE where no server answers
+   */
+  signIn(name: string, password: string): Promise<Person | undefined>;
+  /** The person as they are now; undefined where they are gone or may no longer sign in. @throws as `signIn` */
+  find(name: string): Promise<Person | undefined>;
+}
+
+/** What a server says to a name or password that is not good, or no longer. */
+const REFUSALS = [
+  InvalidCredentialsError,
+  NoSuchObjectError,
+  InvalidDNSyntaxError,
+  UnwillingToPerformError,
+  InappropriateAuthError,
+  ConstraintViolationError,
+];
+// deno-lint-ignore no-control-regex
+const NAME = /^[^\u0000-\u001f\u007f]{1,128}$/;
+const MAX_PASSWORD = 1024;
+
+/** A directory over LDAP, never in clear text, certificates and host names always verified. */
+export function createDirectory(settings: LdapSettings): Directory {
+  return {
+    signIn: async (name, password) => {
+      // An empty password is an anonymous bind, which succeeds (RFC 4513, 5.1.2).
+      if (!NAME.test(name) || password === "" || password.length > MAX_PASSWORD || password.includes("\0")) {
+        return undefined;
+      }
+      return await onServer(settings, async (open) => {
+        if (settings.bindTemplate !== undefined) {
+          const dn = fill(settings.bindTemplate, { user: escapeDn(name) });
+          const own = await open();
+          if (!await bindAs(own, dn, password)) return undefined;
+          return await readPerson(own, settings, { name, dn });
+        }
+        const reader = await open();
+        await bindService(reader, settings);
+        const person = await readPerson(reader, settings, { name });
+        // A name that is not known takes as long as one that is.
+        const isGood = await bindAs(await open(), person?.dn ?? `cn=nobody,${settings.searchBase}`, password);
+        return isGood ? person : undefined;
+      });
+    },
+    find: async (name) => {
+      if (!NAME.test(name)) return undefined;
+      return await onServer(settings, async (open) => {
+        const reader = await open();
+        await bindService(reader, settings);
+        const dn = settings.bindTemplate && fill(settings.bindTemplate, { user: escapeDn(name) });
+        return await readPerson(reader, settings, dn === undefined ? { name } : { name, dn });
+      });
+    },
+  };
+}
+
+type Open = () => Promise<Client>;
+
+/** Tries one server after the other until one answers, whatever it answers. */
+async function onServer<T>(settings: LdapSettings, act: (open: Open) => Promise<T>): Promise<T> {
+  const reasons: string[] = [];
+  for (const url of settings.urls) {
+    const clients: Client[] = [];
+    try {
+      return await act(async () => {
+        const client = await connect(url, settings, (made) => clients.push(made));
+        return client;
+      });
+    } catch (error) {
+      const isAnswer = error instanceof ResultCodeError && !(error instanceof BusyError) &&
+        !(error instanceof UnavailableError);
+      reasons.push(`${url}: ${reasonOf(error).split("\n")[0]}`);
+      if (isAnswer) break;
+    } finally {
+      for (const client of clients) client.unbind().catch(() => {});
+    }
+  }
+  throw new HubError("SERVICE_UNAVAILABLE", "The directory cannot be asked right now; try again soon.", {
+    cause: new Error(reasons.join("; ")),
+    retryAfter: 10,
+  });
+}
+
+/** A connection that is encrypted, or none. */
+async function connect(
+  url: string,
+  { ca, timeoutMs }: LdapSettings,
+  made: (client: Client) => void,
+): Promise<Client> {
+  const host = new URL(url).hostname.replace(/^\[|\]$/g, "");
+  const tls: ConnectionOptions = {
+    host,
+    minVersion: "TLSv1.2",
+    rejectUnauthorized: true,
+    ...(/^[\d.]+$|:/.test(host) ? {} : { servername: host }),
+    // In Deno these come besides the usual authorities.
+    ...(ca === undefined ? {} : { ca: [ca] }),
+  };
+  const isSecure = url.startsWith("ldaps:");
+  const client = new Client({
+    url,
+    timeout: timeoutMs,
+    connectTimeout: timeoutMs,
+    ...(isSecure ? { tlsOptions: tls } : {}),
+    createConnection: once(connectPlain),
+    createSecureConnection: once(connectTls),
+  });
+  made(client);
+  // The client would send a password in clear text if this failed and one went on.
+  if (!isSecure) await inTime(client.startTLS(tls), timeoutMs, "StartTLS");
+  return client;
+}
+
+/** The client connects anew by itself where a connection is lost; after StartTLS that would be in clear text. */
+function once<T extends (...args: never[]) => unknown>(make: T): T {
+  let isMade = false;
+  return ((...args: Parameters<T>) => {
+    if (isMade) throw new Error("the connection was lost");
+    isMade = true;
+    return make(...args);
+  }) as T;
+}
+
+async function inTime<T>(promise: Promise<T>, ms: number, what: string): Promise<T> {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`${what} took longer than ${ms} ms`)), ms);
+  });
+  try {
+    return await Promise.race([promise, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+async function bindAs(client: Client, dn: string, password: string): Promise<boolean> {
+  try {
+    await client.bind(dn, password);
+    return true;
+  } catch (error) {
+    if (REFUSALS.some((refusal) => error instanceof refusal)) return false;
+    throw error;
+  }
+}
+
+async function bindService(client: Client, { service }: LdapSettings): Promise<void> {
+  if (service !== undefined) await client.bind(service.dn, service.password);
+}
+
+/** Reads one entry that the user filter finds, with its groups. More than one is none: the name is not clear. */
+async function readPerson(
+  client: Client,
+  settings: LdapSettings,
+  { name, dn }: { name: string; dn?: string },
+): Promise<Person | undefined> {
+  const { userAttribute, groupBase, groupFilter } = settings;
+  const found = await search(client, dn ?? settings.searchBase!, {
+    scope: dn === undefined ? "sub" : "base",
+    filter: fill(settings.userFilter, { user: Filter.escape(name) }),
+    attributes: [userAttribute, "memberOf"],
+  });
+  if (found.length !== 1) return undefined;
+  const entry = found[0]!;
+  const groups = valuesOf(entry, "memberOf");
+  if (groupBase !== undefined) {
+    const filter = fill(groupFilter, { dn: Filter.escape(entry.dn), user: Filter.escape(name) });
+    for (const group of await search(client, groupBase, { scope: "sub", filter, attributes: ["cn"] })) {
+      groups.push(group.dn, ...valuesOf(group, "cn"));
+    }
+  }
+  return { name: valuesOf(entry, userAttribute)[0] ?? name, dn: entry.dn, groups };
+}
+
+async function search(
+  client: Client,
+  base: string,
+  options: { scope: "base" | "sub"; filter: string; attributes: string[] },
+): Promise<Entry[]> {
+  try {
+    const { searchEntries } = await client.search(base, { ...options, sizeLimit: 1000 });
+    return searchEntries;
+  } catch (error) {
+    if (error instanceof NoSuchObjectError || error instanceof InvalidDNSyntaxError) return [];
+    throw error;
+  }
+}
+
+function valuesOf(entry: Entry, attribute: string): string[] {
+  const key = Object.keys(entry).find((name) => name.toLowerCase() === attribute.toLowerCase());
+  const value = key === undefined ? [] : entry[key]!;
+  return (Array.isArray(value) ? value : [value]).map(String).filter((one) => one !== "");
+}

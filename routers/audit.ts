@@ -1,0 +1,11 @@
+import { listAudit } from "../db/audit.ts";
+import { auditList, auditPage } from "../schemas/audit.ts";
+import { procedure, router } from "./trpc.ts";
+
+export const auditRouter = router({
+  list: procedure
+    .meta({ method: "GET", path: "/api/audit", summary: "Who changed what, newest first", role: "admin" })
+    .input(auditList)
+    .output(auditPage)
+    .query(({ ctx, input }) => listAudit(ctx.sql, input)),
+});

@@ -1,0 +1,157 @@
+import { z } from "zod";
+import { makeToken } from "../auth/token_format.ts";
+import { digestOf } from "../auth/digest.ts";
+import type { Identity } from "../auth/roles.ts";
+import { savePerson } from "../db/people.ts";
+import { createToken, listTokens, revokeToken } from "../db/tokens.ts";
+import { HubError } from "../errors.ts";
+import {
+  loginInput,
+  logoutInput,
+  madeToken,
+  type Me,
+  me,
+  tokenId,
+  tokenInput,
+  tokenList,
+  tokenPage,
+  tokenShape,
+} from "../schemas/auth.ts";
+import { authorOf, type Context } from "./context.ts";
+import { procedure, router } from "./trpc.ts";
+
+const HINT = 4;
+
+/** Sessions and API tokens. */
+export const authRouter = router({
+  login: procedure
+    .meta({
+      method: "POST",
+      path: "/api/auth/login",
+      summary: "Sign in; the session comes as a cookie",
+      role: "anyone",
+      isOpen: true,
+    })
+    .input(loginInput)
+    .output(me)
+    .mutation(async ({ ctx, input }) => {
+      const { sessionId, identity } = await ctx.auth.signIn({
+        ...input,
+        client: ctx.client,
+        requestId: ctx.requestId,
+        agent: ctx.agent,
+        earlier: ctx.identity?.sessionHash,
+      });
+      ctx.reply.session = { id: sessionId, maxAgeMs: ctx.config.auth.sessionMaxMs };
+      return toMe(identity);
+    }),
+
+  logout: procedure
+    .meta({
+      method: "POST",
+      path: "/api/auth/logout",
+      summary: "End this session, or `everywhere` all of one's own",
+      role: "viewer",
+    })
+    .input(logoutInput)
+    .output(me)
+    .mutation(async ({ ctx, input }) => {
+      await ctx.auth.signOut(ctx.identity!, authorOf(ctx), input);
+      ctx.reply.session = { id: null, maxAgeMs: 0 };
+      return toMe(null);
+    }),
+
+  me: procedure
+    .meta({ method: "GET", path: "/api/auth/me", summary: "Who is asking", role: "anyone", isOpen: true })
+    .input(z.object({}))
+    .output(me)
+    .query(({ ctx }) => toMe(ctx.identity)),
+
+  tokens: procedure
+    .meta({
+      method: "GET",
+      path: "/api/auth/tokens",
+      summary: "API tokens, newest first: one's own, or for admins anyone's",
+      role: "viewer",
+    })
+    .input(tokenList)
+    .output(tokenPage)
+    .query(({ ctx, input }) => {
+      const own = ctx.identity!.name;
+      const person = input.person ?? own;
+      if (person !== own && !ctx.identity!.roles.includes("admin")) {
+        throw new HubError(
+          "FORBIDDEN",
+          `The tokens of ${JSON.stringify(person)} are for them and for admins.`,
+        );
+      }
+      return listTokens(ctx.sql, person, input);
+    }),
+
+  createToken: procedure
+    .meta({
+      method: "POST",
+      path: "/api/auth/tokens",
+      summary: "Make an API token for scripts; it is shown this once",
+      role: "viewer",
+      statuses: [201],
+    })
+    .input(tokenInput)
+    .output(madeToken)
+    .mutation(async ({ ctx, input }) => {
+      const owner = await ownerOf(ctx);
+      const token = makeToken();
+      const made = await createToken(ctx.sql, {
+        hash: digestOf(token),
+        hint: token.slice(-HINT),
+        person: owner,
+        name: input.name,
+        scopes: [...new Set(input.scopes)],
+        expiresAt: new Date(ctx.now().getTime() + input.expiresInMs),
+      }, authorOf(ctx));
+      ctx.reply.status = 201;
+      return { ...made, token };
+    }),
+
+  revokeToken: procedure
+    .meta({
+      method: "DELETE",
+      path: "/api/auth/tokens/{id}",
+      summary: "Revoke an API token: one's own, or for admins anyone's",
+      role: "viewer",
+    })
+    .input(tokenId)
+    .output(tokenShape)
+    .mutation(({ ctx, input }) => {
+      const { name, roles, scopes } = ctx.identity!;
+      const isAdmin = roles.includes("admin") && (scopes === null || scopes.includes("admin"));
+      return revokeToken(ctx.sql, { id: input.id, person: isAdmin ? undefined : name }, authorOf(ctx));
+    }),
+});
+
+/** Whose a new token will be. @throws HubError FORBIDDEN where a token asks: it could outgrow its own scopes */
+async function ownerOf(ctx: Context): Promise<string> {
+  const { name, via, scopes } = ctx.identity!;
+  if (scopes !== null) {
+    throw new HubError("FORBIDDEN", "A token makes no tokens; sign in, or send the admin token.");
+  }
+  if (via !== "admin token") return name;
+  if (ctx.config.auth.ldap !== undefined) {
+    throw new HubError(
+      "FORBIDDEN",
+      "The admin token is nobody in the directory, and owns no tokens; sign in.",
+    );
+  }
+  await savePerson(ctx.sql, { name, source: "local", groups: [] }, ctx.now());
+  return name;
+}
+
+function toMe(identity: Identity | null): Me {
+  return {
+    name: identity?.name ?? null,
+    roles: [...identity?.roles ?? []],
+    via: identity?.via ?? null,
+    scopes: identity?.scopes === null || identity === null ? null : [...identity.scopes],
+    expiresAt: identity?.expiresAt?.toISOString() ?? null,
+  };
+}

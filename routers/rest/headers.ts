@@ -1,0 +1,55 @@
+import type { MiddlewareHandler } from "hono";
+import { cors } from "hono/cors";
+import type { Client } from "../../auth/client.ts";
+import type { Allowance } from "../../auth/throttle.ts";
+
+const ALWAYS: Record<string, string> = {
+  "x-content-type-options": "nosniff",
+  "x-frame-options": "DENY",
+  "referrer-policy": "same-origin",
+  "permissions-policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
+  "cross-origin-opener-policy": "same-origin",
+};
+/** For answers that are no pages; pages set their own. */
+const NO_PAGE = "default-src 'none'; frame-ancestors 'none'";
+/** A year, in seconds. */
+const HSTS = "max-age=31536000; includeSubDomains";
+
+/** What every answer carries. */
+export function setHeaders(
+  headers: Headers,
+  { client, requestId, allowance }: { client: Client; requestId: string; allowance: Allowance | undefined },
+): void {
+  headers.set("x-request-id", requestId);
+  for (const [name, value] of Object.entries(ALWAYS)) headers.set(name, value);
+  if (!headers.has("content-security-policy")) headers.set("content-security-policy", NO_PAGE);
+  // A proxy that gathers an answer before it hands it on would hold these back.
+  if (/^text\/(?:csv|event-stream)/.test(headers.get("content-type") ?? "")) {
+    headers.set("x-accel-buffering", "no");
+  }
+  if (client.isSecure) headers.set("strict-transport-security", HSTS);
+  if (allowance !== undefined) {
+    // The IETF's RateLimit fields: a policy and what is left of it.
+    const { name, limit, remaining, resetS } = allowance;
+    headers.set("ratelimit-policy", `"${name}";q=${limit};w=60`);
+    headers.set("ratelimit", `"${name}";r=${remaining};t=${resetS}`);
+  }
+}
+
+/** Lets pages of these origins ask, without cookies. */
+export function crossOrigin(origins: string[]): MiddlewareHandler {
+  return cors({
+    origin: origins,
+    allowMethods: ["GET", "HEAD", "POST", "PATCH", "DELETE"],
+    allowHeaders: [
+      "authorization",
+      "content-type",
+      "idempotency-key",
+      "if-none-match",
+      "x-file-name",
+      "x-request-id",
+    ],
+    exposeHeaders: ["etag", "ratelimit", "ratelimit-policy", "retry-after", "x-request-id"],
+    maxAge: 600,
+  });
+}
