@@ -1,0 +1,78 @@
+#!/bin/sh
+# Installs a version of C Hub beside the others, brings the schema up to date, switches to it, and goes back where it does not
+# get ready. Going back is refused where a migration of the new version no longer works with the old code: then the new one
+# has to be mended and deployed.
+#
+# usage: run/deploy.sh <folder of the new version>
+#   CHUB_PREFIX    where versions lie (/opt/chub): versions/<name>, and current, a link to one
+#   CHUB_ENV       file of settings, NAME=value a line (/etc/chub/env)
+#   CHUB_USER      who the hub runs as; the schema is brought up to date as that user (chub)
+#   CHUB_RESTART   command that restarts the hub (systemctl restart chub)
+#   CHUB_READY     URL that answers once it is ready (http://127.0.0.1:8000/api/health/ready)
+#   CHUB_WAIT      seconds to wait for that (60)
+#   CHUB_KEEP      versions kept besides the present one (3)
+set -eu
+prefix=${CHUB_PREFIX:-/opt/chub}
+settings=${CHUB_ENV:-/etc/chub/env}
+user=${CHUB_USER:-chub}
+restart=${CHUB_RESTART:-systemctl restart chub}
+ready=${CHUB_READY:-http://127.0.0.1:8000/api/health/ready}
+wait=${CHUB_WAIT:-60}
+keep=${CHUB_KEEP:-3}
+
+say() { echo "deploy: $*"; }
+fail() { echo "deploy: $*" >&2; exit 1; }
+[ $# -eq 1 ] && [ -f "$1/main.ts" ] || fail "usage: run/deploy.sh <folder of the new version>"
+[ -r "$settings" ] || fail "there are no settings in $settings (CHUB_ENV)"
+source=$(cd "$1" && pwd)
+
+# The number of a version's code, and the oldest code that its migrations still work with.
+code_of() { sed -n 's/^export const CODE = \([0-9]*\);.*/\1/p' "$1/db/migrate.ts"; }
+oldest_of() { sed -n 's/^-- oldest code: \([0-9]*\)$/\1/p' "$1"/db/migrations/*.sql | sort -n | tail -n 1; }
+is_ready() {
+  n=0
+  while [ "$n" -lt "$wait" ]; do
+    curl -fsS -m 5 -o /dev/null "$ready" 2>/dev/null && return 0
+    n=$((n + 1)) && sleep 1
+  done
+  return 1
+}
+switch() { ln -sfn "$1" "$prefix/current.new" && mv -T "$prefix/current.new" "$prefix/current"; }
+as_user() { if [ "$(id -u)" = 0 ] && [ "$user" != root ]; then su -s /bin/sh "$user" -c "$1"; else sh -c "$1"; fi; }
+
+mkdir -p "$prefix/versions"
+name=$(date -u +%Y%m%dT%H%M%SZ)
+new=$prefix/versions/$name
+[ -e "$new" ] && fail "$new is there already"
+old=$(readlink "$prefix/current" || true)
+
+say "installing $source as $new"
+cp -R "$source" "$new.part"
+rm -rf "$new.part/.git" "$new.part/data" "$new.part/node_modules"
+(cd "$new.part" && deno install --frozen --quiet)
+mv "$new.part" "$new"
+chmod -R a+rX "$new"
+
+say "bringing the schema up to date"
+as_user "set -a && . '$settings' && set +a && cd '$new' && exec sh run/start.sh --migrate" ||
+  fail "the schema could not be brought up to date; ${old:-nothing} still runs, and $new is left to look at"
+
+say "switching from ${old:-nothing} to $new"
+switch "$new"
+if $restart && is_ready; then
+  say "$new is ready"
+  # Older versions beyond those kept, never the one that ran until now.
+  for each in $(ls -d "$prefix"/versions/*Z | sort -r | tail -n +$((keep + 2))); do
+    [ "$each" = "$old" ] || [ "$each" = "$new" ] || { rm -rf "$each" && say "removed $each"; }
+  done
+  exit 0
+fi
+
+[ -n "$old" ] || fail "$new does not get ready within $wait s, and there is no version to go back to"
+if [ "$(code_of "$old")" -lt "$(oldest_of "$new")" ]; then
+  fail "$new does not get ready within $wait s; going back is refused: its migrations need code $(oldest_of "$new"), and $old is code $(code_of "$old")"
+fi
+say "$new does not get ready within $wait s; going back to $old"
+switch "$old"
+$restart && is_ready || fail "$old does not get ready either; see the log of the service"
+fail "$old runs again; $new is left to look at"

@@ -1,0 +1,137 @@
+import { afterAll, beforeAll, expect, test as plainTest } from "vitest";
+import { HOME } from "../helpers/app.ts";
+import { freePort } from "../helpers/lab.ts";
+import { type TestDatabase, testDatabase } from "../helpers/postgres.ts";
+import { hasProgram, requires } from "../helpers/require.ts";
+
+const test = requires("curl", hasProgram("curl"), "apt-get install curl") as typeof plainTest;
+
+let folder: string;
+let database: TestDatabase;
+const port = freePort();
+const url = `http://127.0.0.1:${port}/api/health/ready`;
+
+beforeAll(async () => {
+  folder = await Deno.makeTempDir({ prefix: "chub-deploy-" });
+  database = await testDatabase();
+  await Deno.mkdir(`${folder}/bin`);
+  // What systemd would do: end the hub that runs, start the present one.
+  await Deno.writeTextFile(
+    `${folder}/bin/restart`,
+    `#!/bin/sh
+[ -f ${folder}/pid ] && kill "$(cat ${folder}/pid)" 2>/dev/null && while kill -0 "$(cat ${folder}/pid)" 2>/dev/null; do sleep 0.05; done
+set -a && . ${folder}/env && set +a
+cd ${folder}/opt/current || exit 1
+sh run/start.sh >${folder}/log 2>&1 </dev/null &
+echo $! >${folder}/pid
+`,
+    { mode: 0o755 },
+  );
+  await Deno.symlink(Deno.execPath(), `${folder}/bin/deno`);
+  await Deno.writeTextFile(
+    `${folder}/env`,
+    `PORT=${port}\nDATA_DIR=${folder}/data\nDATABASE_URL='${database.url}'\nVRL_URL=http://127.0.0.1:9\n`,
+  );
+});
+afterAll(async () => {
+  const pid = Number(await Deno.readTextFile(`${folder}/pid`).catch(() => ""));
+  if (pid > 0) await new Deno.Command("kill", { args: [String(pid)], stderr: "null" }).output();
+  await database.drop();
+  await Deno.remove(folder, { recursive: true });
+});
+
+/** A copy of this version, changed by `change`. */
+async function version(
+  name: string,
+  change: (path: string) => Promise<void> = async () => {},
+): Promise<string> {
+  const path = `${folder}/${name}`;
+  const { success } = await new Deno.Command("sh", {
+    args: [
+      "-c",
+      `mkdir "$2" && cd "$1" && cp -R *.ts deno.json deno.lock auth answers cron db routers run schemas scrapers "$2"`,
+      "sh",
+      HOME,
+      path,
+    ],
+  }).output();
+  expect(success).toBe(true);
+  await change(path);
+  return path;
+}
+
+async function replace(path: string, from: string, to: string): Promise<void> {
+  const text = await Deno.readTextFile(path);
+  expect(text).toContain(from);
+  await Deno.writeTextFile(path, text.replace(from, to));
+}
+
+async function deploy(source: string): Promise<{ code: number; text: string }> {
+  const { code, stdout, stderr } = await new Deno.Command("sh", {
+    args: [`${HOME}/run/deploy.sh`, source],
+    env: {
+      PATH: `${folder}/bin:${Deno.env.get("PATH")}`,
+      CHUB_PREFIX: `${folder}/opt`,
+      CHUB_ENV: `${folder}/env`,
+      CHUB_USER: "root",
+      CHUB_RESTART: `${folder}/bin/restart`,
+      CHUB_READY: url,
+      CHUB_WAIT: "8",
+    },
+  }).output();
+  const decoder = new TextDecoder();
+  return { code, text: decoder.decode(stdout) + decoder.decode(stderr) };
+}
+
+const isReady = async () => {
+  const response = await fetch(url).catch(() => undefined);
+  await response?.body?.cancel();
+  return response?.status === 200;
+};
+
+test(
+  "a version is installed beside the others, goes live, and one that does not get ready is gone back from",
+  async () => {
+    const good = await deploy(await version("good"));
+    expect([good.code, good.text]).toEqual([0, expect.stringContaining("is ready")]);
+    expect(await isReady()).toBe(true);
+    const first = await Deno.readLink(`${folder}/opt/current`);
+
+    const broken = await deploy(
+      await version(
+        "broken",
+        (path) => replace(`${path}/main.ts`, "const server = listen();", "Deno.exit(3);"),
+      ),
+    );
+    expect([broken.code, broken.text]).toEqual([1, expect.stringContaining(`${first} runs again`)]);
+    expect(await Deno.readLink(`${folder}/opt/current`)).toBe(first);
+    expect(await isReady()).toBe(true);
+
+    const unmigrated = await deploy(
+      await version(
+        "unmigrated",
+        (path) => replace(`${path}/db/migrations/0002_auth.sql`, "-- oldest code: 1", ""),
+      ),
+    );
+    expect([unmigrated.code, unmigrated.text]).toEqual([1, expect.stringContaining("still runs")]);
+    expect(await Deno.readLink(`${folder}/opt/current`)).toBe(first);
+
+    const oneWay = await deploy(
+      await version("one-way", async (path) => {
+        await Deno.writeTextFile(`${path}/db/migrations/0009_one_way.sql`, "-- oldest code: 9\nselect 1;\n");
+        await replace(`${path}/db/migrate.ts`, '"0002_auth"', '"0002_auth", "0009_one_way"');
+        await replace(`${path}/db/migrate.ts`, "export const CODE = 2;", "export const CODE = 9;");
+        await replace(`${path}/main.ts`, "const server = listen();", "Deno.exit(3);");
+      }),
+    );
+    expect([oneWay.code, oneWay.text]).toEqual([1, expect.stringContaining("going back is refused")]);
+
+    const old = await new Deno.Command("sh", {
+      args: ["-c", `set -a; . ${folder}/env; cd ${first} && sh run/start.sh`],
+      env: { PATH: `${folder}/bin:${Deno.env.get("PATH")}` },
+    }).output();
+    expect(old.code).toBe(1);
+    expect(new TextDecoder().decode(old.stderr)).toContain("needs code 9 or newer; this is code 2");
+  },
+  180_000,
+);
