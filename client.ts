@@ -2,6 +2,8 @@ import { createTRPCClient, httpBatchLink } from "@trpc/client";
 import type { AppRouter } from "./routers/mod.ts";
 
 export type { AppRouter };
+export type { AuditEntry } from "./schemas/audit.ts";
+export type { Me, TokenShape } from "./schemas/auth.ts";
 export type { Build } from "./schemas/build.ts";
 export type { CompareItem, CulpritItem } from "./schemas/answer.ts";
 export type { Job, JobDetail, JobInput } from "./schemas/job.ts";
@@ -15,7 +17,7 @@ export type { Scrape } from "./schemas/scrape.ts";
 export type { TestShape } from "./schemas/test.ts";
 
 export interface ClientOptions {
-  /** For writes, and for what only the signed-in see. */
+  /** For writes, and for what only the signed-in see; a page of the hub's own has its session instead. */
   token?: string;
   fetch?: typeof fetch;
 }

@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { makeToken } from "../auth/token_format.ts";
 import { digestOf } from "../auth/digest.ts";
-import type { Identity } from "../auth/roles.ts";
+import { type Identity, mayAct } from "../auth/roles.ts";
 import { savePerson } from "../db/people.ts";
 import { createToken, listTokens, revokeToken } from "../db/tokens.ts";
 import { HubError } from "../errors.ts";
@@ -79,7 +79,7 @@ export const authRouter = router({
     .query(({ ctx, input }) => {
       const own = ctx.identity!.name;
       const person = input.person ?? own;
-      if (person !== own && !ctx.identity!.roles.includes("admin")) {
+      if (person !== own && !mayAct(ctx.identity, "admin")) {
         throw new HubError(
           "FORBIDDEN",
           `The tokens of ${JSON.stringify(person)} are for them and for admins.`,
@@ -123,9 +123,8 @@ export const authRouter = router({
     .input(tokenId)
     .output(tokenShape)
     .mutation(({ ctx, input }) => {
-      const { name, roles, scopes } = ctx.identity!;
-      const isAdmin = roles.includes("admin") && (scopes === null || scopes.includes("admin"));
-      return revokeToken(ctx.sql, { id: input.id, person: isAdmin ? undefined : name }, authorOf(ctx));
+      const person = mayAct(ctx.identity, "admin") ? undefined : ctx.identity!.name;
+      return revokeToken(ctx.sql, { id: input.id, person }, authorOf(ctx));
     }),
 });
 

@@ -37,6 +37,12 @@ test("the typed client reaches every router", async () => {
     hub.tasks.schedule.query({}),
     hub.health.ready.query({}),
   ]);
+  const [who, tokens, audit] = await Promise.all([
+    hub.auth.me.query({}),
+    hub.auth.tokens.query({}),
+    hub.audit.list.query({ action: "test.create" }),
+  ]);
+  expect([who.name, tokens.items, audit.items[0]?.object]).toEqual(["admin", [], "test typed"]);
   expect(packages.items).toEqual([]);
   expect(tests.items.map((one) => one.name)).toEqual(["typed"]);
   expect(runs.items[0]?.changelist).toBe(5);

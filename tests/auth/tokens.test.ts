@@ -71,6 +71,33 @@ test("a token may do what its scopes say, of what its owner may; it makes no tok
   );
 });
 
+test("on every route a token gets as far as its scope, and no farther", async () => {
+  const scopeOf: Record<string, string> = {
+    viewer: "read",
+    submitter: "submit",
+    ingester: "ingest",
+    triager: "triage",
+    admin: "admin",
+  };
+  const { routes, extra } = allRoutes();
+  for (const scope of ["read", "submit", "ingest", "triage", "admin"]) {
+    const { token } = await make([scope]);
+    for (const { method, path, role } of [...routes, ...extra]) {
+      // These would end the session or make a token; a token does neither.
+      if (path.startsWith("/api/auth/log") || method === "POST" && path === "/api/auth/tokens") continue;
+      const response = await as(
+        token,
+        method,
+        path.replace(/\{\w+\}/g, "999"),
+        method === "GET" ? undefined : {},
+      );
+      await response.body?.cancel();
+      const isIn = role === "anyone" || scope === "admin" || scopeOf[role] === scope;
+      expect([scope, method, path, response.status === 403]).toEqual([scope, method, path, !isIn]);
+    }
+  }
+});
+
 test("a revoked token, an expired one, and one that never was are refused on every route", async () => {
   const revoked = await make(["admin"]);
   expect((await app.ask("DELETE", `/api/auth/tokens/${revoked.id}`)).status).toBe(200);
