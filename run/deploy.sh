@@ -41,9 +41,11 @@ switch() { ln -sfn "$1" "$prefix/current.new" && mv -T "$prefix/current.new" "$p
 as_user() { if [ "$(id -u)" = 0 ] && [ "$user" != root ]; then su -s /bin/sh "$user" -c "$1"; else sh -c "$1"; fi; }
 
 mkdir -p "$prefix/versions"
-name=$(date -u +%Y%m%dT%H%M%SZ)
+second=$(date -u +%Y%m%dT%H%M%SZ)
+name=$second again=1
+# Two in one second; names sort as they came.
+while [ -e "$prefix/versions/$name" ]; do again=$((again + 1)) name=$second.$again; done
 new=$prefix/versions/$name
-[ -e "$new" ] && fail "$new is there already"
 old=$(readlink "$prefix/current" || true)
 
 say "installing $source as $new"
@@ -62,7 +64,7 @@ switch "$new"
 if $restart && is_ready; then
   say "$new is ready"
   # Older versions beyond those kept, never the one that ran until now.
-  for each in $(ls -d "$prefix"/versions/*Z | sort -r | tail -n +$((keep + 2))); do
+  for each in $(ls -d "$prefix"/versions/*Z* | sort -r | tail -n +$((keep + 2))); do
     [ "$each" = "$old" ] || [ "$each" = "$new" ] || { rm -rf "$each" && say "removed $each"; }
   done
   exit 0

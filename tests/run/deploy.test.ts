@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, expect, test as plainTest } from "vitest";
+import { CODE } from "../../db/migrate.ts";
 import { HOME } from "../helpers/app.ts";
 import { freePort } from "../helpers/lab.ts";
 import { type TestDatabase, testDatabase } from "../helpers/postgres.ts";
@@ -119,8 +120,8 @@ test(
     const oneWay = await deploy(
       await version("one-way", async (path) => {
         await Deno.writeTextFile(`${path}/db/migrations/0009_one_way.sql`, "-- oldest code: 9\nselect 1;\n");
-        await replace(`${path}/db/migrate.ts`, '"0002_auth"', '"0002_auth", "0009_one_way"');
-        await replace(`${path}/db/migrate.ts`, "export const CODE = 2;", "export const CODE = 9;");
+        await replace(`${path}/db/migrate.ts`, '"0002_auth"', '"0009_one_way", "0002_auth"');
+        await replace(`${path}/db/migrate.ts`, `export const CODE = ${CODE};`, "export const CODE = 9;");
         await replace(`${path}/main.ts`, "const server = listen();", "Deno.exit(3);");
       }),
     );
@@ -131,7 +132,7 @@ test(
       env: { PATH: `${folder}/bin:${Deno.env.get("PATH")}` },
     }).output();
     expect(old.code).toBe(1);
-    expect(new TextDecoder().decode(old.stderr)).toContain("needs code 9 or newer; this is code 2");
+    expect(new TextDecoder().decode(old.stderr)).toContain(`needs code 9 or newer; this is code ${CODE}`);
   },
   180_000,
 );
