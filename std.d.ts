@@ -52,3 +52,40 @@ declare module "sax" {
   };
   export default sax;
 }
+
+// yauzl ships no types; its README is the source of these.
+declare module "yauzl" {
+  import type { Readable } from "node:stream";
+  export interface Entry {
+    fileName: string;
+    uncompressedSize: number;
+    compressedSize: number;
+    canDecodeFileData(): boolean;
+    isEncrypted(): boolean;
+  }
+  export interface ZipFile {
+    entryCount: number;
+    eachEntry(): AsyncIterable<Entry>;
+    openReadStreamPromise(entry: Entry): Promise<Readable>;
+    close(): void;
+  }
+  export function fromBufferPromise(
+    buffer: Uint8Array,
+    options?: { validateEntrySize?: boolean },
+  ): Promise<ZipFile>;
+}
+
+// tar-stream ships no types; its README is the source of these.
+declare module "tar-stream" {
+  import type { Readable, Writable } from "node:stream";
+  export interface Entry extends Readable {
+    header: { name: string; type: string; size: number };
+  }
+  export interface Extract extends Writable, AsyncIterable<Entry> {}
+  export function extract(): Extract;
+  export interface Pack extends Readable {
+    entry(header: { name: string; type?: string; size?: number }, content?: string | Uint8Array): Writable;
+    finalize(): void;
+  }
+  export function pack(): Pack;
+}

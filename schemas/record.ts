@@ -13,6 +13,19 @@ export type Environment = z.infer<typeof environment>;
 export const MAX_EXCERPT = 4000;
 export const MAX_CASE = 1000;
 
+/** Samples of one result. */
+export const MAX_SAMPLES = 1000;
+export const MAX_SAMPLE_TEXT = 300;
+export const metricName = nameOf(200);
+
+/** A value that was measured: a number, or a text such as the hash of a binary. */
+export const sample = z.object({
+  metric: metricName,
+  value: z.union([z.number(), text(MAX_SAMPLE_TEXT)]),
+  unit: nameOf(32).optional(),
+});
+export type Sample = z.infer<typeof sample>;
+
 /** The outcome of one case, as a format or a scraper yields it, and as `POST /api/results` takes it. */
 export const resultRecord = z.object({
   case: text(MAX_CASE),
@@ -21,6 +34,7 @@ export const resultRecord = z.object({
   word: text(64).optional(),
   durationMs: z.number().min(0).max(1e12).optional(),
   message: text(MAX_EXCERPT).or(z.literal("")).optional(),
+  samples: z.array(sample).max(MAX_SAMPLES).optional(),
 });
 export type ResultRecord = z.infer<typeof resultRecord>;
 
@@ -44,7 +58,9 @@ export const runHead = z.object({
   reason: z.string().max(MAX_EXCERPT).optional(),
 });
 
+export type RunHead = z.infer<typeof runHead>;
+
 /** A run with its results, as a scraper yields it. */
-export interface RunRecord extends z.infer<typeof runHead> {
+export interface RunRecord extends RunHead {
   results: ResultRecord[];
 }

@@ -6,7 +6,7 @@ import { fetchIndex } from "./binarydrop/autoindex.ts";
 import { nameFault } from "./binarydrop/names.ts";
 import { isoTime, runFault } from "./checked.ts";
 import type { ScrapeContext } from "./context.ts";
-import { detectFormat, splitHead } from "./formats/mod.ts";
+import { readResults } from "./formats/mod.ts";
 import { type ScrapeBatch, type ScrapedTest, Scraper } from "./scraper.ts";
 
 const MAX_FILES = 100_000;
@@ -203,17 +203,17 @@ async function readFile(
     context.ignore("has no changelist in its path", file.path);
     return undefined;
   }
-  let close: (() => Promise<unknown>) | undefined;
   try {
-    const { head, all } = await splitHead(await openFile(settings, file.path, context));
-    close = () => all.return();
+    const content = await openFile(settings, file.path, context);
     const results: ResultRecord[] = [];
     let startedAt: string | undefined;
-    for await (const item of detectFormat(file.path, head).parse(all)) {
-      if (item.kind === "rejected") {
-        context.ignore(`holds a record that ${item.reason}`, `${file.path} ${item.place}`);
-      } else if (item.kind === "result") results.push(item.record);
-      else if (item.key === "startedAt") startedAt ??= isoTime(item.value);
+    for await (const { file: name, items } of readResults(file.path, content)) {
+      for (const item of items) {
+        if (item.kind === "rejected") {
+          context.ignore(`holds a record that ${item.reason}`, `${name} ${item.place}`);
+        } else if (item.kind === "result") results.push(item.record);
+        else if (item.kind === "meta" && item.key === "startedAt") startedAt ??= isoTime(item.value);
+      }
       if (results.length > MAX_RESULTS) {
         throw new HubError("PAYLOAD_TOO_LARGE", `has more than ${MAX_RESULTS} results`);
       }
@@ -243,8 +243,6 @@ async function readFile(
     const reason = isLater ? "cannot be read now and is tried again" : "cannot be read";
     context.ignore(reason, `${file.path}: ${reasonOf(error)}`);
     return isLater ? "later" : undefined;
-  } finally {
-    await close?.();
   }
 }
 

@@ -5,7 +5,7 @@ import type { Allowance } from "./allow.ts";
 import { parseLocation } from "./binarydrop/names.ts";
 import { isoTime, runFault } from "./checked.ts";
 import type { ScrapeContext } from "./context.ts";
-import { findFormat, splitHead } from "./formats/mod.ts";
+import { readResults } from "./formats/mod.ts";
 import { type ScrapeBatch, type ScrapedTest, Scraper } from "./scraper.ts";
 
 const settings = z.strictObject({
@@ -168,7 +168,10 @@ async function readArtifacts(url: string, job: LabJob, context: ScrapeContext) {
   let files = 0;
   let fault: string | undefined;
   for (const { name, size } of job.artifacts) {
-    if (!/\.(?:xml|sum|json|tap)$|^subtests\.txt$/i.test(name)) continue;
+    if (
+      !/\.(?:xml|sum|json|ndjson|tap)(?:\.(?:gz|zst))?$|^subtests\.txt$|\.(?:zip|tgz|tar(?:\.(?:gz|zst))?)$/i
+        .test(name)
+    ) continue;
     const place = `job ${job.serial} ${name}`;
     if (size > MAX_ARTIFACT) {
       fault = `${name}: is larger than ${MAX_ARTIFACT} bytes`;
@@ -190,18 +193,13 @@ async function readArtifacts(url: string, job: LabJob, context: ScrapeContext) {
         await response.body?.cancel();
         throw new HubError("BAD_GATEWAY", `the lab answered ${response.status} to the artifact ${name}`);
       }
-      const { head, all } = await splitHead(response.body);
-      const format = findFormat(name, head);
-      if (format === undefined) {
-        await all.return();
-        context.ignore("is an artifact of no known format", place);
-        continue;
-      }
       const found: ResultRecord[] = [];
-      for await (const item of format.parse(all)) {
-        if (item.kind === "rejected") {
-          context.ignore(`is a record that ${item.reason}`, `${place} ${item.place}`);
-        } else if (item.kind === "result") found.push(item.record);
+      for await (const { file, items } of readResults(name, response.body)) {
+        for (const item of items) {
+          if (item.kind === "rejected") {
+            context.ignore(`is a record that ${item.reason}`, `job ${job.serial} ${file} ${item.place}`);
+          } else if (item.kind === "result") found.push(item.record);
+        }
         if (results.length + found.length > MAX_RESULTS) {
           throw new HubError("BAD_GATEWAY", `has more than ${MAX_RESULTS} results`);
         }
@@ -212,6 +210,10 @@ async function readArtifacts(url: string, job: LabJob, context: ScrapeContext) {
       context.signal.throwIfAborted();
       if (!(error instanceof HubError)) {
         throw new HubError("BAD_GATEWAY", `The lab broke off ${place}: ${reasonOf(error)}`, { cause: error });
+      }
+      if (error.code === "UNSUPPORTED_MEDIA_TYPE") {
+        context.ignore("is an artifact of no known format", place);
+        continue;
       }
       fault = `${name}: ${reasonOf(error)}`;
       context.ignore("is a result file that cannot be read", `${place}: ${reasonOf(error)}`);

@@ -1,17 +1,20 @@
-import sax, { type Tag } from "sax";
-import { MAX_CASE, MAX_EXCERPT, type ResultRecord } from "../../schemas/record.ts";
+import { MAX_EXCERPT, type ResultRecord, resultRecord } from "../../schemas/record.ts";
 import type { Outcome } from "../../schemas/outcome.ts";
-import { decodeXml } from "./encoding.ts";
-import { FormatError, type FormatItem, type ResultFormat } from "./format.ts";
+import { type FormatItem, machineOf, type ResultFormat, timeOf } from "./format.ts";
+import { PROPERTY } from "./junit_write.ts";
+import { caseName, excerpt, milliseconds } from "./text.ts";
+import { readXml, XmlFault, type XmlHandler, xmlHead } from "./xml.ts";
 
 const NAME = "JUnit XML";
-const MAX_DEPTH = 200;
-const MAX_TAG = 1 << 20;
-// Runners put a failure's whole output into an attribute; sax refuses more than 64 KiB unless told.
-sax.MAX_BUFFER_LENGTH = MAX_TAG;
 /** Worst last. */
 const RANK: Outcome[] = ["passed", "skipped", "failed", "error"];
 const NOT_RUN = /^(?:notrun|suppressed|disabled)$/i;
+const CHILDREN: Record<string, Outcome> = {
+  failure: "failed",
+  error: "error",
+  skipped: "skipped",
+  ignored: "skipped",
+};
 
 interface OpenCase {
   name: string;
@@ -20,216 +23,124 @@ interface OpenCase {
   durationMs: number | undefined;
   message: string;
   output: string;
+  /** All of it, where the hub itself wrote the file. */
+  exact: ResultRecord | undefined;
 }
 
 /**
  * JUnit XML as Surefire, Jenkins, pytest, GoogleTest, PHPUnit, Jest and lit write it (there is no standard; the Jenkins
  * junit-plugin's schema is the nearest). Every `testcase` at any depth is one case: `error`, else `failure`, else
- * `skipped`, else passed; Surefire's flaky and rerun elements do not change it. Named `<classname>.<name>`.
+ * `skipped`, else passed; Surefire's flaky and rerun elements do not change it. What `junit_write.ts` wrote is read back exactly. Named `<classname>.<name>`.
  */
 export const junit: ResultFormat = {
   name: "junit",
   summary: NAME,
-  recognises(_fileName, head) {
-    const text = new TextDecoder(
-      head[0] === 0xff || head[1] === 0
-        ? "utf-16le"
-        : head[0] === 0xfe || head[0] === 0
-        ? "utf-16be"
-        : "utf-8",
-    ).decode(head);
-    return /<(?:\w+:)?test(?:suites?|case)[\s>/]/.test(text);
-  },
-  async *parse(input) {
-    const reader = new Reader();
-    for await (const text of decodeXml(input, NAME)) {
-      reader.write(text);
-      yield* reader.take();
-    }
-    reader.end();
-    yield* reader.take();
-  },
+  recognises: (_fileName, head) => /<(?:\w+:)?test(?:suites?|case)[\s>/]/.test(xmlHead(head)),
+  parse: (input) => readXml(input, NAME, new JunitHandler()),
 };
 
-class Reader {
+class JunitHandler implements XmlHandler<FormatItem> {
+  readonly roots = ["testsuites", "testsuite", "testcase", "testrun"];
   #items: FormatItem[] = [];
-  #path: string[] = [];
   #case: OpenCase | undefined;
   #suites: string[] = [];
-  #hasRoot = false;
-  #isOver = false;
-  #sinceTag = 0;
-  #parser = sax.parser(true, { position: true, strictEntities: false });
 
-  constructor() {
-    const parser = this.#parser;
-    parser.onerror = (error) => {
-      throw this.#fault(error.message.split("\n")[0]!);
-    };
-    parser.ondoctype = (text) => {
-      if (/\[/.test(text) || /\b(?:SYSTEM|PUBLIC)\b/.test(text)) {
-        throw this.#fault("it declares a document type with entities or outside parts, which are never read");
-      }
-    };
-    parser.onopentag = (tag) => this.#open(tag);
-    parser.onclosetag = (name) => this.#close(name.replace(/^.*:/, ""));
-    parser.ontext = (text) => this.#text(text);
-    parser.oncdata = (text) => this.#text(text);
-  }
-
-  write(text: string): void {
-    if (text === "") return;
-    this.#sinceTag += text.length;
-    this.#guarded(() => this.#parser.write(text));
-    if (this.#sinceTag > 64 * MAX_TAG) throw this.#fault("one element is larger than 64 MiB");
-  }
-
-  end(): void {
-    if (!this.#hasRoot) throw new FormatError(NAME, "it is empty");
-    this.#guarded(() => this.#parser.close());
-    if (!this.#isOver) throw this.#fault("it ends in the middle");
-  }
-
-  *take(): Generator<FormatItem> {
+  take(): FormatItem[] {
     const items = this.#items;
     this.#items = [];
-    yield* items;
+    return items;
   }
 
-  #guarded(run: () => void): void {
-    try {
-      run();
-    } catch (error) {
-      if (error instanceof FormatError) throw error;
-      throw this.#fault(error instanceof Error ? error.message.split("\n")[0]! : String(error));
+  open(name: string, attributes: Record<string, string>, path: readonly string[]): void {
+    if (name === "testsuite") this.#suite(attributes);
+    else if (name === "testcase") this.#begin(attributes);
+    else if (this.#case === undefined) return;
+    else if (path.at(-2) === "testcase") this.#child(name, attributes);
+    else if (name === "property" && attributes.name === PROPERTY) {
+      this.#case.exact = exactRecord(attributes.value);
     }
   }
 
-  #fault(reason: string): FormatError {
-    return new FormatError(
-      NAME,
-      `line ${this.#parser.line + 1}, column ${this.#parser.column + 1}: ${reason}`,
-    );
-  }
-
-  #open(tag: Tag): void {
-    this.#sinceTag = 0;
-    const name = tag.name.replace(/^.*:/, "");
-    if (this.#path.length >= MAX_DEPTH) throw this.#fault(`elements are nested deeper than ${MAX_DEPTH}`);
-    if (this.#isOver) throw this.#fault("it has a second root");
-    if (!this.#hasRoot) {
-      if (!["testsuites", "testsuite", "testcase", "testrun"].includes(name)) {
-        throw this.#fault(`its root is ${JSON.stringify(tag.name)}, not testsuites or testsuite`);
-      }
-      this.#hasRoot = true;
-    }
-    this.#path.push(name);
-    const parent = this.#path.at(-2);
-    if (name === "testsuite") this.#suite(tag.attributes);
-    else if (name === "testcase") this.#begin(tag.attributes);
-    else if (this.#case !== undefined && parent === "testcase") this.#child(name, tag.attributes);
-  }
-
-  #suite(attributes: Record<string, string>): void {
-    this.#suites.push(attributes.name ?? "");
+  #suite({ name = "", timestamp, hostname }: Record<string, string>): void {
+    this.#suites.push(name);
     if (this.#suites.length > 1) return;
-    const { timestamp, hostname } = attributes;
-    if (timestamp !== undefined && /^(?:19[7-9]\d|2\d{3})-\d\d-\d\dT/.test(timestamp)) {
-      this.#items.push({ kind: "meta", key: "startedAt", value: timestamp });
-    }
-    if (hostname !== undefined && hostname !== "") {
-      this.#items.push({ kind: "meta", key: "machine", value: hostname.slice(0, 256) });
-    }
+    this.#items.push(...timeOf("startedAt", timestamp), ...machineOf(hostname));
   }
 
   #begin(attributes: Record<string, string>): void {
-    if (this.#case !== undefined) throw this.#fault("a testcase lies in another");
+    if (this.#case !== undefined) throw new XmlFault("a testcase lies in another");
     const { name = "", classname, status, result } = attributes;
     const prefix = classname ?? this.#suites.filter((suite) => suite !== "").join(".");
     const word = [status, result].find((one) => one !== undefined && NOT_RUN.test(one));
     this.#case = {
-      name: caseName(prefix, name),
+      name: caseName(prefix === "" ? name : name === "" ? prefix : `${prefix}.${name}`),
       outcome: word === undefined ? "passed" : "skipped",
       word,
       durationMs: milliseconds(attributes.time),
       message: "",
       output: "",
+      exact: undefined,
     };
   }
 
-  #child(name: string, attributes: Record<string, string>): void {
+  #child(name: string, { type, message }: Record<string, string>): void {
     const open = this.#case!;
-    const outcome: Outcome | undefined = name === "failure"
-      ? "failed"
-      : name === "error"
-      ? "error"
-      : name === "skipped" || name === "ignored"
-      ? "skipped"
-      : undefined;
-    if (outcome === undefined) return;
+    const outcome = Object.hasOwn(CHILDREN, name) ? CHILDREN[name] : undefined;
+    if (outcome === undefined) {
+      if (/^flaky(?:Failure|Error)$/.test(name) && open.outcome === "passed") open.word = "flaky";
+      return;
+    }
     if (RANK.indexOf(outcome) > RANK.indexOf(open.outcome)) {
       open.outcome = outcome;
       open.message = "";
       open.word = undefined;
     }
     if (outcome === open.outcome) {
-      const text = [attributes.type, attributes.message].filter((part) => part !== undefined && part !== "")
-        .join(": ");
+      const text = [type, message].filter((part) => part !== undefined && part !== "").join(": ");
       if (text !== "") open.message = (open.message + text + "\n").slice(0, MAX_EXCERPT);
     }
   }
 
-  #text(text: string): void {
+  text(text: string, path: readonly string[]): void {
     const open = this.#case;
-    const parent = this.#path.at(-1);
     if (open === undefined) return;
-    if (parent === "failure" || parent === "error" || parent === "skipped") {
-      if (open.message.length < MAX_EXCERPT) open.message = (open.message + text).slice(0, MAX_EXCERPT);
+    const parent = path.at(-1)!;
+    if (Object.hasOwn(CHILDREN, parent)) {
+      // A lesser verdict's text is not why the case ended as it did.
+      if (CHILDREN[parent] === open.outcome && open.message.length < MAX_EXCERPT) {
+        open.message = (open.message + text).slice(0, MAX_EXCERPT);
+      }
     } else if ((parent === "system-out" || parent === "system-err") && open.output.length < MAX_EXCERPT) {
       open.output = (open.output + text).slice(0, MAX_EXCERPT);
     }
   }
 
-  #close(name: string): void {
-    this.#sinceTag = 0;
-    this.#path.pop();
+  close(name: string): void {
     if (name === "testsuite") this.#suites.pop();
-    if (name === "testcase") this.#finish();
-    if (this.#path.length === 0) this.#isOver = true;
+    else if (name === "testcase") this.#finish();
   }
 
   #finish(): void {
-    const { name, outcome, word, durationMs, message, output } = this.#case!;
+    const { name, outcome, word, durationMs, message, output, exact } = this.#case!;
     this.#case = undefined;
-    const text = message.trim() !== ""
-      ? message.trim()
-      : outcome === "failed" || outcome === "error"
-      ? output.trim()
-      : "";
+    if (exact !== undefined) {
+      this.#items.push({ kind: "result", record: exact });
+      return;
+    }
+    const isBad = outcome === "failed" || outcome === "error";
+    const text = excerpt(message) ?? (isBad ? excerpt(output) : undefined);
     const record: ResultRecord = { case: name, outcome };
     if (word !== undefined) record.word = word;
     if (durationMs !== undefined) record.durationMs = durationMs;
-    if (text !== "") record.message = cleanText(text);
+    if (text !== undefined) record.message = text;
     this.#items.push({ kind: "result", record });
   }
 }
 
-function caseName(prefix: string, name: string): string {
-  const whole = prefix === "" ? name : name === "" ? prefix : `${prefix}.${name}`;
-  return cleanText(whole).slice(0, MAX_CASE) || "(no name)";
-}
-
-/** Postgres holds neither NUL nor lone surrogates. */
-function cleanText(text: string): string {
-  return text.toWellFormed().replaceAll("\0", "\uFFFD");
-}
-
-/** `time` is in seconds, at times with thousands' commas; what is no number is left out. */
-function milliseconds(time: string | undefined): number | undefined {
-  if (time === undefined) return undefined;
-  const isGrouped = /^[1-9]\d{0,2}(?:,\d{3})+(?:\.\d*)?$/.test(time.trim());
-  const seconds = Number(isGrouped ? time.replaceAll(",", "") : time.trim().replace(",", "."));
-  return time.trim() !== "" && Number.isFinite(seconds) && seconds >= 0 && seconds < 1e9
-    ? Math.round(seconds * 1e6) / 1e3
-    : undefined;
+function exactRecord(json: string | undefined): ResultRecord | undefined {
+  try {
+    return resultRecord.safeParse(JSON.parse(json ?? "")).data;
+  } catch {
+    return undefined;
+  }
 }

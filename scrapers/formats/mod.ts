@@ -1,12 +1,43 @@
 import { HubError } from "../../errors.ts";
+import { csv } from "./csv.ts";
+import { ctest } from "./ctest.ts";
+import { dejagnu } from "./dejagnu.ts";
 import { FormatError, type FormatItem, HEAD_BYTES, type ResultFormat } from "./format.ts";
+import { gbench } from "./gbench.ts";
+import { gtest } from "./gtest.ts";
+import { splitHead } from "./head.ts";
 import { junit } from "./junit.ts";
+import { lit } from "./lit.ts";
+import { lnt } from "./lnt.ts";
+import { ndjson } from "./ndjson.ts";
 import { subtests } from "./subtests.ts";
+import { tap } from "./tap.ts";
+import { openFiles, type UnpackLimits } from "./unpack.ts";
 
-export { FormatError, type FormatItem, HEAD_BYTES, type ResultFormat };
+export {
+  FormatError,
+  type FormatItem,
+  HEAD_BYTES,
+  openFiles,
+  type ResultFormat,
+  splitHead,
+  type UnpackLimits,
+};
 
 /** Every kind of result file, asked in this order. A new one is added here. */
-export const formats: readonly ResultFormat[] = [junit, subtests];
+export const formats: readonly ResultFormat[] = [
+  subtests,
+  junit,
+  ctest,
+  ndjson,
+  gtest,
+  gbench,
+  lit,
+  lnt,
+  csv,
+  dejagnu,
+  tap,
+];
 
 export function findFormat(fileName: string, head: Uint8Array): ResultFormat | undefined {
   const name = fileName.split(/[\\/]/).at(-1)!;
@@ -19,54 +50,47 @@ export function detectFormat(fileName: string, head: Uint8Array): ResultFormat {
   if (format !== undefined) return format;
   throw new HubError(
     "UNSUPPORTED_MEDIA_TYPE",
-    `${JSON.stringify(fileName.slice(0, 100))} is of no known format; known are ${
-      formats.map((one) => one.summary).join(", ")
-    }.`,
+    `${fileName === "" ? "The file" : JSON.stringify(fileName.slice(-100))} is ${
+      head.length === 0 ? "empty" : "of no known format"
+    }; known are ${formats.map((one) => one.summary).join(", ")}.`,
   );
 }
 
-/** A stream that can be closed unread. */
-export interface Joined extends AsyncIterableIterator<Uint8Array> {
-  return(): Promise<IteratorResult<Uint8Array>>;
+/** What some of a file said; `file` is its name, with the containers it lies in. */
+export interface FileItems {
+  file: string;
+  items: FormatItem[];
 }
 
-/** Reads on `stream` until its head is whole. Returns the head, and all of the stream, head included; close it by `return`. */
-export async function splitHead(
-  stream: AsyncIterable<Uint8Array>,
-): Promise<{ head: Uint8Array; all: Joined }> {
-  const iterator = stream[Symbol.asyncIterator]();
-  const chunks: Uint8Array[] = [];
-  let size = 0;
-  while (size < HEAD_BYTES) {
-    const { value, done } = await iterator.next();
-    if (done) break;
-    chunks.push(value);
-    size += value.byteLength;
+/**
+ * Reads an input of any known format, or a container of such files. Files in a container that are of no known format are
+ * noted and passed over. @throws HubError where it, or a file of it, cannot be read, or nothing in it is known
+ */
+export async function* readResults(
+  name: string,
+  input: AsyncIterable<Uint8Array>,
+  limits: UnpackLimits = {},
+): AsyncGenerator<FileItems> {
+  let known = 0;
+  let unknown = 0;
+  for await (const { name: file, head, content, isInside } of openFiles(name, input, limits)) {
+    // Only what lies in a container may be something else beside the results.
+    const format = isInside ? findFormat(file, head) : detectFormat(file, head);
+    if (format === undefined) {
+      unknown++;
+      const text = "it is of no known format, and was passed over";
+      yield { file, items: [{ kind: "note", place: "the file", text }] };
+      continue;
+    }
+    known++;
+    for await (const items of format.parse(content)) {
+      if (items.length > 0) yield { file, items };
+    }
   }
-  const head = new Uint8Array(Math.min(size, HEAD_BYTES));
-  let at = 0;
-  for (const chunk of chunks) {
-    if (at >= head.length) break;
-    head.set(chunk.subarray(0, head.length - at), at);
-    at += chunk.length;
+  if (known === 0) {
+    throw new HubError(
+      "UNSUPPORTED_MEDIA_TYPE",
+      `${JSON.stringify(name.slice(-100))} holds no file of a known format (now: ${unknown} of others).`,
+    );
   }
-  return { head, all: joined(chunks, iterator) };
-}
-
-/** By hand: a generator that was not begun yet would not close its source. */
-function joined(chunks: Uint8Array[], iterator: AsyncIterator<Uint8Array>): Joined {
-  return {
-    [Symbol.asyncIterator]() {
-      return this;
-    },
-    async next() {
-      const value = chunks.shift();
-      return value === undefined ? await iterator.next() : { value, done: false };
-    },
-    async return() {
-      chunks.length = 0;
-      await iterator.return?.();
-      return { value: undefined, done: true };
-    },
-  };
 }

@@ -40,9 +40,9 @@ export const subtests: ResultFormat = {
           `line ${number + lines.length + 1} is longer than ${MAX_LINE} characters`,
         );
       }
-      for (const line of lines) yield* read(line, ++number);
+      yield lines.flatMap((line) => [...read(line, ++number)]);
     }
-    yield* read(rest + decode(decoder), ++number);
+    yield [...read(rest + decode(decoder), ++number)];
   },
 };
 

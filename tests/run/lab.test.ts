@@ -2,7 +2,7 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { readTar, readTgz, writeTgz } from "../../run/lab/unpack.ts";
 import { startLab } from "../../run/lab_process.ts";
 import { runVrlsubmit, type Submission } from "../../run/vrlsubmit.ts";
-import { detectFormat, splitHead } from "../../scrapers/formats/mod.ts";
+import { readResults } from "../../scrapers/formats/mod.ts";
 import { HOME } from "../helpers/app.ts";
 import { type TestLab, testLab, until } from "../helpers/lab.ts";
 
@@ -62,13 +62,10 @@ test("a build is submitted, unpacked and run; the miscompile shows at 1085 and n
     const job = await over(serial!);
     expect(job).toMatchObject({ state: "done", test: "calc", pool: "linux" });
     const artifact = await fetch(`${lab.url}/jobs/${serial}/artifacts/results.xml`);
-    const { head, all } = await splitHead(artifact.body!);
-    const failed: string[] = [];
-    for await (const item of detectFormat("results.xml", head).parse(all)) {
-      if (item.kind === "result" && item.record.outcome === "failed" && !item.record.case.endsWith("flaky")) {
-        failed.push(item.record.case);
-      }
-    }
+    const read = await Array.fromAsync(readResults("results.xml", artifact.body!));
+    const failed = read.flatMap(({ items }) => items).filter((item) =>
+      item.kind === "result" && item.record.outcome === "failed" && !item.record.case.endsWith("flaky")
+    );
     outcomes.push(failed.length);
   }
   expect(outcomes).toEqual([0, 4]);

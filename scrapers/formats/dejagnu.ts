@@ -1,0 +1,145 @@
+import { MAX_EXCERPT, type ResultRecord } from "../../schemas/record.ts";
+import type { Outcome } from "../../schemas/outcome.ts";
+import { FormatError, type FormatItem, type ResultFormat } from "./format.ts";
+import { headText, type Line, readLines } from "./lines.ts";
+import { isTap } from "./tap.ts";
+import { caseName, excerpt } from "./text.ts";
+
+const NAME = "DejaGnu";
+const WORDS: Record<string, Outcome> = {
+  PASS: "passed",
+  FAIL: "failed",
+  XFAIL: "xfailed",
+  XPASS: "xpassed",
+  KFAIL: "xfailed",
+  KPASS: "xpassed",
+  UNSUPPORTED: "unsupported",
+  UNRESOLVED: "unresolved",
+  UNTESTED: "untested",
+};
+const RESULT = /^(PASS|FAIL|XFAIL|XPASS|KFAIL|KPASS|UNSUPPORTED|UNRESOLVED|UNTESTED): *(.*)$/;
+const HEADING =
+  /^(?:\s+=== .+ ===|Test [Rr]un [Bb]y .+|Schedule of variations:|Running target .+|# of .+\t+\d+)\s*$/;
+const NOISE =
+  /^(?:\s*$|\s*=== |# of |Running |Test [Rr]un |Native conf|Target is|Host +is|Build is|Using |Schedule of|\(?DejaGnu\)? ver)/;
+const BAD: Outcome[] = ["failed", "xpassed", "unresolved"];
+/** Notes for errors of the harness itself, of one file. */
+const MAX_NOTES = 20;
+
+/**
+ * DejaGnu's `.sum` and `.log` (its manual, "Output files"; GCC, GDB and binutils write them), and lists of unexpected
+ * results in the same lines. A result is a line that begins with one of nine words; the rest of it is the case's name, less
+ * a bug's number (`(PRMS …)`) and what an internal compiler error said, which become the message. Where the schedule
+ * has several variations of the board, the variation is added to the name. In between, ERROR and WARNING lines, and in a
+ * log all lines, tell of the result after them.
+ */
+export const dejagnu: ResultFormat = {
+  name: "dejagnu",
+  summary: "DejaGnu .sum and .log",
+  recognises(fileName, head) {
+    if (head.includes(0) && head[0] !== 0xff && head[0] !== 0xfe) return false;
+    const text = headText(head);
+    if (/^\s*[<{[]/.test(text)) return false;
+    const lines = text.split(/\r?\n/);
+    if (lines.some((line) => HEADING.test(line))) return true;
+    if (isTap(text)) return false;
+    return /\.sum(?:\.\w+)?$/i.test(fileName) ||
+      lines.some((line) => RESULT.test(line) || /^(?:ERROR|WARNING): /.test(line));
+  },
+  async *parse(input) {
+    const reader = new Reader();
+    for await (const lines of readLines(input)) {
+      yield lines.flatMap((line) => [...reader.read(line)]);
+    }
+    yield [...reader.end()];
+  },
+};
+
+class Reader {
+  #variations: string[] = [];
+  #inSchedule = false;
+  #target = "";
+  #context = "";
+  #notes = 0;
+  #hasAny = false;
+  #hasHeading = false;
+  #isSummed = false;
+  #isList = false;
+  #last = 0;
+
+  *read({ text, number }: Line): Generator<FormatItem> {
+    this.#last = number;
+    const result = RESULT.exec(text);
+    if (result !== null) {
+      this.#hasAny = true;
+      this.#isSummed = false;
+      this.#inSchedule = false;
+      yield { kind: "result", record: this.#record(result[1]!, result[2]!) };
+      this.#context = "";
+      return;
+    }
+    if (HEADING.test(text)) return this.#heading(text);
+    if (this.#inSchedule && this.#variation(text)) return;
+    const error = /^ERROR: (.*)$/.exec(text)?.[1];
+    if (error !== undefined) {
+      this.#hasAny = true;
+      if (++this.#notes <= MAX_NOTES) {
+        yield { kind: "note", place: `line ${number}`, text: excerpt(error.slice(0, 500)) ?? "ERROR" };
+      }
+    }
+    if (!NOISE.test(text)) this.#context = `${this.#context}${text}\n`.slice(-MAX_EXCERPT);
+  }
+
+  *end(): Generator<FormatItem> {
+    if (!this.#hasAny && !this.#hasHeading) {
+      throw new FormatError(NAME, "it has neither results nor a heading of DejaGnu's");
+    }
+    if (this.#notes > MAX_NOTES) {
+      yield { kind: "note", place: "the file", text: `${this.#notes} ERROR lines in all` };
+    }
+    if (this.#hasHeading && !this.#isSummed && !this.#isList) {
+      yield {
+        kind: "note",
+        place: `line ${this.#last}`,
+        text: "it ends without DejaGnu's summary: the run was interrupted, or the file cut",
+      };
+    }
+  }
+
+  #heading(text: string): void {
+    this.#hasHeading = true;
+    this.#inSchedule = text.startsWith("Schedule");
+    if (this.#inSchedule) this.#variations = [];
+    if (/^\s+=== .* Summary\b|^# of /.test(text)) this.#isSummed = true;
+    // A list of unexpected results has headings, and no summary to wait for.
+    if (/: Unexpected /.test(text)) this.#isList = true;
+    this.#target = /^Running target (.+?)\s*$/.exec(text)?.[1] ?? this.#target;
+  }
+
+  #variation(text: string): boolean {
+    const name = /^\s+(\S.*?)\s*$/.exec(text)?.[1];
+    if (name === undefined) this.#inSchedule = false;
+    else this.#variations.push(name);
+    return name !== undefined;
+  }
+
+  #record(word: string, rest: string): ResultRecord {
+    const outcome = WORDS[word]!;
+    const said: string[] = [];
+    let name = rest.replace(/ *\((?:PRMS:?) ([^()]*)\)\s*$/, (_all, bug) => {
+      said.push(`PRMS ${bug}`);
+      return "";
+    });
+    name = name.replace(/ \(internal compiler error: (.*)\)$/, (_all, reason) => {
+      said.push(`internal compiler error: ${reason}`);
+      return " (internal compiler error)";
+    });
+    if (this.#variations.length > 1 && this.#target !== "") name = `${name.trim()} [${this.#target}]`;
+    if (BAD.includes(outcome)) said.push(this.#context);
+    const record: ResultRecord = { case: caseName(name), outcome };
+    if (word.startsWith("K")) record.word = word;
+    const message = excerpt(said.join("\n"));
+    if (message !== undefined) record.message = message;
+    return record;
+  }
+}

@@ -1,0 +1,66 @@
+/** Longest line that is kept whole; the rest of a longer one is dropped. */
+const MAX_LINE = 1 << 16;
+
+export interface Line {
+  text: string;
+  /** From 1. */
+  number: number;
+}
+
+/**
+ * The lines of a text, without their ends (LF, CRLF), a chunk's worth at a time. The encoding is UTF-8, or UTF-16 by its
+ * BOM; what is not valid in it becomes U+FFFD, since logs hold bytes of any kind.
+ */
+export async function* readLines(input: AsyncIterable<Uint8Array>): AsyncGenerator<Line[]> {
+  let rest = "";
+  let number = 0;
+  const toLine = (text: string): Line => ({
+    text: (text.length > MAX_LINE ? text.slice(0, MAX_LINE) : text).replace(/\r$/, ""),
+    number: ++number,
+  });
+  for await (const text of decodeText(input)) {
+    const lines = (rest + text).split("\n");
+    rest = lines.pop()!;
+    if (rest.length > MAX_LINE) rest = rest.slice(0, MAX_LINE);
+    if (lines.length > 0) yield lines.map(toLine);
+  }
+  if (rest !== "") yield [toLine(rest)];
+}
+
+/** Text of bytes, in UTF-8 or the encoding of its BOM. `fatal`: throws a TypeError where they do not fit it. */
+export async function* decodeText(
+  input: AsyncIterable<Uint8Array>,
+  { fatal = false }: { fatal?: boolean } = {},
+): AsyncGenerator<string> {
+  let decoder: TextDecoder | undefined;
+  let head = new Uint8Array(0);
+  // The BOM is taken off here: Deno's decoder takes off one that begins a later chunk too.
+  const open = () => new TextDecoder(encodingOf(head), { fatal, ignoreBOM: true });
+  const begin = (text: string) => text.startsWith("\uFEFF") ? text.slice(1) : text;
+  for await (const chunk of input) {
+    if (decoder !== undefined) {
+      yield decoder.decode(chunk, { stream: true });
+      continue;
+    }
+    const joined = new Uint8Array(head.length + chunk.length);
+    joined.set(head);
+    joined.set(chunk, head.length);
+    head = joined;
+    if (head.length < 4) continue;
+    decoder = open();
+    yield begin(decoder.decode(head, { stream: true }));
+  }
+  yield decoder === undefined ? begin(open().decode(head)) : decoder.decode();
+}
+
+/** The encoding that a text's BOM tells; UTF-8 where it has none. */
+export function encodingOf(head: Uint8Array): "utf-8" | "utf-16le" | "utf-16be" {
+  if (head[0] === 0xff && head[1] === 0xfe) return "utf-16le";
+  if (head[0] === 0xfe && head[1] === 0xff) return "utf-16be";
+  return "utf-8";
+}
+
+/** The head of a file as text, for telling its format. */
+export function headText(head: Uint8Array): string {
+  return new TextDecoder(encodingOf(head)).decode(head);
+}

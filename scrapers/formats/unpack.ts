@@ -1,0 +1,248 @@
+import { Buffer } from "node:buffer";
+import { pipeline, Readable } from "node:stream";
+import { createGunzip, createZstdDecompress } from "node:zlib";
+import tar from "tar-stream";
+import { fromBufferPromise } from "yauzl";
+import { HubError } from "../../errors.ts";
+import { FormatError } from "./format.ts";
+import { type Joined, splitHead } from "./head.ts";
+import { wholeZstd } from "./zstd_end.ts";
+
+/** A result file, maybe out of a container. `content` is to be read before the next one is asked for. */
+export interface OpenedFile {
+  /** With the containers it lies in: `logs.zip/unit/junit.xml`. */
+  name: string;
+  head: Uint8Array;
+  content: Joined;
+  /** Whether it is one of the files of a tar or zip. */
+  isInside: boolean;
+}
+
+export interface UnpackLimits {
+  /** Most bytes that one input may unpack to. */
+  maxBytes?: number;
+  /** Most bytes unpacked for each byte packed, asked once 32 MiB are unpacked. */
+  maxRatio?: number;
+}
+
+const MAX_BYTES = 4 * 2 ** 30;
+const MAX_RATIO = 250;
+const FREE_BYTES = 32 << 20;
+const MAX_ENTRIES = 10_000;
+/** Containers in containers: a .tar.gz of .gz files is three. */
+const MAX_DEPTH = 4;
+/** A zip's directory is at its end, so that all of it is held. */
+const MAX_ZIP = 64 << 20;
+const JUNK = /(?:^|\/)(?:__MACOSX\/|\._|\.DS_Store$)/;
+
+/**
+ * The files of an input: itself, or what the gzip, zstd, tar or zip container holds that it is, by content, at any
+ * sensible depth. Nothing is written, and names are but told.
+ * @throws FormatError where a container is damaged, HubError PAYLOAD_TOO_LARGE where it unpacks to too much
+ */
+export async function* openFiles(
+  name: string,
+  input: AsyncIterable<Uint8Array>,
+  limits: UnpackLimits = {},
+): AsyncGenerator<OpenedFile> {
+  yield* open(name, input, new Meter(limits), { depth: 0, isInside: false });
+}
+
+/** Counts what goes into the outermost container, and what comes out of all. */
+class Meter {
+  packed = 0;
+  entries = 0;
+  /** Why the input broke off, which no container is to blame for. */
+  fault: unknown;
+  #unpacked = 0;
+  #maxBytes: number;
+  #maxRatio: number;
+
+  constructor({ maxBytes = MAX_BYTES, maxRatio = MAX_RATIO }: UnpackLimits) {
+    this.#maxBytes = maxBytes;
+    this.#maxRatio = maxRatio;
+  }
+
+  async *packs(input: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+    try {
+      for await (const chunk of input) {
+        this.packed += chunk.length;
+        yield chunk;
+      }
+    } catch (error) {
+      this.fault = error;
+      throw error;
+    }
+  }
+
+  async *unpacks(name: string, input: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+    for await (const chunk of input) {
+      this.#unpacked += chunk.length;
+      const isBomb = this.#unpacked > FREE_BYTES && this.#unpacked > this.packed * this.#maxRatio;
+      if (isBomb || this.#unpacked > this.#maxBytes) {
+        throw new HubError(
+          "PAYLOAD_TOO_LARGE",
+          isBomb
+            ? `${
+              quoted(name)
+            } unpacks to more than ${this.#maxRatio} times its size (now: ${this.#unpacked} bytes of ${this.packed}).`
+            : `${quoted(name)} unpacks to more than the ${this.#maxBytes} bytes that are taken.`,
+        );
+      }
+      yield chunk;
+    }
+  }
+
+  entry(name: string): void {
+    if (++this.entries > MAX_ENTRIES) {
+      throw new HubError("PAYLOAD_TOO_LARGE", `${quoted(name)} holds more than ${MAX_ENTRIES} files.`);
+    }
+  }
+}
+
+function quoted(name: string): string {
+  return JSON.stringify(name.slice(-200) || "The file");
+}
+
+async function* open(
+  name: string,
+  input: AsyncIterable<Uint8Array>,
+  meter: Meter,
+  { depth, isInside }: { depth: number; isInside: boolean },
+): AsyncGenerator<OpenedFile> {
+  const { head, all } = await splitHead(input);
+  try {
+    const kind = containerOf(head);
+    if (kind !== undefined && depth >= MAX_DEPTH) {
+      throw new FormatError(kind, `${quoted(name)} lies in too many containers`);
+    }
+    const source = depth === 0 && kind !== undefined ? meter.packs(all) : all;
+    if (kind === undefined) yield { name, head, content: all, isInside };
+    else if (kind === "gzip" || kind === "zstd") {
+      const inner = name.replace(/\.(?:gz|zst|zstd)$/i, "").replace(/\.tgz$/i, ".tar");
+      yield* open(inner, inflate(name, source, kind, meter), meter, { depth: depth + 1, isInside });
+    } else yield* kind === "tar" ? openTar(name, source, meter, depth) : openZip(name, source, meter, depth);
+  } finally {
+    await all.return();
+  }
+}
+
+function containerOf(head: Uint8Array): "gzip" | "zstd" | "tar" | "zip" | undefined {
+  const [a, b, c, d] = head;
+  if (a === 0x1f && b === 0x8b) return "gzip";
+  if (a === 0x28 && b === 0xb5 && c === 0x2f && d === 0xfd) return "zstd";
+  if (a === 0x50 && b === 0x4b && (c === 3 && d === 4 || c === 5 && d === 6)) return "zip";
+  const latin1 = Buffer.from(head.buffer, head.byteOffset, head.length);
+  if (latin1.toString("latin1", 257, 262) === "ustar") return "tar";
+  const magic = latin1.toString("latin1", 0, 6);
+  const other = magic.startsWith("BZh")
+    ? "bzip2"
+    : magic === "\xfd7zXZ\0"
+    ? "xz"
+    : magic.startsWith("7z\xbc\xaf")
+    ? "7z"
+    : undefined;
+  if (other !== undefined) {
+    throw new HubError(
+      "UNSUPPORTED_MEDIA_TYPE",
+      `Files packed by ${other} are not read; known are gzip, zstd, tar and zip.`,
+    );
+  }
+  return undefined;
+}
+
+async function* inflate(
+  name: string,
+  input: AsyncIterable<Uint8Array>,
+  kind: "gzip" | "zstd",
+  meter: Meter,
+): AsyncGenerator<Uint8Array> {
+  const whole = kind === "zstd" ? wholeZstd(input, quoted(name)) : input;
+  const source = Readable.from(whole, { objectMode: false, highWaterMark: 1 << 16 });
+  const unpacker = kind === "gzip" ? createGunzip() : createZstdDecompress();
+  const out = pipeline(source, unpacker, () => {});
+  try {
+    yield* meter.unpacks(name, out as AsyncIterable<Uint8Array>);
+  } catch (error) {
+    throw meter.fault ?? toFormatError(kind, name, error);
+  }
+}
+
+/** What a library says of a damaged container. */
+function toFormatError(kind: string, name: string, error: unknown): unknown {
+  if (error instanceof HubError || !(error instanceof Error)) return error;
+  return new FormatError(kind, `${quoted(name)}: ${error.message.slice(0, 200)}`, { cause: error });
+}
+
+async function* openTar(
+  name: string,
+  input: AsyncIterable<Uint8Array>,
+  meter: Meter,
+  depth: number,
+): AsyncGenerator<OpenedFile> {
+  const extract = tar.extract();
+  let cut = true;
+  const source = Readable.from(input, { objectMode: false, highWaterMark: 1 << 16 });
+  const done = new Promise<void>((resolve) => {
+    pipeline(source, extract, (error) => {
+      cut = error !== undefined && error !== null;
+      resolve();
+    });
+  });
+  try {
+    for await (const entry of extract) {
+      const path = entry.header.name;
+      if (entry.header.type === "file" && !JUNK.test(path)) {
+        meter.entry(name);
+        yield* open(`${name}/${path}`, meter.unpacks(name, entry), meter, {
+          depth: depth + 1,
+          isInside: true,
+        });
+      }
+      entry.resume();
+    }
+    await done;
+    if (cut) throw new Error("it ends in the middle");
+  } catch (error) {
+    throw meter.fault ?? toFormatError("tar", name, error);
+  }
+}
+
+async function* openZip(
+  name: string,
+  input: AsyncIterable<Uint8Array>,
+  meter: Meter,
+  depth: number,
+): AsyncGenerator<OpenedFile> {
+  const chunks: Uint8Array[] = [];
+  let size = 0;
+  for await (const chunk of input) {
+    size += chunk.length;
+    if (size > MAX_ZIP) {
+      throw new HubError(
+        "PAYLOAD_TOO_LARGE",
+        `${
+          quoted(name)
+        } is a zip of more than ${MAX_ZIP} bytes; a .tar.gz may be larger, since it is read as it comes.`,
+      );
+    }
+    chunks.push(chunk);
+  }
+  try {
+    const zip = await fromBufferPromise(Buffer.concat(chunks));
+    for await (const entry of zip.eachEntry()) {
+      const path = entry.fileName;
+      if (path.endsWith("/") || JUNK.test(path)) continue;
+      meter.entry(name);
+      if (entry.isEncrypted()) throw new Error(`${path} is encrypted`);
+      const content = await zip.openReadStreamPromise(entry);
+      yield* open(`${name}/${path}`, meter.unpacks(name, content), meter, {
+        depth: depth + 1,
+        isInside: true,
+      });
+      content.destroy();
+    }
+  } catch (error) {
+    throw meter.fault ?? toFormatError("zip", name, error);
+  }
+}
