@@ -1,0 +1,133 @@
+import { afterAll, beforeAll, expect } from "vitest";
+import { HOME, type TestApp, testApp } from "../helpers/app.ts";
+import { hasProgram, requires } from "../helpers/require.ts";
+
+const withCurl = requires("curl", hasProgram("curl"), "install curl");
+
+let app: TestApp;
+let server: Deno.HttpServer<Deno.NetAddr>;
+let folder: string;
+/** What is answered before the hub is asked; the last first. */
+let before: (() => Response)[] = [];
+beforeAll(async () => {
+  app = await testApp();
+  folder = await Deno.makeTempDir({ prefix: "chub-push-" });
+  server = Deno.serve(
+    { hostname: "127.0.0.1", port: 0, onListen: () => {} },
+    async (request) => {
+      const first = before.pop();
+      if (first === undefined) return await app.fetch(request, { remote: "127.0.0.1" });
+      await request.arrayBuffer();
+      return first();
+    },
+  );
+});
+afterAll(async () => {
+  await server.shutdown();
+  await app.close();
+  await Deno.remove(folder, { recursive: true });
+});
+
+async function push(args: string[], env: Record<string, string> = {}) {
+  const { code, stdout, stderr } = await new Deno.Command("sh", {
+    args: [`${HOME}/run/chub-push`, ...args],
+    cwd: folder,
+    clearEnv: true,
+    env: {
+      PATH: Deno.env.get("PATH")!,
+      CHUB_URL: `http://127.0.0.1:${server.addr.port}`,
+      CHUB_TOKEN: app.token,
+      CHUB_PUSH_WAIT: "0",
+      ...env,
+    },
+  }).output();
+  const decoder = new TextDecoder();
+  return { code, out: decoder.decode(stdout), err: decoder.decode(stderr) };
+}
+
+withCurl("files of any name and kind are one run, and sending them again changes nothing", async () => {
+  const odd = `a "b";c,\\d 'e' $HOME.tap`;
+  await Deno.writeTextFile(`${folder}/${odd}`, "1..3\nok 1 - first\nnot ok 2 - second\n");
+  await Deno.writeTextFile(`${folder}/gcc.sum`, "PASS: gcc.dg/a.c\nXFAIL: gcc.dg/b.c\n");
+  const args = [
+    "-t",
+    "nightly",
+    "--changelist=1000",
+    "-e",
+    "os=linux",
+    "--env",
+    "gpu=a b",
+    "-p",
+    "p",
+    "./gcc.sum",
+    odd,
+  ];
+  const first = await push(args);
+  expect(first).toMatchObject({ code: 0, err: "" });
+  const answer = JSON.parse(first.out);
+  expect(answer).toMatchObject({
+    accepted: 4,
+    counts: { passed: 2, xfailed: 1, failed: 1 },
+    missing: 1,
+    rejected: [],
+  });
+  const run = await (await app.ask("GET", `/api/runs/${answer.runId}`)).json();
+  expect(run).toMatchObject({
+    changelist: 1000,
+    package: "p",
+    environment: { os: "linux", gpu: "a b" },
+    counts: { passed: 2, xfailed: 1, failed: 1, not_run: 1 },
+  });
+  const again = await push(args);
+  expect([again.code, JSON.parse(again.out).runId]).toEqual([0, answer.runId]);
+  const quiet = await push(["-q", ...args]);
+  expect(quiet).toEqual({ code: 0, out: "", err: "" });
+});
+
+withCurl("it tries again while the hub is away, and doubles nothing in mode append", async () => {
+  await Deno.writeTextFile(`${folder}/a.tap`, "1..1\nok 1\n");
+  const args = ["-t", "retried", "-c", "5", "-i", "build 7", "-m", "append", "a.tap"];
+  before = [() => new Response("", { status: 502 }), () => new Response("", { status: 503 })];
+  const first = await push(args);
+  expect(first.code).toBe(0);
+  expect(first.err).toContain("trying again");
+  // The hub stored it, and its answer was lost.
+  const second = await push(args);
+  expect(JSON.parse(second.out).runId).toBe(JSON.parse(first.out).runId);
+  const { items } = await (await app.ask("GET", "/api/runs?test=retried")).json();
+  expect(items).toHaveLength(1);
+  before = Array.from({ length: 3 }, () => () => new Response("", { status: 503 }));
+  const up = await push(["--retries", "2", ...args]);
+  expect([up.code, up.err]).toEqual([3, expect.stringContaining("gave up after 3 tries")]);
+  before = [];
+  const nobody = await push(["--retries", "0", ...args], { CHUB_URL: "http://127.0.0.1:9" });
+  expect(nobody.code).toBe(3);
+});
+
+withCurl("a token from a file; what the hub refuses, and wrong usage, by exit code and reason", async () => {
+  await Deno.writeTextFile(`${folder}/token`, `${app.token}\n`);
+  await Deno.writeTextFile(`${folder}/b.tap`, "1..1\nok 1\n");
+  await Deno.writeTextFile(`${folder}/notes.txt`, "nothing to see\n");
+  const byFile = { CHUB_TOKEN: "", CHUB_TOKEN_FILE: `${folder}/token` };
+  expect((await push(["-t", "t", "-c", "1", "b.tap"], byFile)).code).toBe(0);
+  const wrong = await push(["-t", "t", "-c", "1", "b.tap"], { CHUB_TOKEN: "chub_wrong" });
+  expect([wrong.code, wrong.err]).toEqual([1, expect.stringContaining("401")]);
+  const unknown = await push(["-t", "t", "-c", "1", "notes.txt"]);
+  expect([unknown.code, unknown.err]).toEqual([1, expect.stringContaining("no known format")]);
+  for (
+    const [args, reason] of [
+      [["-c", "1", "b.tap"], "name the test"],
+      [["-t", "t", "b.tap"], "name the changelist"],
+      [["-t", "t", "-c", "1"], "at least one file"],
+      [["-t", "t", "-c", "1", "absent.xml"], "absent.xml is no file"],
+      [["-t", "t", "-c", "1", "-e", "linux", "b.tap"], "KEY=VALUE"],
+      [["--nonsense", "1", "b.tap"], "no option --nonsense"],
+      [["-t"], "wants a value"],
+    ] as const
+  ) {
+    const refused = await push([...args]);
+    expect([refused.code, refused.err]).toEqual([2, expect.stringContaining(reason)]);
+  }
+  expect((await push(["--help"])).out).toContain("CHUB_TOKEN_FILE");
+  expect((await push(["-t", "t", "-c", "1", "b.tap"], { CHUB_TOKEN: "" })).err).toContain("set CHUB_TOKEN");
+});
