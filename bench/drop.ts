@@ -1,8 +1,7 @@
 import { once } from "node:events";
 import { scanDropTask } from "../cron/tasks/scan_drop.ts";
-import { type Db, openDatabase } from "../db/client.ts";
-import { migrate } from "../db/migrate.ts";
-import { startEmbedded } from "../run/embedded.ts";
+import type { Db } from "../db/client.ts";
+import { withDatabase } from "./database.ts";
 import { makeTree } from "./drop_tree.ts";
 
 /** Packages, builds in each, and rounds; `CHUB_BENCH_DROP=2000x1000x1` is a larger tree. */
@@ -25,30 +24,10 @@ function sizesOf(text: string): [number, number, number] {
  * the one CHUB_BENCH_DATABASE_URL names, else an embedded one with its usual durability.
  */
 export async function run(): Promise<void> {
-  const folder = await Deno.makeTempDir({ prefix: "chub-bench-" });
-  await Deno.chmod(folder, 0o755);
-  const named = Deno.env.get("CHUB_BENCH_DATABASE_URL");
-  const home = new URL("..", import.meta.url).pathname.replace(/\/$/, "");
-  const embedded = named === undefined ? await startEmbedded({ dataDir: `${folder}/pg`, home }) : undefined;
-  const server = openDatabase(named ?? embedded!.url, { max: 1 });
-  const name = `chub_bench_${Deno.pid}`;
-  await server.unsafe(`create database ${name}`);
-  const url = new URL(named ?? embedded!.url);
-  url.pathname = `/${name}`;
-  const sql = openDatabase(url.href);
-  try {
-    await migrate(sql);
-    await compare(sql, folder);
-  } finally {
-    await sql.end();
-    await server.unsafe(`drop database ${name} with (force)`);
-    await server.end();
-    await embedded?.stop();
-    await Deno.remove(folder, { recursive: true });
-  }
+  await withDatabase(compare);
 }
 
-async function compare(sql: Db, folder: string): Promise<void> {
+async function compare({ sql, folder }: { sql: Db; folder: string }): Promise<void> {
   const root = `${folder}/drop`;
   const [server] = await sql`show server_version`;
   console.log(

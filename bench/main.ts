@@ -1,6 +1,7 @@
 /** Every benchmark by name. Each measures what it compares in the same run and prints ratios. */
 const BENCHMARKS: Record<string, () => Promise<{ run(): Promise<void> }>> = {
   drop: () => import("./drop.ts"),
+  ingest: () => import("./ingest.ts"),
 };
 
 const names = Deno.args.length > 0 ? Deno.args : Object.keys(BENCHMARKS);

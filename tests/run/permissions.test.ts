@@ -51,13 +51,14 @@ test.each([
   expect(said).toMatch(/NotCapable|Requires|not capable|--no-remote|remote specifier/i);
 });
 
-test("the hub may run vrlsubmit alone, and writes nothing but the database's socket", () => {
+test("the hub may run vrlsubmit alone, and writes nothing but the database's socket and its spool", () => {
   const permissions = hubPermissions(config());
   expect(permissions.filter(({ flag }) => flag === "run").flatMap(({ values }) => values)).toEqual([
     `${HOME}/run/vrlsubmit`,
   ]);
   expect(permissions.filter(({ flag }) => flag === "write").flatMap(({ values }) => values)).toEqual([
     "/tmp/no-socket/.s.PGSQL.5432",
+    `${folder}/spool`,
   ]);
   expect(permissions.every(({ reason }) => reason.length > 5)).toBe(true);
   expect(toFlags(permissions)).toEqual(
