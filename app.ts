@@ -11,6 +11,7 @@ import { documentRoutes } from "./routers/rest/documents.ts";
 import { withEtag } from "./routers/rest/etag.ts";
 import { problem } from "./routers/rest/problem.ts";
 import { resultsCsv } from "./routers/rest/results_csv.ts";
+import { runExport } from "./routers/rest/run_export.ts";
 import { resultsUpload } from "./routers/rest/results_upload.ts";
 import { procedureRoutes, type RestEnv, type RestOnly, type Route } from "./routers/rest/route.ts";
 import { asHubError, isAway } from "./routers/trpc.ts";
@@ -26,7 +27,7 @@ const RETRY_AFTER_S = 5;
 /** Every route of the hub: of procedures, and what REST alone has. */
 export function allRoutes(): { routes: Route[]; extra: RestOnly[] } {
   const routes = procedureRoutes();
-  const files = [resultsCsv, resultsUpload];
+  const files = [resultsCsv, resultsUpload, runExport];
   return { routes, extra: [...files, ...documentRoutes(routes, files)] };
 }
 

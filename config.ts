@@ -46,7 +46,15 @@ export const SETTINGS = {
   SCRAPE_ROOTS: ["Folders that scrapers may read, separated by spaces", "none"],
   SCRAPE_CONCURRENCY: ["Scrapes at once in this process", "4"],
   JSON_LIMIT: ["Largest JSON body, in bytes", "1048576"],
-  UPLOAD_LIMIT: ["Largest result file pushed, in bytes", "67108864"],
+  UPLOAD_LIMIT: ["Largest push of results, in bytes as sent", "2147483647"],
+  PUSH_JSON_LIMIT: [
+    "Largest push of results as one JSON body, in bytes; files and NDJSON are read as they come and may be larger",
+    "67108864",
+  ],
+  SPOOL_DIR: [
+    "Folder for what is pushed, while it is received: files without a name, gone by themselves",
+    "$DATA_DIR/spool",
+  ],
   LOG_LEVEL: ["`debug`, `info`, `warn` or `error`", "info"],
   ...AUTH_SETTINGS,
 } as const satisfies Record<string, readonly [string, string]>;
@@ -83,7 +91,9 @@ const environment = z.object({
   SCRAPE_ROOTS: words,
   SCRAPE_CONCURRENCY: whole(1, 64).default(4),
   JSON_LIMIT: whole(1024, 1 << 30).default(1 << 20),
-  UPLOAD_LIMIT: whole(1024, 2_147_483_647).default(64 << 20),
+  UPLOAD_LIMIT: whole(1024, 1_099_511_627_776).default(2_147_483_647),
+  PUSH_JSON_LIMIT: whole(1024, 1 << 29).default(64 << 20),
+  SPOOL_DIR: z.string().min(1).optional(),
   LOG_LEVEL: z.enum(["debug", "info", "warn", "error"]).default("info"),
   ...authEnvironment,
 });
@@ -121,6 +131,9 @@ export interface Config {
   scrapeConcurrency: number;
   jsonLimit: number;
   uploadLimit: number;
+  pushJsonLimit: number;
+  /** Absolute. */
+  spoolDir: string;
   logLevel: "debug" | "info" | "warn" | "error";
   auth: AuthConfig;
   /** The folder the hub was started in; relative paths are resolved against it. */
@@ -171,6 +184,8 @@ export function loadConfig(env: Record<string, string | undefined>, home: string
     scrapeConcurrency: value.SCRAPE_CONCURRENCY,
     jsonLimit: value.JSON_LIMIT,
     uploadLimit: value.UPLOAD_LIMIT,
+    pushJsonLimit: Math.min(value.PUSH_JSON_LIMIT, value.UPLOAD_LIMIT),
+    spoolDir: absolute(value.SPOOL_DIR ?? `${dataDir}/spool`),
     logLevel: value.LOG_LEVEL,
     auth,
     home,

@@ -8,6 +8,12 @@ export function copyValue(value: string): string {
   return /[\\\n\r\t]/.test(value) ? value.replace(/[\\\n\r\t]/g, (char) => ESCAPES[char]!) : value;
 }
 
+/** What `copyValue` was made of. */
+export function uncopied(value: string): string {
+  return value.includes("\\") ? value.replace(/\\([\\nrt])/g, (_all, char) => UNESCAPES[char]!) : value;
+}
+
+const UNESCAPES: Record<string, string> = { "\\": "\\", n: "\n", r: "\r", t: "\t" };
 const ESCAPES: Record<string, string> = { "\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t" };
 
 /**
@@ -21,16 +27,22 @@ const ESCAPES: Record<string, string> = { "\\": "\\\\", "\n": "\\n", "\r": "\\r"
 export async function copyInto(
   tx: Queryable,
   into: Writable,
-  lines: string,
+  lines: string | Iterable<Uint8Array | string>,
   onSending: () => void = () => {},
 ): Promise<void> {
   let refusal: unknown;
   into.on("error", (error) => refusal ??= error);
-  await new Promise<void>((resolve) => {
-    into.once("close", resolve);
-    into.write(lines, () => resolve());
-    onSending();
-  });
+  for (const chunk of typeof lines === "string" ? [lines] : lines) {
+    await new Promise<void>((resolve) => {
+      into.once("close", resolve);
+      into.write(chunk, () => {
+        into.off("close", resolve);
+        resolve();
+      });
+      onSending();
+    });
+    if (refusal !== undefined) break;
+  }
   if (refusal === undefined) into.end();
   for (let tries = 0;; tries++) {
     await setImmediate();

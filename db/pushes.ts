@@ -1,10 +1,12 @@
+import { createHash } from "node:crypto";
 import { HubError } from "../errors.ts";
-import type { ResultRecord } from "../schemas/record.ts";
 import type { PushHead } from "../schemas/result.ts";
 import { type Author, recordAudit } from "./audit.ts";
 import type { Db, Queryable } from "./client.ts";
+import { internCases } from "./cases.ts";
+import type { ResultSpool } from "./spool.ts";
 import { prepareStore, type StoredRun, storeRuns } from "./store.ts";
-import { ensureTest } from "./tests.ts";
+import { ensureTest, findKnownTest } from "./tests.ts";
 
 export interface PushOptions {
   by: Author;
@@ -19,10 +21,10 @@ export interface PushOptions {
 export async function pushRun(
   sql: Db,
   head: PushHead,
-  results: ResultRecord[],
+  results: ResultSpool,
   options: PushOptions,
 ): Promise<StoredRun> {
-  const { test, mode, externalId = await hashOf(head, results), ...rest } = head;
+  const { test, mode, externalId = hashOf(head, results), ...rest } = head;
   if (mode === "append" && options.idempotencyKey === undefined) {
     throw new HubError(
       "BAD_REQUEST",
@@ -30,6 +32,10 @@ export async function pushRun(
     );
   }
   await prepareStore(sql, 1);
+  await results.settle();
+  // Outside of the transaction: others that push new cases of the test need not wait for its end.
+  const known = results.caseIds.unknown === 0 ? undefined : await findKnownTest(sql, test);
+  if (known !== undefined) await internCases(sql, known.id, [results]);
   return await sql.begin(async (tx) => {
     const stored = await store(tx);
     await recordAudit(tx, options.by, {
@@ -46,7 +52,7 @@ export async function pushRun(
     const source = `push:${test}`;
     if (mode !== "append") return (await storeRuns(tx, { testId, source, runs: [run], mode })).runs[0]!;
     const scope = `push:${options.by.name}:${test}`;
-    const hash = await hashOf({ ...head, externalId }, results);
+    const hash = hashOf({ ...head, externalId }, results);
     const taken = await tx`
       insert into idempotency_keys (scope, key, request_hash, target_id) values (${scope}, ${options
       .idempotencyKey!}, ${hash}, 0)
@@ -84,8 +90,6 @@ async function findFirst(
   return { ...run, isNew: false };
 }
 
-async function hashOf(head: PushHead, results: ResultRecord[]): Promise<string> {
-  const bytes = new TextEncoder().encode(JSON.stringify([head, results]));
-  const digest = await crypto.subtle.digest("SHA-256", bytes);
-  return [...new Uint8Array(digest)].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+function hashOf(head: PushHead, results: ResultSpool): string {
+  return createHash("sha256").update(JSON.stringify(head)).update(results.digest()).digest("hex");
 }

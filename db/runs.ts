@@ -25,7 +25,7 @@ function columns(sql: Queryable) {
   return sql`
     runs.id, tests.name as test, runs.source, runs.external_id as "externalId", runs.attempt, axes.name as axis,
     runs.changelist, packages.name as package, environments.keys as environment, runs.status, runs.counts,
-    runs.started_at as "startedAt", runs.finished_at as "finishedAt", runs.url, runs.serial, runs.version,
+    runs.samples, runs.started_at as "startedAt", runs.finished_at as "finishedAt", runs.url, runs.serial, runs.version,
     runs.created_at as "createdAt", runs.reason`;
 }
 

@@ -1,8 +1,11 @@
 import { createHash } from "node:crypto";
 import { HubError } from "../errors.ts";
-import { type Counts, OUTCOMES } from "../schemas/outcome.ts";
-import type { RunRecord } from "../schemas/record.ts";
+import type { Counts } from "../schemas/outcome.ts";
+import type { RunHead, RunRecord } from "../schemas/record.ts";
 import type { Db, Queryable } from "./client.ts";
+import { internCases } from "./cases.ts";
+import { type RunRows, writeRows } from "./result_rows.ts";
+import { type ResultSpool, spoolOf } from "./spool.ts";
 
 export const STORE_MODES = ["replace", "append", "reject"] as const;
 export type StoreMode = (typeof STORE_MODES)[number];
@@ -11,9 +14,14 @@ export interface StoreInput {
   testId: number;
   /** `runs.source`. */
   source: string;
-  runs: RunRecord[];
+  runs: (RunRecord | SpooledRun)[];
   /** What a run that is there already means: its results are replaced, a new attempt is added, or it is refused. */
   mode: StoreMode;
+}
+
+/** A run whose results are in a spool. */
+export interface SpooledRun extends RunHead {
+  results: ResultSpool;
 }
 
 export interface StoredRun {
@@ -30,8 +38,6 @@ export interface Stored {
   resultsWritten: number;
 }
 
-const OUTCOME_ID = new Map(OUTCOMES.map((name, at) => [name, at + 1]));
-const MAX_ORDINAL = 32_767;
 const PARTITION = 20_000;
 const prepared = new WeakMap<Db, number>();
 
@@ -42,57 +48,62 @@ export async function prepareStore(sql: Db, expectedRuns: number): Promise<void>
     where schemaname = current_schema() and sequencename = 'runs_id_seq'`;
   const upTo = (row?.next ?? 0) + expectedRuns + PARTITION / 2;
   if ((prepared.get(sql) ?? 0) >= upTo) return;
-  for (let id = row?.next ?? 0; id <= upTo + PARTITION; id += PARTITION) {
+  let last = row?.next ?? 0;
+  for (let id = last; id <= upTo + PARTITION; id += PARTITION) {
     await sql`select ensure_results_partition(${id})`;
+    last = id;
   }
-  prepared.set(sql, Math.floor(upTo / PARTITION) * PARTITION);
+  prepared.set(sql, (Math.floor(last / PARTITION) + 1) * PARTITION);
 }
 
 /**
  * Writes runs with their results: a handful of statements whatever their number. Writing the same again changes
  * nothing that is asked for. Call `prepareStore` before, and run inside a transaction.
- * @throws HubError CONFLICT in mode `reject` where a run is there
+ * @throws HubError CONFLICT in mode `reject` where a run is there; BAD_REQUEST where it names a case more than 32,767 times
  */
 export async function storeRuns(tx: Queryable, input: StoreInput): Promise<Stored> {
-  const runs = lastOfEach(input.runs);
+  const runs = lastOfEach(input.runs).map(({ results, ...head }): SpooledRun => ({
+    ...head,
+    results: Array.isArray(results) ? spoolOf(results) : results,
+  }));
   if (runs.length === 0) return { runs: [], resultsWritten: 0 };
   const heads = await writeHeads(tx, input, runs);
-  const byKey = new Map(heads.map((head) => [keyOf(head.externalId, head.asked), head]));
   const replaced = heads.filter((head) => !head.isNew && !head.isSame).map((head) => head.id);
-  if (replaced.length > 0) await tx`delete from results where run_id = any(${replaced}::bigint[])`;
-  const written = runs.flatMap((run) => {
-    const { id, isSame } = byKey.get(keyOf(run.externalId, run.attempt))!;
-    return isSame ? [] : [{ id, run }];
+  if (replaced.length > 0) await deleteResults(tx, replaced);
+  const changed = heads.flatMap((head, at): RunRows[] => {
+    const run = runs[at]!;
+    return head.isSame || run.results.count === 0
+      ? []
+      : [{ id: head.id, changelist: run.changelist, results: run.results }];
   });
-  const columns = await toColumns(tx, input.testId, written);
-  if (columns.runIds.length > 0) await writeResults(tx, columns);
+  if (changed.length > 0) {
+    await internCases(tx, input.testId, changed.map((run) => run.results));
+    await writeRows(tx, changed);
+  }
   return {
-    runs: runs.map((run) => {
-      const head = byKey.get(keyOf(run.externalId, run.attempt))!;
-      return {
-        id: head.id,
-        externalId: run.externalId,
-        attempt: head.attempt,
-        isNew: head.isNew,
-        counts: countsOf(run),
-      };
-    }),
-    resultsWritten: columns.runIds.length,
+    runs: heads.map((head, at) => ({
+      id: head.id,
+      externalId: head.externalId,
+      attempt: head.attempt,
+      isNew: head.isNew,
+      counts: runs[at]!.results.counts,
+    })),
+    resultsWritten: changed.reduce((sum, run) => sum + run.results.count, 0),
   };
+}
+
+async function deleteResults(tx: Queryable, runIds: number[]): Promise<void> {
+  await tx`
+    with gone as (delete from results where run_id = any(${runIds}::bigint[]))
+    delete from samples where run_id = any(${runIds}::bigint[])`;
 }
 
 function keyOf(externalId: string, attempt: number): string {
   return `${attempt} ${externalId}`;
 }
 
-function lastOfEach(runs: RunRecord[]): RunRecord[] {
+function lastOfEach<R extends RunHead>(runs: R[]): R[] {
   return [...new Map(runs.map((run) => [keyOf(run.externalId, run.attempt), run])).values()];
-}
-
-function countsOf(run: RunRecord): Counts {
-  const counts: Counts = {};
-  for (const { outcome } of run.results) counts[outcome] = (counts[outcome] ?? 0) + 1;
-  return counts;
 }
 
 interface Head {
@@ -107,18 +118,18 @@ interface Head {
 }
 
 /** Hash of all that is stored of a run. */
-function contentOf(run: RunRecord): string {
-  const { results, ...head } = run;
-  const hash = createHash("sha256").update(JSON.stringify(head));
-  for (const result of results) hash.update("\n").update(JSON.stringify(result));
-  return hash.digest("hex").slice(0, 32);
+function contentOf({ results, ...head }: SpooledRun): string {
+  return createHash("sha256").update(JSON.stringify(head)).update(results.digest()).digest("hex").slice(
+    0,
+    32,
+  );
 }
 
 /** Interns environments, packages and axes, then the runs themselves. */
 async function writeHeads(
   tx: Queryable,
   { testId, source, mode }: StoreInput,
-  runs: RunRecord[],
+  runs: SpooledRun[],
 ): Promise<Head[]> {
   const environments = runs.map((run) => JSON.stringify(run.environment));
   const axes = runs.map((run) => run.axis);
@@ -126,22 +137,22 @@ async function writeHeads(
   await tx`
     with asked as (
       select distinct keys::jsonb as keys from unnest(${environments}::text[]) as keys
+    ), made_environments as (
+      insert into environments (keys) select keys from asked
+      where not exists (select from environments where environments.hash = md5(asked.keys::text)::uuid)
+      order by keys::text
+      on conflict (hash) do nothing
+    ), made_axes as (
+      insert into axes (name) select distinct name from unnest(${axes}::text[]) as name
+      where not exists (select from axes where axes.name = name.name) order by name on conflict (name) do nothing
     )
-    insert into environments (keys) select keys from asked
-    where not exists (select from environments where environments.hash = md5(asked.keys::text)::uuid)
-    order by keys::text
-    on conflict (hash) do nothing`;
-  await tx`
-    insert into axes (name) select distinct name from unnest(${axes}::text[]) as name
-    where not exists (select from axes where axes.name = name.name) order by name on conflict (name) do nothing`;
-  await tx`
     insert into packages (name) select distinct name from unnest(${packages}::text[]) as name
     where name is not null and not exists (select from packages where packages.name = name.name)
     order by name on conflict (name) do nothing`;
   const rows = await tx<Head[]>`
     with asked as (
       select place, external_id, attempt, axis, changelist, package, environment::jsonb as keys, status, reason,
-        started_at, finished_at, url, serial, counts::jsonb as counts, decode(content, 'hex') as content
+        started_at, finished_at, url, serial, counts::jsonb as counts, samples, decode(content, 'hex') as content
       from unnest(
         ${runs.map((run) => run.externalId)}::text[], ${
     runs.map((run) => run.attempt)
@@ -152,9 +163,10 @@ async function writeHeads(
     runs.map((run) => run.finishedAt ?? null)
   }::timestamptz[],
         ${runs.map((run) => run.url ?? null)}::text[], ${runs.map((run) => run.serial ?? null)}::bigint[],
-        ${runs.map((run) => JSON.stringify(countsOf(run)))}::text[], ${runs.map(contentOf)}::text[]
+        ${runs.map((run) => JSON.stringify(run.results.counts))}::text[],
+        ${runs.map((run) => run.results.samples)}::int[], ${runs.map(contentOf)}::text[]
       ) with ordinality as asked (external_id, attempt, axis, changelist, package, environment, status, reason, started_at,
-        finished_at, url, serial, counts, content, place)
+        finished_at, url, serial, counts, samples, content, place)
     ), placed as (
       select asked.*, case when ${mode} = 'append' then asked.attempt + coalesce(
         (select max(runs.attempt) from runs where runs.source = ${source} and runs.external_id = asked.external_id), 0)
@@ -162,10 +174,10 @@ async function writeHeads(
       from asked
     ), written as (
       insert into runs (test_id, source, external_id, attempt, axis_id, changelist, package_id, environment_id, status,
-        reason, started_at, finished_at, url, serial, counts, content)
+        reason, started_at, finished_at, url, serial, counts, samples, content)
       select ${testId}, ${source}, placed.external_id, placed.final_attempt, axes.id, placed.changelist, packages.id,
         environments.id, placed.status, placed.reason, placed.started_at, placed.finished_at, placed.url, placed.serial,
-        placed.counts, placed.content
+        placed.counts, placed.samples, placed.content
       from placed
         join axes on axes.name = placed.axis
         join environments on environments.hash = md5(placed.keys::text)::uuid
@@ -176,7 +188,7 @@ async function writeHeads(
         package_id = excluded.package_id, environment_id = excluded.environment_id, status = excluded.status,
         reason = excluded.reason, started_at = excluded.started_at, finished_at = excluded.finished_at,
         url = excluded.url, serial = excluded.serial, counts = excluded.counts,
-        content = excluded.content, version = runs.version + 1, updated_at = now()
+        samples = excluded.samples, content = excluded.content, version = runs.version + 1, updated_at = now()
         where ${mode} = 'replace' and (runs.content <> excluded.content or runs.test_id <> excluded.test_id)
       returning id, external_id, attempt, version = 1 as is_new
     )
@@ -213,84 +225,4 @@ async function findRaced(tx: Queryable, source: string, heads: Head[]): Promise<
         and runs.attempt = missing.attempt`;
   const ids = new Map(rows.map((row) => [keyOf(row.externalId, row.attempt), row.id]));
   for (const head of missing) head.id = ids.get(keyOf(head.externalId, head.attempt)) ?? head.id;
-}
-
-interface ResultColumns {
-  runIds: number[];
-  caseIds: number[];
-  ordinals: number[];
-  outcomes: number[];
-  changelists: number[];
-  durations: (number | null)[];
-  words: (string | null)[];
-  messages: (string | null)[];
-}
-
-async function toColumns(
-  tx: Queryable,
-  testId: number,
-  runs: { id: number; run: RunRecord }[],
-): Promise<ResultColumns> {
-  const names = [...new Set(runs.flatMap(({ run }) => run.results.map((result) => result.case)))];
-  const ids = await internCases(tx, testId, names);
-  const columns: ResultColumns = {
-    runIds: [],
-    caseIds: [],
-    ordinals: [],
-    outcomes: [],
-    changelists: [],
-    durations: [],
-    words: [],
-    messages: [],
-  };
-  for (const { id, run } of runs) {
-    const times = new Map<number, number>();
-    for (const result of run.results) {
-      const caseId = ids.get(result.case)!;
-      const ordinal = (times.get(caseId) ?? 0) + 1;
-      if (ordinal > MAX_ORDINAL) {
-        throw new HubError(
-          "BAD_REQUEST",
-          `The case ${JSON.stringify(result.case)} is named more than ${MAX_ORDINAL} times in one run.`,
-        );
-      }
-      times.set(caseId, ordinal);
-      columns.runIds.push(id);
-      columns.caseIds.push(caseId);
-      columns.ordinals.push(ordinal);
-      columns.outcomes.push(OUTCOME_ID.get(result.outcome)!);
-      columns.changelists.push(run.changelist);
-      columns.durations.push(result.durationMs ?? null);
-      columns.words.push(result.word ?? null);
-      columns.messages.push(result.message ?? null);
-    }
-  }
-  return columns;
-}
-
-/** Ids of cases by name. New ones are made in one order, so that two stores never wait for each other in a ring. */
-async function internCases(tx: Queryable, testId: number, names: string[]): Promise<Map<string, number>> {
-  const find = () =>
-    tx<{ id: number; name: string }[]>`
-      select cases.id, asked.name
-      from unnest(${names}::text[]) as asked (name)
-        join cases on cases.test_id = ${testId} and cases.hash = md5(asked.name)::uuid`;
-  let rows = await find();
-  if (rows.length < names.length) {
-    const known = new Set(rows.map((row) => row.name));
-    const added = names.filter((name) => !known.has(name)).sort();
-    await tx`
-      insert into cases (test_id, name) select ${testId}, name from unnest(${added}::text[]) as name
-      on conflict (test_id, hash) do nothing`;
-    rows = await find();
-  }
-  return new Map(rows.map((row) => [row.name, row.id]));
-}
-
-async function writeResults(tx: Queryable, columns: ResultColumns): Promise<void> {
-  await tx`
-    insert into results (run_id, case_id, ordinal, outcome, changelist, duration_ms, word, message)
-    select * from unnest(${columns.runIds}::bigint[], ${columns.caseIds}::int[], ${columns.ordinals}::smallint[],
-      ${columns.outcomes}::smallint[], ${columns.changelists}::int[], ${columns.durations}::real[], ${columns.words}::text[],
-      ${columns.messages}::text[])`;
 }

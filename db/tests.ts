@@ -255,6 +255,18 @@ export async function ensureTest(sql: Queryable, name: string): Promise<number> 
   return await getTestId(sql, name);
 }
 
+export interface KnownTest {
+  id: number;
+  /** Grows when a name of the test's comes to mean another case. */
+  casesVersion: number;
+}
+
+export async function findKnownTest(sql: Queryable, name: string): Promise<KnownTest | undefined> {
+  const [row] = await sql<KnownTest[]>`
+    select id, cases_version as "casesVersion" from tests where name = ${name} and deleted_at is null`;
+  return row;
+}
+
 /** Tests whose time to be scraped has come. */
 export async function listDueTests(sql: Queryable, limit: number): Promise<number[]> {
   const rows = await sql<{ id: number }[]>`

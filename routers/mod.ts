@@ -5,6 +5,7 @@ import { healthRouter } from "./health.ts";
 import { jobsRouter } from "./jobs.ts";
 import { resultsRouter } from "./results.ts";
 import { runsRouter } from "./runs.ts";
+import { samplesRouter } from "./samples.ts";
 import { scrapersRouter } from "./scrapers.ts";
 import { tasksRouter } from "./tasks.ts";
 import { testsRouter } from "./tests.ts";
@@ -15,6 +16,7 @@ export const appRouter = router({
   dvs: dvsRouter,
   tests: testsRouter,
   runs: runsRouter,
+  samples: samplesRouter,
   results: resultsRouter,
   jobs: jobsRouter,
   scrapers: scrapersRouter,

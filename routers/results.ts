@@ -3,9 +3,7 @@ import { findCulprit } from "../answers/culprit.ts";
 import { listAvailableBetween, listBadHistories } from "../db/answers.ts";
 import { type ComparedCaseRow, listComparedCases, listOutcomePairs } from "../db/compare.ts";
 import { decodeCursor, encodeCursor, toPage } from "../db/cursor.ts";
-import { pushRun } from "../db/pushes.ts";
 import { listResults, listSummary } from "../db/results.ts";
-import { HubError } from "../errors.ts";
 import {
   COMPARE_KINDS,
   type CompareItem,
@@ -17,21 +15,17 @@ import {
   type CulpritQuery,
   culpritQuery,
 } from "../schemas/answer.ts";
-import { type ResultRecord, resultRecord } from "../schemas/record.ts";
 import {
-  type PushAnswer,
   pushAnswer,
-  type PushHead,
   pushInput,
   resultInRunPage,
   resultList,
   summaryList,
   summaryPage,
 } from "../schemas/result.ts";
-import { authorOf, type Context } from "./context.ts";
+import type { Context } from "./context.ts";
+import { pushRecords } from "./push.ts";
 import { procedure, router } from "./trpc.ts";
-
-const MAX_REJECTED = 1000;
 
 export const resultsRouter = router({
   list: procedure
@@ -55,11 +49,7 @@ export const resultsRouter = router({
     })
     .input(pushInput)
     .output(pushAnswer)
-    .mutation(({ ctx, input }) => {
-      const { results, ...head } = input;
-      const checked = checkResults(results);
-      return storePush(ctx, head, checked);
-    }),
+    .mutation(({ ctx, input: { results, ...head } }) => pushRecords(ctx, head, results)),
 
   summary: procedure
     .meta({
@@ -95,58 +85,6 @@ export const resultsRouter = router({
     .output(comparePage)
     .query(({ ctx, input }) => compare(ctx, input)),
 });
-
-export interface CheckedResults {
-  results: ResultRecord[];
-  rejected: PushAnswer["rejected"];
-  rejectedCount: number;
-}
-
-function checkResults(records: unknown[]): CheckedResults {
-  const checked: CheckedResults = { results: [], rejected: [], rejectedCount: 0 };
-  for (const [at, record] of records.entries()) {
-    const parsed = resultRecord.safeParse(record);
-    if (parsed.success) checked.results.push(parsed.data);
-    else {reject(
-        checked,
-        `results.${at}`,
-        parsed.error.issues.map((issue) => `${issue.path.join(".") || "record"}: ${issue.message}`).join(
-          "; ",
-        ),
-      );}
-  }
-  return checked;
-}
-
-export function reject(checked: CheckedResults, place: string, reason: string): void {
-  checked.rejectedCount++;
-  if (checked.rejected.length < MAX_REJECTED) checked.rejected.push({ place, reason });
-}
-
-/** Stores what was good. @throws HubError BAD_REQUEST where every record is bad */
-export async function storePush(
-  ctx: Context,
-  head: PushHead,
-  { results, rejected, rejectedCount }: CheckedResults,
-): Promise<PushAnswer> {
-  if (results.length === 0 && rejectedCount > 0) {
-    throw new HubError(
-      "BAD_REQUEST",
-      `None of the ${rejectedCount} records can be stored; the first: ${rejected[0]!.place}: ${
-        rejected[0]!.reason
-      }`,
-      {
-        issues: rejected.slice(0, 100).map(({ place, reason }) => ({ path: place, message: reason })),
-      },
-    );
-  }
-  const stored = await pushRun(ctx.sql, head, results, {
-    by: authorOf(ctx),
-    idempotencyKey: ctx.idempotencyKey,
-  });
-  ctx.reply.status = stored.isNew ? 201 : 200;
-  return { runId: stored.id, accepted: results.length, counts: stored.counts, rejected };
-}
 
 async function culprits(ctx: Context, input: CulpritQuery) {
   const after = input.cursor === undefined ? undefined : decodeCursor(input.cursor, ["number", "string"]);

@@ -1,9 +1,11 @@
 import { z } from "zod";
 import { listRunResults } from "../db/results.ts";
 import { getRun, listRuns } from "../db/runs.ts";
+import { listRunSamples } from "../db/samples.ts";
 import { id } from "../schemas/common.ts";
 import { resultPage, runResults } from "../schemas/result.ts";
 import { type Run, run, runList, runPage } from "../schemas/run.ts";
+import { runSamples, sampleInRunPage } from "../schemas/sample.ts";
 import { type Context, maySee } from "./context.ts";
 import { procedure, router } from "./trpc.ts";
 
@@ -33,6 +35,17 @@ export const runsRouter = router({
     .input(runResults)
     .output(resultPage)
     .query(({ ctx, input }) => listRunResults(ctx.sql, input)),
+
+  samples: procedure
+    .meta({
+      method: "GET",
+      path: "/api/runs/{id}/samples",
+      summary: "What was measured in a run, by case and metric",
+      role: "anyone",
+    })
+    .input(runSamples)
+    .output(sampleInRunPage)
+    .query(({ ctx, input }) => listRunSamples(ctx.sql, input)),
 });
 
 function shown(ctx: Context, one: Run): Run {

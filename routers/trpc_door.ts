@@ -18,7 +18,9 @@ export async function answerTrpc(request: Request, hub: Context): Promise<Respon
   if (calls.length > MAX_BATCH) {
     throw new HubError("BAD_REQUEST", `A batch holds at most ${MAX_BATCH} calls.`);
   }
-  const limit = calls.some((call) => UPLOADS.includes(call)) ? hub.config.uploadLimit : hub.config.jsonLimit;
+  const limit = calls.some((call) => UPLOADS.includes(call))
+    ? hub.config.pushJsonLimit
+    : hub.config.jsonLimit;
   if (Number(request.headers.get("content-length") ?? 0) > limit) throw tooLarge(limit);
   const isRead = request.method === "GET" || request.method === "HEAD";
   const body = isRead || request.body === null

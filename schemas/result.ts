@@ -83,10 +83,19 @@ export const pushInput = pushHead.extend({
 });
 export const pushAnswer = z.object({
   runId: id,
-  accepted: z.number().int(),
-  counts,
-  rejected: z.array(z.object({ place: z.string(), reason: z.string() })).meta({
-    description: "The first 1000",
+  accepted: z.number().int().meta({ description: "Results stored, without those that are missing" }),
+  counts: counts.meta({ description: "The accepted by outcome" }),
+  missing: z.number().int().meta({
+    description: "Cases that the source planned and has no result of; stored as not_run, outside of counts",
+  }),
+  samples: z.number().int().meta({ description: "Measured values stored" }),
+  rejectedCount: z.number().int(),
+  rejected: z.array(z.object({ file: z.string().optional(), place: z.string(), reason: z.string() })).meta({
+    description: "The first 1000; place is a line, a path or a name in the file",
+  }),
+  notes: z.array(z.object({ file: z.string().optional(), place: z.string(), text: z.string() })).meta({
+    description:
+      "What else the source said: an interrupted file, errors of the harness, files passed over; the first 100",
   }),
 });
 export type PushAnswer = z.infer<typeof pushAnswer>;

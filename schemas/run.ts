@@ -40,6 +40,7 @@ export const run = z.object({
   environment: z.record(z.string(), z.string()),
   status: z.enum(RUN_STATES),
   counts,
+  samples: z.number().int().meta({ description: "Number of values measured in it" }),
   startedAt: nullableTime,
   finishedAt: nullableTime,
   durationMs: z.number().int().nullable(),

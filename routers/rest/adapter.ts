@@ -11,7 +11,7 @@ type Call = (input: unknown) => Promise<unknown>;
 export interface MountOptions {
   jsonLimit: number;
   /** For `POST /api/results`, which takes whole runs. */
-  uploadLimit: number;
+  pushJsonLimit: number;
 }
 
 /** Mounts each route on Hono; of routes that share method and path, the one whose `when` holds answers. */
@@ -50,7 +50,7 @@ function toHandler(route: Route, options: MountOptions): (c: RestContext) => Pro
   const names = pathParameters(route.path);
   const known = Object.keys(route.input?.shape ?? {}).filter((name) => !names.includes(name));
   const hasBody = route.method === "POST" || route.method === "PATCH";
-  const limit = route.path === "/api/results" ? options.uploadLimit : options.jsonLimit;
+  const limit = route.path === "/api/results" ? options.pushJsonLimit : options.jsonLimit;
   const steps = route.procedure!.split(".");
   return async (c) => {
     const hub = c.get("hub");
@@ -90,7 +90,7 @@ export function readQuery(url: string, known: readonly string[]): Record<string,
   return query;
 }
 
-function rejectUnknown(names: string[], known: readonly string[], what: string): void {
+export function rejectUnknown(names: string[], known: readonly string[], what: string): void {
   const unknown = names.filter((name) => !known.includes(name)).map((name) => name.slice(0, 100));
   if (unknown.length === 0) return;
   throw new HubError(

@@ -1,91 +1,146 @@
 import { z } from "zod";
-import { HubError } from "../../errors.ts";
-import { detectFormat, splitHead } from "../../scrapers/formats/mod.ts";
+import { HubError, reasonOf } from "../../errors.ts";
+import { readResults } from "../../scrapers/formats/mod.ts";
 import { environmentFilter } from "../../schemas/run.ts";
-import { resultRecord } from "../../schemas/record.ts";
-import { pushHead } from "../../schemas/result.ts";
-import { type CheckedResults, reject, storePush } from "../results.ts";
-import { readQuery } from "./adapter.ts";
+import { type PushHead, pushHead } from "../../schemas/result.ts";
+import { receive, type Received, storePush } from "../push.ts";
+import { readQuery, rejectUnknown } from "./adapter.ts";
 import { boundedBody, tooLarge } from "./body.ts";
+import { formParts } from "./form_files.ts";
 import type { RestContext, RestOnly } from "./route.ts";
 
-const MAX_RESULTS = 1_000_000;
 const input = pushHead.extend({ environment: environmentFilter.default({}) });
 const CONSUMES = [
   "application/xml",
+  "application/x-ndjson",
+  "text/csv",
   "text/plain",
+  "application/gzip",
+  "application/zip",
   "application/octet-stream",
   "multipart/form-data",
 ] as const;
 
-/** `POST /api/results` with a result file, raw or as the one file of a form; what the run is, is in the query. */
+/** `POST /api/results` with result files, raw or as the files of a form; what the run is, is in the query, or in fields. */
 export const resultsUpload: RestOnly = {
   method: "POST",
   path: "/api/results",
   summary:
-    "A result file may be sent as it is, its name in `X-File-Name`, with the run's fields in the query",
+    "Result files may be sent as they are: one raw, its name in `X-File-Name`, or many in a form; the run's fields in the query",
   role: "ingester",
   produces: "application/json",
   consumes: CONSUMES,
   input,
   when: (c) =>
+    c.req.header("x-file-name") !== undefined ||
     !/^application\/(?:[\w.-]+\+)?json\b/i.test(c.req.header("content-type") ?? "application/json"),
   handle,
 };
 
+/** What files say of their run, where the request does not. */
+type Told = { startedAt?: string; finishedAt?: string; machine?: string };
+
 async function handle(c: RestContext): Promise<Response> {
   const hub = c.get("hub");
-  const parsed = input.safeParse(readQuery(c.req.url, Object.keys(input.shape)));
-  if (!parsed.success) {
-    throw new HubError("BAD_REQUEST", `The input does not fit: ${z.prettifyError(parsed.error)}`, {
-      issues: parsed.error.issues.map((issue) => ({ path: issue.path.join("."), message: issue.message })),
-    });
+  const limit = hub.config.uploadLimit;
+  const fields: Record<string, string> = readQuery(c.req.url, Object.keys(input.shape));
+  const contentType = c.req.header("content-type") ?? "";
+  const isForm = /^multipart\/form-data/i.test(contentType);
+  // Before the body is read: whatever it holds, it would be refused.
+  if (!isForm) parseHead(fields);
+  if (Number(c.req.header("content-length") ?? 0) > limit) throw tooLarge(limit);
+  const body = boundedBody(c.req.raw.body, limit);
+  const received = await receive(hub, fields.test);
+  const told: Told = {};
+  try {
+    if (isForm) await readForm(contentType, body, { fields, received, told });
+    else await readFile(c.req.header("x-file-name") ?? "", body, { received, told, isOne: true });
+    const answer = await storePush(hub, headOf(parseHead(fields), told), received);
+    return c.json(answer, hub.reply.status as 200);
+  } finally {
+    received.spool.dispose();
   }
-  const file = await fileOf(c, hub.config.uploadLimit);
-  const { head, all } = await splitHead(file.content);
-  const checked: CheckedResults = { results: [], rejected: [], rejectedCount: 0 };
-  let startedAt = parsed.data.startedAt;
-  for await (const item of detectFormat(file.name, head).parse(all)) {
-    if (item.kind === "rejected") reject(checked, item.place, item.reason);
-    else if (item.kind === "meta") {
-      if (item.key === "startedAt" && startedAt === undefined && !Number.isNaN(Date.parse(item.value))) {
-        startedAt = new Date(item.value).toISOString();
-      }
-    } else {
-      const record = resultRecord.safeParse(item.record);
-      if (record.success) checked.results.push(record.data);
-      else reject(checked, item.record.case, record.error.issues[0]!.message);
-    }
-    if (checked.results.length > MAX_RESULTS) {
-      throw new HubError("PAYLOAD_TOO_LARGE", `The file has more than ${MAX_RESULTS} results.`);
-    }
-  }
-  const answer = await storePush(
-    hub,
-    { ...parsed.data, ...(startedAt === undefined ? {} : { startedAt }) },
-    checked,
-  );
-  return c.json(answer, hub.reply.status as 200);
 }
 
-async function fileOf(
-  c: RestContext,
-  limit: number,
-): Promise<{ name: string; content: AsyncIterable<Uint8Array> }> {
-  if (Number(c.req.header("content-length") ?? 0) > limit) throw tooLarge(limit);
-  const bounded = boundedBody(c.req.raw.body, limit);
-  if (!/^multipart\/form-data/i.test(c.req.header("content-type") ?? "")) {
-    return { name: c.req.header("x-file-name") ?? "", content: bounded };
+function parseHead(fields: Record<string, string>): PushHead {
+  const parsed = input.safeParse(fields);
+  if (parsed.success) return parsed.data;
+  throw new HubError("BAD_REQUEST", `The input does not fit: ${z.prettifyError(parsed.error)}`, {
+    issues: parsed.error.issues.map((issue) => ({ path: issue.path.join("."), message: issue.message })),
+  });
+}
+
+function headOf(head: PushHead, told: Told): PushHead {
+  const { startedAt = told.startedAt, finishedAt = told.finishedAt } = head;
+  const environment = told.machine === undefined || head.environment.machine !== undefined
+    ? head.environment
+    : { ...head.environment, machine: told.machine };
+  return {
+    ...head,
+    environment,
+    ...(startedAt === undefined ? {} : { startedAt }),
+    ...(finishedAt === undefined ? {} : { finishedAt }),
+  };
+}
+
+interface Reading {
+  received: Received;
+  told: Told;
+}
+
+/** One that cannot be read among several is rejected whole, and the others are taken. */
+async function readForm(
+  contentType: string,
+  body: AsyncIterable<Uint8Array>,
+  { fields, ...reading }: Reading & { fields: Record<string, string> },
+): Promise<void> {
+  const faults: HubError[] = [];
+  let files = 0;
+  for await (const part of formParts(contentType, body)) {
+    if (part.kind === "field") {
+      rejectUnknown([part.name], Object.keys(input.shape), "field");
+      if (Object.hasOwn(fields, part.name)) {
+        throw new HubError("BAD_REQUEST", `${part.name} is given twice.`);
+      }
+      fields[part.name] = part.value;
+      continue;
+    }
+    if (++files === 1) parseHead(fields);
+    const mark = reading.received.mark();
+    try {
+      await readFile(part.name, part.content, { ...reading, isOne: false });
+    } catch (error) {
+      const isOfFile = error instanceof HubError &&
+        (error.code === "BAD_REQUEST" || error.code === "UNSUPPORTED_MEDIA_TYPE");
+      if (!isOfFile) throw error;
+      faults.push(error);
+      await reading.received.rewind(mark);
+      reading.received.reject({
+        file: part.name.slice(-300),
+        place: "the file",
+        reason: reasonOf(error).slice(0, 500),
+      });
+    }
   }
-  const body = ReadableStream.from(bounded) as ReadableStream<Uint8Array<ArrayBuffer>>;
-  const form = await new Response(body, { headers: { "content-type": c.req.header("content-type")! } })
-    .formData().catch((error) => {
-      if (error instanceof HubError) throw error;
-      throw new HubError("BAD_REQUEST", "The form cannot be read.");
-    });
-  const files = [...form.values()].filter((value) => value instanceof File);
-  if (files.length !== 1) {
-    throw new HubError("BAD_REQUEST", `The form must hold one file (now: ${files.length}).`);
+  if (files === 0) throw new HubError("BAD_REQUEST", "The form holds no file.");
+  if (faults.length === files) throw faults[0]!;
+}
+
+async function readFile(
+  name: string,
+  content: AsyncIterable<Uint8Array>,
+  { received, told, isOne }: Reading & { isOne: boolean },
+): Promise<void> {
+  for await (const { file, items } of readResults(name, content)) {
+    // The one file that was sent needs no telling which it is.
+    const where = isOne && file === name ? {} : { file: file.slice(-300) };
+    for (const item of items) {
+      if (item.kind === "rejected") received.reject({ ...where, place: item.place, reason: item.reason });
+      else if (item.kind === "note") received.note({ ...where, place: item.place, text: item.text });
+      else if (item.kind === "meta") told[item.key] ??= item.value;
+      // Formats yield records that fit; their tests see to it.
+      else received.add(item.record, item.isMissing === true);
+    }
+    if (received.spool.isBusy) await received.spool.ready();
   }
-  return { name: c.req.header("x-file-name") ?? files[0]!.name, content: files[0]!.stream() };
 }

@@ -23,6 +23,7 @@ async function configOf(): Promise<string> {
   const file = await Deno.readTextFile(`${HOME}/run/nginx.conf`);
   const changes: [string, string][] = [
     ["127.0.0.1:8000", `127.0.0.1:${ports.hub}`],
+    ["client_max_body_size 2147483647", `client_max_body_size ${30 << 20}`],
     ["listen 80;", `listen 127.0.0.1:${ports.http};`],
     ["listen 443 ssl", `listen 127.0.0.1:${ports.https} ssl`],
     ["/opt/chub/current/web/dist", `${folder}/web`],
@@ -115,7 +116,7 @@ test("the file is well formed, and its limits are the hub's", async () => {
   ]);
   const file = await Deno.readTextFile(`${HOME}/run/nginx.conf`);
   const limits = [...file.matchAll(/client_max_body_size (\d+);/g)].map((match) => match[1]);
-  expect(limits).toEqual([SETTINGS.JSON_LIMIT[1], SETTINGS.UPLOAD_LIMIT[1], SETTINGS.UPLOAD_LIMIT[1]]);
+  expect(limits).toEqual([SETTINGS.JSON_LIMIT[1], SETTINGS.UPLOAD_LIMIT[1], SETTINGS.PUSH_JSON_LIMIT[1]]);
 });
 
 test("plain http is sent on to https", async () => {
@@ -161,7 +162,7 @@ test("a large upload passes, one that is too large is a 413 in the API's own sha
       body: `<testsuite><testcase name="a"/>${" ".repeat(size)}</testsuite>`,
     });
   expect((await push(20 << 20)).status).toBe(201);
-  const large = await push(65 << 20);
+  const large = await push(31 << 20);
   expect([large.status, large.headers.get("content-type")]).toEqual([413, "application/problem+json"]);
   expect((await large.json()).code).toBe("PAYLOAD_TOO_LARGE");
 });

@@ -1,0 +1,97 @@
+import { caseCache } from "./case_cache.ts";
+import type { Db, Queryable } from "./client.ts";
+import { uncopied } from "./copy.ts";
+import { type LookUp, NAMES_AT_ONCE, type ResultSpool } from "./spool.ts";
+import type { KnownTest } from "./tests.ts";
+
+/** Between names in one text; no name holds it. */
+const SEPARATOR = "\n\x01";
+const LOCK = 727_002;
+
+/** Looks up the ids of a test's cases, in what this process knows of them first. */
+export function caseLookUp(sql: Db, { id, casesVersion }: KnownTest): LookUp {
+  const cache = caseCache(sql);
+  const known = cache.of(id, casesVersion);
+  return {
+    now: (name) => known.get(name) ?? 0,
+    async later(names) {
+      const ids = await findCaseIds(sql, id, names);
+      cache.add(id, casesVersion, names, ids);
+      return ids;
+    },
+  };
+}
+
+/** Ids of cases by their names' places; 0 where there is none. */
+async function findCaseIds(sql: Queryable, testId: number, names: string[]): Promise<Int32Array> {
+  // One text costs a third of what an array of them does. Not prepared, so that the plan knows how many there are.
+  const [row] = await sql.unsafe<[{ ids: string | null }]>(
+    `select string_agg(coalesce(cases.id, 0)::text, ',' order by asked.place) as ids
+    from unnest(string_to_array($2::text, E'\\n\\x01')) with ordinality as asked (name, place)
+      left join cases on cases.test_id = $1::int and cases.hash = md5(asked.name)::uuid`,
+    [testId, names.map(separable).join(SEPARATOR)],
+  );
+  return Int32Array.from((row.ids ?? "").split(","), Number);
+}
+
+function separable(name: string): string {
+  return name.includes("\x01") ? name.replaceAll("\x01", "\uFFFD") : name;
+}
+
+/**
+ * Gives every result of the spools its case's id; cases that are new are made, in the order they appear, so that a run's
+ * rows lie beside each other in the indexes. One at a time makes them for a test: two never wait for each other in a ring.
+ */
+export async function internCases(
+  sql: Db | Queryable,
+  testId: number,
+  spools: readonly ResultSpool[],
+): Promise<void> {
+  for (const spool of spools) await spool.settle();
+  let places: { spool: ResultSpool; place: number }[] = [];
+  let names: string[] = [];
+  const flush = async () => {
+    const unique = [...new Set(names)];
+    const ids = new Map(await idsOf(sql, testId, unique));
+    names.forEach((name, at) => places[at]!.spool.caseIds.set(places[at]!.place, ids.get(name)!));
+    places = [];
+    names = [];
+  };
+  for (const spool of spools) {
+    if (spool.caseIds.unknown === 0) continue;
+    let place = 0;
+    for (const lines of spool.names()) {
+      for (const line of lines) {
+        if (spool.caseIds.get(place) === 0) {
+          places.push({ spool, place });
+          names.push(uncopied(line));
+        }
+        place++;
+      }
+      if (names.length >= NAMES_AT_ONCE) await flush();
+    }
+  }
+  if (names.length > 0) await flush();
+}
+
+async function idsOf(sql: Db | Queryable, testId: number, names: string[]): Promise<[string, number][]> {
+  let ids = await findCaseIds(sql, testId, names);
+  const added = names.filter((_name, at) => ids[at] === 0);
+  if (added.length > 0) {
+    const text = added.map(separable).join(SEPARATOR);
+    const make = async (tx: Queryable) => {
+      await tx`select pg_advisory_xact_lock(${LOCK}, ${testId})`;
+      await tx.unsafe(
+        `insert into cases (test_id, name)
+        select $1::int, asked.name
+        from unnest(string_to_array($2::text, E'\\n\\x01')) with ordinality as asked (name, place)
+        order by asked.place
+        on conflict (test_id, hash) do nothing`,
+        [testId, text],
+      );
+    };
+    await ("begin" in sql ? sql.begin(make) : make(sql));
+    ids = await findCaseIds(sql, testId, names);
+  }
+  return names.map((name, at) => [name, ids[at]!]);
+}

@@ -1,0 +1,118 @@
+import { HubError } from "../errors.ts";
+import { Ordinals } from "./case_ids.ts";
+import type { Queryable } from "./client.ts";
+import { copyInto, uncopied } from "./copy.ts";
+import { RESULT_COLUMNS, SAMPLE_COLUMNS } from "./result_lines.ts";
+import type { ResultSpool } from "./spool.ts";
+
+/** A run whose results are to be written; each knows its case's id. */
+export interface RunRows {
+  id: number;
+  changelist: number;
+  results: ResultSpool;
+}
+
+/** Postgres `smallint`. */
+const MAX_ORDINAL = 32_767;
+/** Characters that are sent at once. */
+const CHUNK = 1 << 18;
+
+/** Writes the results and samples of new runs. @throws HubError BAD_REQUEST where a case comes too often in one run */
+export async function writeRows(tx: Queryable, runs: RunRows[]): Promise<void> {
+  const results = await tx.unsafe(`copy results (${RESULT_COLUMNS}) from stdin`).writable();
+  await copyInto(tx, results, inChunks(resultLines(runs)));
+  const sampled = runs.filter((run) => run.results.samples > 0);
+  if (sampled.length === 0) return;
+  const metricIds = await internMetrics(tx, [
+    ...new Set(sampled.flatMap((run) => [...run.results.metrics.keys()])),
+  ]);
+  const samples = await tx.unsafe(`copy samples (${SAMPLE_COLUMNS}) from stdin`).writable();
+  await copyInto(tx, samples, inChunks(sampleLines(sampled, metricIds)));
+}
+
+function* resultLines(runs: RunRows[]): Generator<string> {
+  for (const { id, changelist, results } of runs) {
+    const { caseIds } = results;
+    const [least, most] = rangeOf(results);
+    const ordinals = new Ordinals(most - least);
+    let place = 0;
+    for (const lines of results.rests()) {
+      for (const line of lines) {
+        const caseId = caseIds.get(place++);
+        const ordinal = checked(ordinals.next(caseId - least));
+        yield `${id}\t${changelist}\t${caseId}\t${ordinal}\t${line}\n`;
+      }
+    }
+  }
+}
+
+function rangeOf({ caseIds }: ResultSpool): [number, number] {
+  let least = Infinity;
+  let most = 0;
+  for (let place = 0; place < caseIds.length; place++) {
+    const id = caseIds.get(place);
+    if (id < least) least = id;
+    if (id > most) most = id;
+  }
+  return [least, most];
+}
+
+function* sampleLines(runs: RunRows[], metricIds: Map<string, number>): Generator<string> {
+  for (const { id, changelist, results } of runs) {
+    const ids = [...results.metrics.keys()].map((key) => metricIds.get(key)!);
+    const times = new Map<number, number>();
+    for (const lines of results.sampled()) {
+      for (const line of lines) {
+        const [place, at, ...value] = line.split("\t");
+        const caseId = results.caseIds.get(Number(place));
+        const key = caseId * ids.length + Number(at);
+        const ordinal = checked((times.get(key) ?? 0) + 1);
+        times.set(key, ordinal);
+        yield `${id}\t${changelist}\t${caseId}\t${ids[Number(at)]}\t${ordinal}\t${value.join("\t")}\n`;
+      }
+    }
+  }
+}
+
+function checked(ordinal: number): number {
+  if (ordinal <= MAX_ORDINAL) return ordinal;
+  throw new HubError(
+    "BAD_REQUEST",
+    `A case, or a metric of one, is named more than ${MAX_ORDINAL} times in one run.`,
+  );
+}
+
+function* inChunks(lines: Iterable<string>): Generator<string> {
+  let chunk = "";
+  for (const line of lines) {
+    chunk += line;
+    if (chunk.length >= CHUNK) {
+      yield chunk;
+      chunk = "";
+    }
+  }
+  if (chunk !== "") yield chunk;
+}
+
+/** Ids of metrics by `<name>\t<unit>`, escaped for `copy`. */
+async function internMetrics(tx: Queryable, keys: string[]): Promise<Map<string, number>> {
+  const pairs = keys.map((key) => key.split("\t").map(uncopied));
+  const names = pairs.map(([name]) => name!);
+  const units = pairs.map(([, unit]) => unit!);
+  const find = () =>
+    tx<{ id: number | null }[]>`
+      select metrics.id
+      from unnest(${names}::text[], ${units}::text[]) with ordinality as asked (name, unit, place)
+        left join metrics on metrics.name = asked.name and metrics.unit = asked.unit
+      order by asked.place`;
+  let rows = await find();
+  if (rows.some((row) => row.id === null)) {
+    await tx`
+      insert into metrics (name, unit)
+      select name, unit from unnest(${names}::text[], ${units}::text[]) as asked (name, unit)
+      order by name, unit
+      on conflict (name, unit) do nothing`;
+    rows = await find();
+  }
+  return new Map(keys.map((key, at) => [key, rows[at]!.id!]));
+}

@@ -1,0 +1,170 @@
+import { createHash } from "node:crypto";
+import type { Counts } from "../schemas/outcome.ts";
+import type { ResultRecord } from "../schemas/record.ts";
+import { CaseIds } from "./case_ids.ts";
+import { copyValue } from "./copy.ts";
+import { resultRest, sampleRest } from "./result_lines.ts";
+import { Tape, type TapeMark } from "./tape.ts";
+
+/** Names that are looked up at once. */
+export const NAMES_AT_ONCE = 20_000;
+/** Lookups under way at once, of one spool. */
+const MAX_LOOKUPS = 2;
+
+/** Looks names up: their ids, 0 for those that are not known. */
+export interface LookUp {
+  now(name: string): number;
+  later(names: string[]): Promise<Int32Array>;
+}
+
+export interface SpoolMark {
+  count: number;
+  samples: number;
+  missing: number;
+  counts: Counts;
+  tapes: TapeMark[];
+}
+
+export interface SpoolOptions {
+  /** Where files are made, when needed; the system's temporary folder unless told. */
+  folder?: string | undefined;
+  /** Asked for the names' ids while more is being added, so that the database works meanwhile. */
+  lookUp?: LookUp | undefined;
+}
+
+/**
+ * The results of one run, in memory up to a few MiB and in a file beyond, so that a run of any size is whole before a
+ * transaction is opened. Call `dispose` in any case.
+ */
+export class ResultSpool {
+  /** Results, those that are missing among them. */
+  count = 0;
+  samples = 0;
+  /** Planned by the source, yet without a result; `not_run` in `counts`. */
+  missing = 0;
+  counts: Counts = {};
+  readonly caseIds = new CaseIds();
+  /** Metrics of the samples, `<name>\t<unit>` escaped for `copy` -> place. */
+  readonly metrics = new Map<string, number>();
+  /** A line each: names; results without their names; samples as result's place, metric's place, value. */
+  readonly #names: Tape;
+  readonly #rests: Tape;
+  readonly #sampled: Tape;
+  readonly #lookUp: LookUp | undefined;
+  #asked: { names: string[]; places: number[] } = { names: [], places: [] };
+  #lookups = new Set<Promise<void>>();
+  #fault: unknown;
+
+  constructor({ folder, lookUp }: SpoolOptions = {}) {
+    this.#names = new Tape(folder);
+    this.#rests = new Tape(folder);
+    this.#sampled = new Tape(folder);
+    this.#lookUp = lookUp;
+  }
+
+  add(record: ResultRecord, isMissing = false): void {
+    const place = this.count++;
+    this.counts[record.outcome] = (this.counts[record.outcome] ?? 0) + 1;
+    if (isMissing) this.missing++;
+    this.caseIds.grow();
+    this.#names.write(`${copyValue(record.case)}\n`);
+    this.#rests.write(`${resultRest(record)}\n`);
+    for (const { metric, value, unit = "" } of record.samples ?? []) {
+      const key = `${copyValue(metric)}\t${copyValue(unit)}`;
+      let at = this.metrics.get(key);
+      if (at === undefined) this.metrics.set(key, at = this.metrics.size);
+      this.#sampled.write(`${place}\t${at}\t${sampleRest(value)}\n`);
+      this.samples++;
+    }
+    if (this.#lookUp === undefined) return;
+    const id = this.#lookUp.now(record.case);
+    if (id !== 0) return this.caseIds.set(place, id);
+    this.#asked.names.push(record.case);
+    this.#asked.places.push(place);
+    if (this.#asked.names.length >= NAMES_AT_ONCE) this.#ask(this.#lookUp);
+  }
+
+  /** Whether it is better to wait by `ready` before more is added. */
+  get isBusy(): boolean {
+    return this.#lookups.size >= MAX_LOOKUPS;
+  }
+
+  /** @throws what a look-up threw */
+  async ready(): Promise<void> {
+    await Promise.race(this.#lookups);
+    if (this.#fault !== undefined) throw this.#fault;
+  }
+
+  /** Waits for what is being looked up. @throws what a look-up threw */
+  async settle(): Promise<void> {
+    if (this.#lookUp !== undefined && this.#asked.names.length > 0) this.#ask(this.#lookUp);
+    await Promise.all(this.#lookups);
+    if (this.#fault !== undefined) throw this.#fault;
+  }
+
+  #ask(lookUp: LookUp): void {
+    const { names, places } = this.#asked;
+    this.#asked = { names: [], places: [] };
+    const lookup: Promise<void> = lookUp.later(names).then((ids) => {
+      ids.forEach((id, at) => this.caseIds.set(places[at]!, id));
+    }, (error) => {
+      this.#fault = error;
+    }).finally(() => this.#lookups.delete(lookup));
+    this.#lookups.add(lookup);
+  }
+
+  /** A place that `rewind` goes back to. */
+  mark(): SpoolMark {
+    const { count, samples, missing, counts } = this;
+    const tapes = [this.#names, this.#rests, this.#sampled].map((tape) => tape.mark());
+    return { count, samples, missing, counts: { ...counts }, tapes };
+  }
+
+  /** Forgets what was added since the mark. */
+  async rewind(mark: SpoolMark): Promise<void> {
+    await this.settle();
+    this.count = mark.count;
+    this.samples = mark.samples;
+    this.missing = mark.missing;
+    this.counts = { ...mark.counts };
+    this.caseIds.cut(mark.count);
+    [this.#names, this.#rests, this.#sampled].forEach((tape, at) => tape.rewind(mark.tapes[at]!));
+  }
+
+  /** Counts by outcome, without what is missing. */
+  get told(): Counts {
+    const { not_run = 0, ...counts } = this.counts;
+    return not_run > this.missing ? { ...counts, not_run: not_run - this.missing } : counts;
+  }
+
+  /** Hash of all that was added, in hexadecimal. */
+  digest(): string {
+    const hash = createHash("sha256").update([...this.metrics.keys()].join("\n"));
+    for (const tape of [this.#names, this.#rests, this.#sampled]) hash.update(tape.digest());
+    return hash.digest("hex");
+  }
+
+  /** Names in their order, escaped for `copy`. */
+  names(): Generator<string[]> {
+    return this.#names.lines();
+  }
+
+  rests(): Generator<string[]> {
+    return this.#rests.lines();
+  }
+
+  sampled(): Generator<string[]> {
+    return this.#sampled.lines();
+  }
+
+  dispose(): void {
+    for (const tape of [this.#names, this.#rests, this.#sampled]) tape.dispose();
+  }
+}
+
+/** A spool of records that are in memory already. */
+export function spoolOf(records: Iterable<ResultRecord>, options: SpoolOptions = {}): ResultSpool {
+  const spool = new ResultSpool(options);
+  for (const record of records) spool.add(record);
+  return spool;
+}

@@ -1,0 +1,128 @@
+import { Buffer } from "node:buffer";
+import { createHash, type Hash } from "node:crypto";
+
+/** Characters that are joined before they become bytes. */
+const BLOCK = 1 << 16;
+/** Bytes that are held before they go to the file. */
+const HELD = 1 << 20;
+/** Bytes that are read back at once. */
+const CHUNK = 1 << 18;
+
+export interface TapeMark {
+  bytes: number;
+  hash: Hash;
+}
+
+/**
+ * Text that is written once and read once: in memory up to a few MiB, in a file without a name beyond, which is gone with
+ * the process whatever happens to it.
+ */
+export class Tape {
+  #pending: string[] = [];
+  #pendingLength = 0;
+  #blocks: Buffer[] = [];
+  #heldBytes = 0;
+  #file: Deno.FsFile | undefined;
+  #fileBytes = 0;
+  #hash = createHash("sha256");
+  #folder: string | undefined;
+
+  constructor(folder?: string) {
+    this.#folder = folder;
+  }
+
+  write(text: string): void {
+    this.#pending.push(text);
+    this.#pendingLength += text.length;
+    if (this.#pendingLength >= BLOCK) this.#settle();
+  }
+
+  mark(): TapeMark {
+    this.#settle();
+    return { bytes: this.#fileBytes + this.#heldBytes, hash: this.#hash.copy() };
+  }
+
+  rewind({ bytes, hash }: TapeMark): void {
+    this.#pending = [];
+    this.#pendingLength = 0;
+    this.#hash = hash.copy();
+    if (bytes < this.#fileBytes) {
+      this.#file!.truncateSync(bytes);
+      this.#file!.seekSync(bytes, Deno.SeekMode.Start);
+      this.#fileBytes = bytes;
+    }
+    const kept = Buffer.concat(this.#blocks).subarray(0, bytes - this.#fileBytes);
+    this.#blocks = kept.length === 0 ? [] : [kept];
+    this.#heldBytes = kept.length;
+  }
+
+  /** SHA-256 of all that was written. */
+  digest(): Buffer {
+    this.#settle();
+    return this.#hash.copy().digest();
+  }
+
+  *read(): Generator<Uint8Array> {
+    this.#settle();
+    if (this.#file !== undefined) {
+      this.#file.seekSync(0, Deno.SeekMode.Start);
+      let left = this.#fileBytes;
+      while (left > 0) {
+        const chunk = new Uint8Array(Math.min(CHUNK, left));
+        const size = this.#file.readSync(chunk) ?? 0;
+        if (size === 0) throw new Error("The spool ends early.");
+        left -= size;
+        yield chunk.subarray(0, size);
+      }
+    }
+    yield* this.#blocks;
+  }
+
+  /** What was written, as lines, some at a time; each was written with its line feed. */
+  *lines(): Generator<string[]> {
+    const decoder = new TextDecoder();
+    let rest = "";
+    for (const bytes of this.read()) {
+      const lines = (rest + decoder.decode(bytes, { stream: true })).split("\n");
+      rest = lines.pop()!;
+      if (lines.length > 0) yield lines;
+    }
+  }
+
+  dispose(): void {
+    this.#file?.close();
+    this.#file = undefined;
+    this.#fileBytes = 0;
+    this.#blocks = [];
+    this.#pending = [];
+  }
+
+  #settle(): void {
+    if (this.#pending.length === 0) return;
+    const block = Buffer.from(this.#pending.join(""));
+    this.#pending = [];
+    this.#pendingLength = 0;
+    this.#hash.update(block);
+    this.#blocks.push(block);
+    this.#heldBytes += block.length;
+    if (this.#heldBytes >= HELD) this.#spill();
+  }
+
+  #spill(): void {
+    this.#file ??= openNameless(this.#folder);
+    for (const block of this.#blocks) {
+      for (let at = 0; at < block.length;) at += this.#file.writeSync(block.subarray(at));
+    }
+    this.#fileBytes += this.#heldBytes;
+    this.#blocks = [];
+    this.#heldBytes = 0;
+  }
+}
+
+function openNameless(folder: string | undefined): Deno.FsFile {
+  if (folder !== undefined) Deno.mkdirSync(folder, { recursive: true });
+  const path = Deno.makeTempFileSync({ ...(folder === undefined ? {} : { dir: folder }), prefix: "spool-" });
+  const file = Deno.openSync(path, { read: true, write: true });
+  Deno.removeSync(path);
+  return file;
+}

@@ -1,0 +1,128 @@
+import { caseLookUp } from "../db/cases.ts";
+import { pushRun } from "../db/pushes.ts";
+import { ResultSpool, type SpoolMark, type SpoolOptions } from "../db/spool.ts";
+import { findKnownTest } from "../db/tests.ts";
+import { HubError } from "../errors.ts";
+import { type ResultRecord, resultRecord } from "../schemas/record.ts";
+import type { PushAnswer, PushHead } from "../schemas/result.ts";
+import { authorOf, type Context } from "./context.ts";
+
+const MAX_REJECTED = 1000;
+const MAX_NOTES = 100;
+/** Results of one run. */
+const MAX_RESULTS = 20_000_000;
+
+type Rejected = PushAnswer["rejected"][number];
+type Note = PushAnswer["notes"][number];
+
+/** What has been read of a push so far: the good records in a spool, the others by place and reason. */
+export class Received {
+  rejected: Rejected[] = [];
+  rejectedCount = 0;
+  notes: Note[] = [];
+  readonly spool: ResultSpool;
+
+  constructor(options: SpoolOptions) {
+    this.spool = new ResultSpool(options);
+  }
+
+  /** Takes a record, if it fits. `place` says where it is, for the answer. */
+  take(record: unknown, place: Omit<Rejected, "reason">): void {
+    const parsed = resultRecord.safeParse(record);
+    if (parsed.success) this.add(parsed.data);
+    else {
+      const issues = parsed.error.issues.map((issue) =>
+        `${issue.path.join(".") || "record"}: ${issue.message}`
+      );
+      this.reject({ ...place, reason: issues.join("; ").slice(0, 500) });
+    }
+  }
+
+  add(record: ResultRecord, isMissing = false): void {
+    if (this.spool.count >= MAX_RESULTS) {
+      throw new HubError("PAYLOAD_TOO_LARGE", `A run has at most ${MAX_RESULTS} results.`);
+    }
+    this.spool.add(record, isMissing);
+  }
+
+  reject(rejected: Rejected): void {
+    this.rejectedCount++;
+    if (this.rejected.length < MAX_REJECTED) this.rejected.push(rejected);
+  }
+
+  note(note: Note): void {
+    if (this.notes.length < MAX_NOTES) this.notes.push(note);
+  }
+
+  mark(): ReceivedMark {
+    return { spool: this.spool.mark(), rejectedCount: this.rejectedCount, notes: this.notes.length };
+  }
+
+  async rewind(mark: ReceivedMark): Promise<void> {
+    await this.spool.rewind(mark.spool);
+    this.rejectedCount = mark.rejectedCount;
+    this.rejected.length = Math.min(this.rejected.length, mark.rejectedCount);
+    this.notes.length = mark.notes;
+  }
+}
+
+export interface ReceivedMark {
+  spool: SpoolMark;
+  rejectedCount: number;
+  notes: number;
+}
+
+/** Begins a push. Names are looked up as they come where the test, if named yet, is known. */
+export async function receive({ sql, config }: Context, test: string | undefined): Promise<Received> {
+  const known = test === undefined ? undefined : await findKnownTest(sql, test);
+  return new Received({
+    folder: config.spoolDir,
+    lookUp: known === undefined ? undefined : caseLookUp(sql, known),
+  });
+}
+
+/** Stores records as they came in a JSON body. @throws HubError BAD_REQUEST where every one is bad */
+export async function pushRecords(ctx: Context, head: PushHead, records: unknown[]): Promise<PushAnswer> {
+  const received = await receive(ctx, head.test);
+  try {
+    for (const [at, record] of records.entries()) {
+      received.take(record, { place: `results.${at}` });
+      if (received.spool.isBusy) await received.spool.ready();
+    }
+    return await storePush(ctx, head, received);
+  } finally {
+    received.spool.dispose();
+  }
+}
+
+/** Stores what was good. @throws HubError BAD_REQUEST where every record is bad */
+export async function storePush(ctx: Context, head: PushHead, received: Received): Promise<PushAnswer> {
+  const { spool, rejected, rejectedCount, notes } = received;
+  if (spool.count === 0 && rejectedCount > 0) {
+    const [first] = rejected;
+    const what = rejectedCount === 1
+      ? "The one record cannot be stored"
+      : `None of the ${rejectedCount} records can be stored; the first`;
+    throw new HubError("BAD_REQUEST", `${what}: ${first!.file ?? ""} ${first!.place}: ${first!.reason}`, {
+      issues: rejected.slice(0, 100).map(({ file, place, reason }) => ({
+        path: file === undefined ? place : `${file} ${place}`,
+        message: reason,
+      })),
+    });
+  }
+  const stored = await pushRun(ctx.sql, head, spool, {
+    by: authorOf(ctx),
+    idempotencyKey: ctx.idempotencyKey,
+  });
+  ctx.reply.status = stored.isNew ? 201 : 200;
+  return {
+    runId: stored.id,
+    accepted: spool.count - spool.missing,
+    counts: spool.told,
+    missing: spool.missing,
+    samples: spool.samples,
+    rejectedCount,
+    rejected,
+    notes,
+  };
+}

@@ -1,0 +1,87 @@
+import { Readable } from "node:stream";
+import { Busboy, type BusboyHeaders } from "@fastify/busboy";
+import { HubError } from "../../errors.ts";
+
+const LIMITS = { files: 10_000, fields: 100, fieldSize: 1 << 16, parts: 10_100 };
+
+export type FormPart =
+  | { kind: "field"; name: string; value: string }
+  | { kind: "file"; name: string; content: AsyncIterable<Uint8Array> };
+
+/**
+ * The parts of a form in their order, files as they come: one is to be read before the next is asked for; what is left of it
+ * is passed over. @throws HubError BAD_REQUEST where it is no readable form; what `body` throws
+ */
+export async function* formParts(
+  contentType: string,
+  body: AsyncIterable<Uint8Array>,
+): AsyncGenerator<FormPart> {
+  const parts: FormPart[] = [];
+  let isOver = false;
+  let fault: unknown;
+  let wake = () => {};
+  const end = (error?: unknown) => {
+    isOver = true;
+    fault ??= error;
+    wake();
+  };
+  const busboy = openForm(contentType);
+  busboy.on("field", (name, value, isNameCut, isValueCut) => {
+    if (isNameCut || isValueCut) {
+      return end(new HubError("PAYLOAD_TOO_LARGE", "A field of the form is too large."));
+    }
+    parts.push({ kind: "field", name, value });
+    wake();
+  });
+  busboy.on("file", (_field, stream, fileName) => {
+    stream.on("error", () => {});
+    parts.push({ kind: "file", name: fileName ?? "", content: stream as AsyncIterable<Uint8Array> });
+    wake();
+  });
+  for (const what of ["filesLimit", "fieldsLimit", "partsLimit"] as const) {
+    busboy.on(
+      what,
+      () => end(new HubError("PAYLOAD_TOO_LARGE", `The form has more parts than ${LIMITS.files}.`)),
+    );
+  }
+  busboy.on("finish", () => end());
+  busboy.on(
+    "error",
+    (error) => end(new HubError("BAD_REQUEST", "The form cannot be read.", { cause: error })),
+  );
+  const source = Readable.from(body, { objectMode: false, highWaterMark: 1 << 16 });
+  source.on("error", (error) => {
+    // A file that is being read must hear of it too.
+    end(error);
+    for (const part of parts) if (part.kind === "file") (part.content as unknown as Readable).destroy(error);
+    current?.destroy(error);
+  });
+  let current: Readable | undefined;
+  source.pipe(busboy);
+  try {
+    while (true) {
+      const part = parts.shift();
+      if (part !== undefined) {
+        current = part.kind === "file" ? part.content as unknown as Readable : undefined;
+        yield part;
+        current?.resume();
+        current = undefined;
+        continue;
+      }
+      if (fault !== undefined) throw fault;
+      if (isOver) return;
+      await new Promise<void>((resolve) => wake = resolve);
+    }
+  } finally {
+    source.destroy();
+  }
+}
+
+function openForm(contentType: string) {
+  try {
+    const headers = { "content-type": contentType } as BusboyHeaders;
+    return new Busboy({ headers, limits: LIMITS, preservePath: true });
+  } catch (error) {
+    throw new HubError("BAD_REQUEST", `The form cannot be read: ${(error as Error).message.slice(0, 200)}`);
+  }
+}

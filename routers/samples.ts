@@ -1,0 +1,16 @@
+import { listSamples } from "../db/samples.ts";
+import { sampleList, samplePage } from "../schemas/sample.ts";
+import { procedure, router } from "./trpc.ts";
+
+export const samplesRouter = router({
+  list: procedure
+    .meta({
+      method: "GET",
+      path: "/api/samples",
+      summary: "What a metric of a case was, newest changelist first",
+      role: "anyone",
+    })
+    .input(sampleList)
+    .output(samplePage)
+    .query(({ ctx, input }) => listSamples(ctx.sql, input)),
+});

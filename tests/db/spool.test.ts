@@ -1,0 +1,125 @@
+import { expect, test } from "vitest";
+import { CaseCache } from "../../db/case_cache.ts";
+import { CaseIds, Ordinals } from "../../db/case_ids.ts";
+import { copyValue, uncopied } from "../../db/copy.ts";
+import { ResultSpool, spoolOf } from "../../db/spool.ts";
+import { Tape } from "../../db/tape.ts";
+import type { ResultRecord } from "../../schemas/record.ts";
+
+test("a tape gives back what was written, from memory and from a file that has no name", async () => {
+  const folder = await Deno.makeTempDir();
+  const tape = new Tape(folder);
+  const lines = Array.from({ length: 120_000 }, (_, at) => `line ${at} é ${"x".repeat(at % 90)}`);
+  const marks: { at: number; mark: ReturnType<Tape["mark"]> }[] = [];
+  for (const [at, line] of lines.entries()) {
+    if (at === 10 || at === 60_000 || at === 119_990) marks.push({ at, mark: tape.mark() });
+    tape.write(`${line}\n`);
+  }
+  expect([...Deno.readDirSync(folder)]).toEqual([]);
+  expect([...tape.lines()].flat()).toEqual(lines);
+  const whole = tape.digest().toString("hex");
+  for (const { at, mark } of marks.reverse()) {
+    tape.rewind(mark);
+    expect([...tape.lines()].flat()).toEqual(lines.slice(0, at));
+  }
+  for (const line of lines.slice(10)) tape.write(`${line}\n`);
+  expect(tape.digest().toString("hex")).toBe(whole);
+  expect([...tape.lines()].flat()).toEqual(lines);
+  tape.dispose();
+  await Deno.remove(folder);
+});
+
+const records: ResultRecord[] = [
+  {
+    case: "a\tb",
+    outcome: "passed",
+    samples: [{ metric: "m", value: 1 }, { metric: "m", value: "x", unit: "s" }],
+  },
+  { case: "c", outcome: "failed", message: "1\n2\\3", word: "BAD", durationMs: 1.5 },
+];
+
+test("a spool counts, tells what is missing apart, and forgets what came after a mark", async () => {
+  const spool = spoolOf(records);
+  const mark = spool.mark();
+  const digest = spool.digest();
+  spool.add({ case: "d", outcome: "not_run" }, true);
+  spool.add({ case: "e", outcome: "not_run" });
+  expect([spool.count, spool.missing, spool.samples, spool.counts, spool.told]).toEqual([
+    4,
+    1,
+    2,
+    { passed: 1, failed: 1, not_run: 2 },
+    { passed: 1, failed: 1, not_run: 1 },
+  ]);
+  expect(spool.digest()).not.toBe(digest);
+  await spool.rewind(mark);
+  expect([spool.count, spool.missing, spool.counts, spool.digest()]).toEqual([
+    2,
+    0,
+    { passed: 1, failed: 1 },
+    digest,
+  ]);
+  expect([...spool.names()].flat().map(uncopied)).toEqual(["a\tb", "c"]);
+  expect(spoolOf([...records].reverse()).digest()).not.toBe(digest);
+  spool.dispose();
+});
+
+test("names are looked up while more is added, each once at its place, and a fault is told", async () => {
+  const asked: number[] = [];
+  const lookUp = {
+    now: (name: string) => name === "known" ? 7 : 0,
+    later: (names: string[]) => {
+      asked.push(names.length);
+      return Promise.resolve(
+        Int32Array.from(names, (name) => name.startsWith("n") ? Number(name.slice(1)) : 0),
+      );
+    },
+  };
+  const spool = new ResultSpool({ lookUp });
+  spool.add({ case: "known", outcome: "passed" });
+  for (let at = 1; at <= 45_000; at++) {
+    spool.add({ case: at === 5 ? "other" : `n${at}`, outcome: "passed" });
+    if (spool.isBusy) await spool.ready();
+  }
+  await spool.settle();
+  expect(asked).toEqual([20_000, 20_000, 5_000]);
+  expect([spool.caseIds.get(0), spool.caseIds.get(45_000), spool.caseIds.get(5), spool.caseIds.unknown])
+    .toEqual([7, 45_000, 0, 1]);
+  const failing = new ResultSpool({
+    lookUp: { now: () => 0, later: () => Promise.reject(new Error("away")) },
+  });
+  failing.add({ case: "a", outcome: "passed" });
+  await expect(failing.settle()).rejects.toThrow("away");
+});
+
+test("ids grow over blocks and are cut; ordinals count what comes again", () => {
+  const ids = new CaseIds();
+  for (let at = 0; at < 70_000; at++) ids.grow();
+  for (let at = 0; at < 70_000; at++) ids.set(at, at + 1);
+  expect([ids.length, ids.unknown, ids.get(69_999)]).toEqual([70_000, 0, 70_000]);
+  ids.cut(65_000);
+  ids.grow();
+  expect([ids.length, ids.unknown, ids.get(65_000)]).toEqual([65_001, 1, 0]);
+  const ordinals = new Ordinals(20);
+  expect([3, 20, 3, 0, 3, 20].map((number) => ordinals.next(number))).toEqual([1, 1, 2, 1, 3, 2]);
+});
+
+test("the cache of names keeps to its size, gives way to the test used last, and forgets an older version", () => {
+  const cache = new CaseCache(4);
+  cache.of(1, 0);
+  cache.add(1, 0, ["a", "b", "none"], [1, 2, 0]);
+  cache.of(2, 0);
+  cache.add(2, 0, ["c", "d", "e"], [3, 4, 5]);
+  expect([cache.size, cache.of(2, 0).size, cache.of(1, 0).size]).toEqual([3, 3, 0]);
+  cache.add(1, 0, ["a", "b", "c", "d", "e"], [1, 2, 3, 4, 5]);
+  expect([cache.size, cache.of(1, 0).size, cache.of(2, 0).size]).toEqual([4, 4, 0]);
+  expect(cache.of(1, 1).size).toBe(0);
+  cache.add(1, 0, ["a"], [1]);
+  expect(cache.size).toBe(0);
+});
+
+test("what goes into a line of copy comes out of it", () => {
+  for (const value of ["", "a", "\\", "\\n", "\n", "\t\r\\\\t", "a\\\nb"]) {
+    expect(uncopied(copyValue(value))).toBe(value);
+  }
+});

@@ -1,0 +1,224 @@
+import { gzipSync } from "node:zlib";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { type TestApp, testApp } from "../helpers/app.ts";
+import { zipOf } from "../helpers/zip.ts";
+
+let app: TestApp;
+beforeAll(async () => {
+  app = await testApp({ UPLOAD_LIMIT: "3000000" });
+});
+afterAll(() => app.close());
+
+const TAP = "1..3\nok 1 - a\nnot ok 2 - b\n";
+const XML =
+  '<testsuite><testcase classname="s" name="x" time="0.5"/><testcase name="y"><error/></testcase></testsuite>';
+
+interface Part {
+  name: string;
+  content: string | Uint8Array;
+}
+
+async function pushForm(fields: Record<string, string>, files: Part[], query = "") {
+  const form = new FormData();
+  for (const [name, value] of Object.entries(fields)) form.append(name, value);
+  for (const { name, content } of files) form.append("file", new Blob([content as BlobPart]), name);
+  const response = await app.ask("POST", `/api/results${query}`, { raw: form });
+  return { status: response.status, body: await response.json() };
+}
+
+async function pushRaw(query: string, raw: BodyInit, headers: Record<string, string> = {}) {
+  const response = await app.ask("POST", `/api/results?${query}`, {
+    raw,
+    headers: { "content-type": "application/octet-stream", ...headers },
+  });
+  return { status: response.status, body: await response.json() };
+}
+
+async function get(path: string) {
+  const response = await app.ask("GET", path);
+  expect(response.status).toBe(200);
+  return await response.json();
+}
+
+test("many files of many kinds in a form are one run; each remark tells its file", async () => {
+  const { status, body } = await pushForm({ test: "many", changelist: "100", environment: "os=linux" }, [
+    { name: "out/r.tap", content: TAP },
+    { name: "junit.xml.gz", content: gzipSync(XML) },
+    { name: "logs.zip", content: zipOf({ "g.sum": "PASS: g\n", "notes.md": "# no" }) },
+    { name: "broken.xml", content: "<testsuite><testcase name='kept?'/>" },
+    { name: "r.ndjson", content: '{"case":"n","outcome":"passed"}\n{"case":""}\n' },
+  ]);
+  expect(status).toBe(201);
+  expect(body).toMatchObject({
+    accepted: 6,
+    counts: { passed: 4, failed: 1, error: 1 },
+    missing: 1,
+    samples: 0,
+    rejectedCount: 2,
+  });
+  expect(body.rejected).toEqual([
+    { file: "broken.xml", place: "the file", reason: expect.stringContaining("Unclosed root tag") },
+    { file: "r.ndjson", place: "line 2", reason: expect.stringContaining("case") },
+  ]);
+  expect(body.notes).toEqual(expect.arrayContaining([
+    { file: "logs.zip/notes.md", place: "the file", text: "it is of no known format, and was passed over" },
+  ]));
+  const { items } = await get(`/api/runs/${body.runId}/results?limit=100`);
+  expect(items.map((item: { case: string; outcome: string }) => `${item.case} ${item.outcome}`).sort())
+    .toEqual([
+      "a passed",
+      "b failed",
+      "g passed",
+      "n passed",
+      "s.x passed",
+      "test 3 not_run",
+      "y error",
+    ]);
+  expect((await get(`/api/runs/${body.runId}`)).counts).toEqual({
+    passed: 4,
+    failed: 1,
+    error: 1,
+    not_run: 1,
+  });
+});
+
+test("one file that cannot be read, or a form without one, is refused and stores nothing", async () => {
+  const one = await pushForm({ test: "refused", changelist: "1" }, [{
+    name: "b.xml",
+    content: "<testsuite>",
+  }]);
+  expect([one.status, one.body.detail]).toEqual([400, expect.stringContaining("JUnit XML")]);
+  expect((await pushForm({ test: "refused", changelist: "1" }, [])).body.detail).toBe(
+    "The form holds no file.",
+  );
+  expect((await pushForm({ changelist: "1" }, [{ name: "r.tap", content: TAP }])).body.issues[0].path).toBe(
+    "test",
+  );
+  expect((await pushForm({ test: "refused", colour: "1" }, [{ name: "r.tap", content: TAP }])).body.detail)
+    .toContain('Unknown field "colour"');
+  expect((await pushForm({ test: "t" }, [{ name: "r.tap", content: TAP }], "?test=t")).body.detail)
+    .toBe("test is given twice.");
+  const head = { "content-type": "multipart/form-data; boundary=x" };
+  expect((await pushRaw("test=refused&changelist=1", "--x\r\nbroken", head)).status).toBe(400);
+  expect((await pushRaw("test=refused&changelist=1", "", { "content-type": "multipart/form-data" })).status)
+    .toBe(400);
+  expect((await pushRaw("test=refused&changelist=1", "")).status).toBe(415);
+  expect((await pushRaw("changelist=1", TAP)).status).toBe(400);
+  expect((await app.ask("GET", "/api/tests/refused")).status).toBe(404);
+});
+
+test("a body past the limit, raw or in a form, is a 413 and stores nothing", async () => {
+  const large = `<testsuite>${'<testcase name="a"/>'.repeat(200_000)}</testsuite>`;
+  const chunked = () => ReadableStream.from([new TextEncoder().encode(large)]) as unknown as BodyInit;
+  expect((await pushRaw("test=large&changelist=1", large)).status).toBe(413);
+  expect((await pushRaw("test=large&changelist=1", chunked())).status).toBe(413);
+  expect((await pushForm({ test: "large", changelist: "1" }, [{ name: "r.xml", content: large }])).status)
+    .toBe(413);
+  expect((await app.ask("GET", "/api/tests/large")).status).toBe(404);
+});
+
+test("a JSON result file is one by its X-File-Name; measured values are stored, listed and told of", async () => {
+  const report = {
+    format_version: "2",
+    machine: { name: "box" },
+    run: { start_time: "2024-01-01T00:00:00", end_time: "2024-01-01T00:01:00" },
+    tests: [
+      { name: "a", execution_time: [1.5, 2.5], hash: "ab" },
+      { name: "b", execution_time: 3, execution_status: 1 },
+    ],
+  };
+  const headers = { "content-type": "application/json", "x-file-name": "report.json" };
+  const push = (changelist: number) =>
+    pushRaw(`test=lnt&changelist=${changelist}&environment=os=linux`, JSON.stringify(report), headers);
+  const { status, body } = await push(10);
+  expect([status, body]).toEqual([
+    201,
+    expect.objectContaining({ accepted: 2, counts: { passed: 1, failed: 1 }, samples: 5 }),
+  ]);
+  await push(20);
+  const run = await get(`/api/runs/${body.runId}`);
+  expect(run).toMatchObject({
+    samples: 5,
+    environment: { os: "linux", machine: "box" },
+    startedAt: "2024-01-01T00:00:00.000Z",
+    durationMs: 60_000,
+  });
+  const first = await get(`/api/runs/${body.runId}/samples?limit=3`);
+  const second = await get(`/api/runs/${body.runId}/samples?limit=3&cursor=${first.nextCursor}`);
+  expect(
+    [...first.items, ...second.items].map((one) => [one.case, one.metric, one.ordinal, one.value]).sort(),
+  )
+    .toEqual([
+      ["a", "execution_time", 1, 1.5],
+      ["a", "execution_time", 2, 2.5],
+      ["a", "hash", 1, "ab"],
+      ["b", "execution_status", 1, 1],
+      ["b", "execution_time", 1, 3],
+    ]);
+  const history = "/api/samples?test=lnt&case=a&metric=execution_time";
+  const page = await get(`${history}&limit=3`);
+  const rest = await get(`${history}&limit=3&cursor=${page.nextCursor}`);
+  expect([...page.items, ...rest.items].map((one) => [one.changelist, one.ordinal, one.value])).toEqual([
+    [20, 1, 1.5],
+    [20, 2, 2.5],
+    [10, 1, 1.5],
+    [10, 2, 2.5],
+  ]);
+  expect((await get(`${history}&environment=os=other`)).items).toEqual([]);
+  expect((await get("/api/samples?test=lnt&case=none&metric=x")).items).toEqual([]);
+});
+
+test("a whole run goes out as NDJSON and as JUnit XML, and pushed again gives the same rows", async () => {
+  const results = [
+    { case: "plain", outcome: "passed", durationMs: 12.5 },
+    { case: "a.b.c", outcome: "failed", message: 'line 1\n\tline <2> & "3"' },
+    { case: " spaces ", outcome: "xfailed", word: "KFAIL", message: "why" },
+    { case: "twice", outcome: "passed" },
+    { case: "twice", outcome: "timeout", message: " edge\r\n" },
+    { case: "end.", outcome: "skipped" },
+    { case: "é\u{1F600}", outcome: "lab_error", durationMs: 0.125 },
+    {
+      case: "measured",
+      outcome: "passed",
+      samples: [{ metric: "t", value: 1.5, unit: "ns" }, { metric: "h", value: "x" }],
+    },
+  ];
+  const sent = await app.ask("POST", "/api/results", {
+    body: { test: "export", changelist: 5, externalId: "1", results },
+  });
+  const { runId } = await sent.json();
+  const rows = async (id: number) => [
+    (await get(`/api/runs/${id}/results`)).items.map(({ runId: _, ...row }: { runId: number }) => row),
+    (await get(`/api/runs/${id}/samples`)).items.map(({ runId: _, ...row }: { runId: number }) => row),
+  ];
+  for (const format of ["ndjson", "junit"]) {
+    const file = await app.ask("GET", `/api/runs/${runId}/results?format=${format}`);
+    const text = await file.text();
+    expect(file.headers.get("content-disposition")).toContain(`run-${runId}.`);
+    const again = await pushRaw(`test=export&changelist=5&externalId=${format}`, text);
+    expect([again.status, again.body.accepted, again.body.samples]).toEqual([201, results.length, 2]);
+    expect(await rows(again.body.runId)).toEqual(await rows(runId));
+  }
+  const xml = await (await app.ask("GET", `/api/runs/${runId}/results?format=junit`)).text();
+  expect(xml).toContain('<testcase classname="a.b" name="c"><failure>line 1');
+  expect((await app.ask("GET", `/api/runs/${runId}/results?format=pdf`)).status).toBe(400);
+  expect((await app.ask("GET", "/api/runs/999999/results?format=ndjson")).status).toBe(404);
+});
+
+test("7,500 cases are at most 12 statements, when all is known already", async () => {
+  const lines = (from: number) =>
+    Array.from(
+      { length: 7500 },
+      (_, at) => JSON.stringify({ case: `case ${at}`, outcome: "passed", durationMs: from + at }),
+    )
+      .join("\n");
+  expect((await pushRaw("test=trips&changelist=1&externalId=1", lines(0))).status).toBe(201);
+  const statements: string[] = [];
+  app.sql.options.debug = (_connection: number, query: string) => statements.push(query);
+  const { status } = await pushRaw("test=trips&changelist=2&externalId=2", lines(1));
+  app.sql.options.debug = undefined as never;
+  expect([status, statements.length], statements.map((one) => one.slice(0, 60)).join("\n")).toEqual([
+    201,
+    expect.toSatisfy((count: number) => count > 3 && count <= 12),
+  ]);
+});
