@@ -1,58 +1,60 @@
-import { createApp } from "../app.ts";
-import { readAdminToken } from "../auth/admin_token.ts";
-import { createAuth } from "../auth/auth.ts";
-import { openDirectory } from "../auth/directory.ts";
-import { createThrottle } from "../auth/throttle.ts";
-import { loadConfig } from "../config.ts";
-import { startQueue } from "../cron/boss.ts";
-import { openDatabase } from "../db/client.ts";
 import type { BenchDatabase } from "./database.ts";
 
 export interface BenchHub {
   url: string;
   token: string;
+  /** Resident memory of the hub's process, in MB: now, and the most it ever was. */
+  residentMb(): { now: number; most: number };
   stop(): Promise<void>;
 }
 
-/** The hub's HTTP side over a benchmark's database, on a port of its own, as the started hub has it. */
+/** A hub on a benchmark's database, started as ops start it, in a process of its own and under its own flags. */
 export async function startHub({ url, folder }: BenchDatabase): Promise<BenchHub> {
-  const token = `chub_admin_${"0123456789abcdef".repeat(4)}`;
-  await Deno.writeTextFile(`${folder}/admin.token`, token);
-  const home = new URL("..", import.meta.url).pathname.replace(/\/$/, "");
-  const settings = { DATA_DIR: folder, DATABASE_URL: url, RATE_WRITES: "1000000", RATE_READS: "100000000" };
-  const config = loadConfig(settings, home);
-  const sql = openDatabase(url);
-  const queue = await startQueue(sql, { onError: () => {} });
-  const throttle = createThrottle({ sql, ...config.auth });
-  const auth = createAuth({
-    ...config.auth,
-    sql,
-    throttle,
-    directory: await openDirectory(config.auth.ldap),
-    isAdminToken: await readAdminToken(config.adminTokenFile),
-    now: () => new Date(),
-    log: () => {},
-  });
-  const app = createApp({
-    sql,
-    queue,
-    config,
-    auth,
-    throttle,
-    now: () => new Date(),
-    checkSubmitter: () => Promise.resolve(undefined),
-  }, { log: (level, message, fields) => level === "error" && console.error(message, fields) });
-  const server = Deno.serve(
-    { hostname: "127.0.0.1", port: 0, onListen: () => {} },
-    (request) => app.fetch(request, { remote: "127.0.0.1" }),
-  );
-  return {
-    url: `http://127.0.0.1:${server.addr.port}`,
-    token,
-    async stop() {
-      await server.shutdown();
-      await queue.stop(1000);
-      await sql.end();
+  const port = freePort();
+  const address = `http://127.0.0.1:${port}`;
+  const data = `${folder}/data`;
+  const hub = new Deno.Command("sh", {
+    args: ["run/start.sh"],
+    cwd: new URL("..", import.meta.url).pathname,
+    env: {
+      DATABASE_URL: url,
+      // Nobody is there; a benchmark submits no jobs.
+      VRL_URL: "http://127.0.0.1:9",
+      PORT: String(port),
+      DATA_DIR: data,
+      RATE_WRITES: "1000000",
+      RATE_READS: "100000000",
+      LOG_LEVEL: "error",
     },
+    stdout: "null",
+    stderr: "inherit",
+  }).spawn();
+  const stop = async () => {
+    hub.kill("SIGTERM");
+    await hub.status;
   };
+  const until = Date.now() + 60_000;
+  while (!await fetch(`${address}/api/health/ready`).then((response) => response.ok, () => false)) {
+    if (Date.now() > until) {
+      await stop();
+      throw new Error("the hub is not ready after 60 s");
+    }
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+  return {
+    url: address,
+    token: (await Deno.readTextFile(`${data}/admin.token`)).trim(),
+    residentMb() {
+      const status = Deno.readTextFileSync(`/proc/${hub.pid}/status`);
+      const mb = (name: string) =>
+        Math.round(Number(new RegExp(`${name}:\\s+(\\d+) kB`).exec(status)![1]) * 1024 / 1e6);
+      return { now: mb("VmRSS"), most: mb("VmHWM") };
+    },
+    stop,
+  };
+}
+
+function freePort(): number {
+  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  return listener.addr.port;
 }

@@ -9,8 +9,8 @@ interface KnownCases {
 }
 
 /**
- * Ids of the cases that were pushed last, since the next run of a test mostly names the same ones. A case keeps its id; where a
- * name comes to mean another case, `tests.cases_version` grows, and what was kept of the test is forgotten.
+ * Ids of the cases that were pushed last, since the next run of a test mostly names the same ones. Where a test's cases are
+ * deleted, `tests.cases_version` grows, and what was kept of it is forgotten.
  */
 export class CaseCache {
   /** By test, the one used longest ago first. */

@@ -30,6 +30,12 @@ export class CaseIds {
     block[place % BLOCK] = id;
   }
 
+  /** Keeps the places, without their ids. */
+  forget(): void {
+    for (const block of this.#blocks) block.fill(0);
+    this.#unknown = this.#length;
+  }
+
   /** Forgets the places from `length` on. */
   cut(length: number): void {
     for (let place = length; place < this.#length; place++) {

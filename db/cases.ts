@@ -13,6 +13,7 @@ export function caseLookUp(sql: Db, { id, casesVersion }: KnownTest): LookUp {
   const cache = caseCache(sql);
   const known = cache.of(id, casesVersion);
   return {
+    casesVersion,
     now: (name) => known.get(name) ?? 0,
     async later(names) {
       const ids = await findCaseIds(sql, id, names);

@@ -35,7 +35,10 @@ export async function pushRun(
   await results.settle();
   // Outside of the transaction: others that push new cases of the test need not wait for its end.
   const known = results.caseIds.unknown === 0 ? undefined : await findKnownTest(sql, test);
-  if (known !== undefined) await internCases(sql, known.id, [results]);
+  if (known !== undefined) {
+    results.expectVersion(known.casesVersion);
+    await internCases(sql, known.id, [results]);
+  }
   return await sql.begin(async (tx) => {
     const stored = await store(tx);
     await recordAudit(tx, options.by, {
@@ -47,7 +50,8 @@ export async function pushRun(
   });
 
   async function store(tx: Queryable): Promise<StoredRun> {
-    const testId = await ensureTest(tx, test);
+    const { id: testId, casesVersion } = await ensureTest(tx, test);
+    results.expectVersion(casesVersion);
     const run = { ...rest, externalId, attempt: 1, status: "done" as const, results };
     const source = `push:${test}`;
     if (mode !== "append") return (await storeRuns(tx, { testId, source, runs: [run], mode })).runs[0]!;

@@ -14,20 +14,18 @@ export interface RunRows {
 
 /** Postgres `smallint`. */
 const MAX_ORDINAL = 32_767;
-/** Characters that are sent at once. */
-const CHUNK = 1 << 18;
 
 /** Writes the results and samples of new runs. @throws HubError BAD_REQUEST where a case comes too often in one run */
 export async function writeRows(tx: Queryable, runs: RunRows[]): Promise<void> {
   const results = await tx.unsafe(`copy results (${RESULT_COLUMNS}) from stdin`).writable();
-  await copyInto(tx, results, inChunks(resultLines(runs)));
+  await copyInto(tx, results, resultLines(runs));
   const sampled = runs.filter((run) => run.results.samples > 0);
   if (sampled.length === 0) return;
   const metricIds = await internMetrics(tx, [
     ...new Set(sampled.flatMap((run) => [...run.results.metrics.keys()])),
   ]);
   const samples = await tx.unsafe(`copy samples (${SAMPLE_COLUMNS}) from stdin`).writable();
-  await copyInto(tx, samples, inChunks(sampleLines(sampled, metricIds)));
+  await copyInto(tx, samples, sampleLines(sampled, metricIds));
 }
 
 function* resultLines(runs: RunRows[]): Generator<string> {
@@ -37,11 +35,13 @@ function* resultLines(runs: RunRows[]): Generator<string> {
     const ordinals = new Ordinals(most - least);
     let place = 0;
     for (const lines of results.rests()) {
+      let text = "";
       for (const line of lines) {
         const caseId = caseIds.get(place++);
         const ordinal = checked(ordinals.next(caseId - least));
-        yield `${id}\t${changelist}\t${caseId}\t${ordinal}\t${line}\n`;
+        text += `${id}\t${changelist}\t${caseId}\t${ordinal}\t${line}\n`;
       }
+      yield text;
     }
   }
 }
@@ -62,14 +62,16 @@ function* sampleLines(runs: RunRows[], metricIds: Map<string, number>): Generato
     const ids = [...results.metrics.keys()].map((key) => metricIds.get(key)!);
     const times = new Map<number, number>();
     for (const lines of results.sampled()) {
+      let text = "";
       for (const line of lines) {
         const [place, at, ...value] = line.split("\t");
         const caseId = results.caseIds.get(Number(place));
         const key = caseId * ids.length + Number(at);
         const ordinal = checked((times.get(key) ?? 0) + 1);
         times.set(key, ordinal);
-        yield `${id}\t${changelist}\t${caseId}\t${ids[Number(at)]}\t${ordinal}\t${value.join("\t")}\n`;
+        text += `${id}\t${changelist}\t${caseId}\t${ids[Number(at)]}\t${ordinal}\t${value.join("\t")}\n`;
       }
+      yield text;
     }
   }
 }
@@ -80,18 +82,6 @@ function checked(ordinal: number): number {
     "BAD_REQUEST",
     `A case, or a metric of one, is named more than ${MAX_ORDINAL} times in one run.`,
   );
-}
-
-function* inChunks(lines: Iterable<string>): Generator<string> {
-  let chunk = "";
-  for (const line of lines) {
-    chunk += line;
-    if (chunk.length >= CHUNK) {
-      yield chunk;
-      chunk = "";
-    }
-  }
-  if (chunk !== "") yield chunk;
 }
 
 /** Ids of metrics by `<name>\t<unit>`, escaped for `copy`. */

@@ -13,6 +13,8 @@ const MAX_LOOKUPS = 2;
 
 /** Looks names up: their ids, 0 for those that are not known. */
 export interface LookUp {
+  /** `tests.cases_version` that the ids hold for. */
+  casesVersion: number;
   now(name: string): number;
   later(names: string[]): Promise<Int32Array>;
 }
@@ -22,19 +24,13 @@ export interface SpoolMark {
   samples: number;
   missing: number;
   counts: Counts;
+  metrics: number;
   tapes: TapeMark[];
 }
 
-export interface SpoolOptions {
-  /** Where files are made, when needed; the system's temporary folder unless told. */
-  folder?: string | undefined;
-  /** Asked for the names' ids while more is being added, so that the database works meanwhile. */
-  lookUp?: LookUp | undefined;
-}
-
 /**
- * The results of one run, in memory up to a few MiB and in a file beyond, so that a run of any size is whole before a
- * transaction is opened. Call `dispose` in any case.
+ * The results of one run, in memory, and where a folder is named, in files of it beyond a few MiB, so that a run of any size
+ * is whole before a transaction is opened. Call `dispose` in any case.
  */
 export class ResultSpool {
   /** Results, those that are missing among them. */
@@ -44,22 +40,35 @@ export class ResultSpool {
   missing = 0;
   counts: Counts = {};
   readonly caseIds = new CaseIds();
+  /** `tests.cases_version` that `caseIds` hold for; undefined where none is known. */
+  casesVersion: number | undefined;
   /** Metrics of the samples, `<name>\t<unit>` escaped for `copy` -> place. */
   readonly metrics = new Map<string, number>();
   /** A line each: names; results without their names; samples as result's place, metric's place, value. */
   readonly #names: Tape;
   readonly #rests: Tape;
   readonly #sampled: Tape;
-  readonly #lookUp: LookUp | undefined;
+  #lookUp: LookUp | undefined;
   #asked: { names: string[]; places: number[] } = { names: [], places: [] };
   #lookups = new Set<Promise<void>>();
   #fault: unknown;
 
-  constructor({ folder, lookUp }: SpoolOptions = {}) {
+  constructor(folder?: string) {
     this.#names = new Tape(folder);
     this.#rests = new Tape(folder);
     this.#sampled = new Tape(folder);
+  }
+
+  /** Asks for the ids of names while more is being added, so that the database works meanwhile. Call it before `add`. */
+  lookUpBy(lookUp: LookUp): void {
     this.#lookUp = lookUp;
+    this.casesVersion = lookUp.casesVersion;
+  }
+
+  /** Forgets the ids that are known, where they hold for another `tests.cases_version`. */
+  expectVersion(casesVersion: number): void {
+    if (this.casesVersion !== casesVersion) this.caseIds.forget();
+    this.casesVersion = casesVersion;
   }
 
   add(record: ResultRecord, isMissing = false): void {
@@ -117,7 +126,7 @@ export class ResultSpool {
   mark(): SpoolMark {
     const { count, samples, missing, counts } = this;
     const tapes = [this.#names, this.#rests, this.#sampled].map((tape) => tape.mark());
-    return { count, samples, missing, counts: { ...counts }, tapes };
+    return { count, samples, missing, counts: { ...counts }, metrics: this.metrics.size, tapes };
   }
 
   /** Forgets what was added since the mark. */
@@ -128,6 +137,7 @@ export class ResultSpool {
     this.missing = mark.missing;
     this.counts = { ...mark.counts };
     this.caseIds.cut(mark.count);
+    for (const key of [...this.metrics.keys()].slice(mark.metrics)) this.metrics.delete(key);
     [this.#names, this.#rests, this.#sampled].forEach((tape, at) => tape.rewind(mark.tapes[at]!));
   }
 
@@ -163,8 +173,8 @@ export class ResultSpool {
 }
 
 /** A spool of records that are in memory already. */
-export function spoolOf(records: Iterable<ResultRecord>, options: SpoolOptions = {}): ResultSpool {
-  const spool = new ResultSpool(options);
+export function spoolOf(records: Iterable<ResultRecord>): ResultSpool {
+  const spool = new ResultSpool();
   for (const record of records) spool.add(record);
   return spool;
 }

@@ -14,8 +14,8 @@ export interface TapeMark {
 }
 
 /**
- * Text that is written once and read once: in memory up to a few MiB, in a file without a name beyond, which is gone with
- * the process whatever happens to it.
+ * Text that is written once and read once: in memory, and where a folder is named, in a file of it beyond a MiB, which has
+ * no name and is gone with the process whatever happens to it.
  */
 export class Tape {
   #pending: string[] = [];
@@ -105,11 +105,11 @@ export class Tape {
     this.#hash.update(block);
     this.#blocks.push(block);
     this.#heldBytes += block.length;
-    if (this.#heldBytes >= HELD) this.#spill();
+    if (this.#folder !== undefined && this.#heldBytes >= HELD) this.#spill(this.#folder);
   }
 
-  #spill(): void {
-    this.#file ??= openNameless(this.#folder);
+  #spill(folder: string): void {
+    this.#file ??= openNameless(folder);
     for (const block of this.#blocks) {
       for (let at = 0; at < block.length;) at += this.#file.writeSync(block.subarray(at));
     }
@@ -119,9 +119,9 @@ export class Tape {
   }
 }
 
-function openNameless(folder: string | undefined): Deno.FsFile {
-  if (folder !== undefined) Deno.mkdirSync(folder, { recursive: true });
-  const path = Deno.makeTempFileSync({ ...(folder === undefined ? {} : { dir: folder }), prefix: "spool-" });
+function openNameless(folder: string): Deno.FsFile {
+  Deno.mkdirSync(folder, { recursive: true });
+  const path = Deno.makeTempFileSync({ dir: folder, prefix: "spool-" });
   const file = Deno.openSync(path, { read: true, write: true });
   Deno.removeSync(path);
   return file;

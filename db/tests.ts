@@ -221,10 +221,9 @@ async function deleteRuns(tx: Queryable, testId: number, upTo: number): Promise<
     select id from runs where test_id = ${testId} and id <= ${upTo} order by id limit ${DELETE_BATCH}`;
   const ids = runs.map((run) => run.id);
   if (ids.length === 0) return 0;
-  await tx`
-    delete from results where run_id = any(${ids}::bigint[]) and run_id between ${ids[0]!} and ${ids.at(
-    -1,
-  )!}`;
+  const [first, last] = [ids[0]!, ids.at(-1)!];
+  await tx`delete from results where run_id = any(${ids}::bigint[]) and run_id between ${first} and ${last}`;
+  await tx`delete from samples where run_id = any(${ids}::bigint[]) and run_id between ${first} and ${last}`;
   await tx`delete from runs where id = any(${ids}::bigint[])`;
   return ids.length;
 }
@@ -238,26 +237,33 @@ async function forgetCases(tx: Queryable, testId: number): Promise<void> {
   if (!row?.isEmpty) return;
   await tx`delete from waivers where test_id = ${testId}`;
   await tx`delete from cases where test_id = ${testId}`;
+  await tx`update tests set cases_version = cases_version + 1 where id = ${testId}`;
 }
 
 /** Finds or makes the test that a push names; a deleted one comes back as one that is pushed to. */
-export async function ensureTest(sql: Queryable, name: string): Promise<number> {
-  const [row] = await sql<{ id: number }[]>`select id from tests where name = ${name} and deleted_at is null`;
-  if (row !== undefined) return row.id;
-  const [made] = await sql<{ id: number }[]>`
+export async function ensureTest(sql: Queryable, name: string): Promise<KnownTest> {
+  // Locked as the run's foreign key does it a moment later: until then its cases must not be deleted.
+  const find = () =>
+    sql<KnownTest[]>`
+      select id, cases_version as "casesVersion" from tests where name = ${name} and deleted_at is null
+      for key share`;
+  const [row] = await find();
+  if (row !== undefined) return row;
+  const [made] = await sql<KnownTest[]>`
     insert into tests (name, scraper) values (${name}, 'push')
     on conflict (name) do update set scraper = 'push', settings = '{}', watermark = null, failures = 0,
       deleted_at = null, enabled = true, updated_at = now()
       where tests.deleted_at is not null
-    returning id`;
-  if (made !== undefined) return made.id;
-  // Another made it in between.
-  return await getTestId(sql, name);
+    returning id, cases_version as "casesVersion"`;
+  if (made !== undefined) return made;
+  const [others] = await find();
+  if (others === undefined) throw await unknownTest(sql, name);
+  return others;
 }
 
 export interface KnownTest {
   id: number;
-  /** Grows when a name of the test's comes to mean another case. */
+  /** Grows when cases of the test are deleted. */
   casesVersion: number;
 }
 

@@ -1,6 +1,6 @@
 import { caseLookUp } from "../db/cases.ts";
 import { pushRun } from "../db/pushes.ts";
-import { ResultSpool, type SpoolMark, type SpoolOptions } from "../db/spool.ts";
+import { ResultSpool, type SpoolMark } from "../db/spool.ts";
 import { findKnownTest } from "../db/tests.ts";
 import { HubError } from "../errors.ts";
 import { type ResultRecord, resultRecord } from "../schemas/record.ts";
@@ -22,8 +22,8 @@ export class Received {
   notes: Note[] = [];
   readonly spool: ResultSpool;
 
-  constructor(options: SpoolOptions) {
-    this.spool = new ResultSpool(options);
+  constructor(folder: string) {
+    this.spool = new ResultSpool(folder);
   }
 
   /** Takes a record, if it fits. `place` says where it is, for the answer. */
@@ -72,19 +72,17 @@ export interface ReceivedMark {
   notes: number;
 }
 
-/** Begins a push. Names are looked up as they come where the test, if named yet, is known. */
-export async function receive({ sql, config }: Context, test: string | undefined): Promise<Received> {
-  const known = test === undefined ? undefined : await findKnownTest(sql, test);
-  return new Received({
-    folder: config.spoolDir,
-    lookUp: known === undefined ? undefined : caseLookUp(sql, known),
-  });
+/** Has names looked up as they come, where the test is known. */
+export async function lookUpNames({ sql }: Context, { spool }: Received, test: string): Promise<void> {
+  const known = await findKnownTest(sql, test);
+  if (known !== undefined) spool.lookUpBy(caseLookUp(sql, known));
 }
 
 /** Stores records as they came in a JSON body. @throws HubError BAD_REQUEST where every one is bad */
 export async function pushRecords(ctx: Context, head: PushHead, records: unknown[]): Promise<PushAnswer> {
-  const received = await receive(ctx, head.test);
+  const received = new Received(ctx.config.spoolDir);
   try {
+    await lookUpNames(ctx, received, head.test);
     for (const [at, record] of records.entries()) {
       received.take(record, { place: `results.${at}` });
       if (received.spool.isBusy) await received.spool.ready();

@@ -21,7 +21,7 @@ create table samples ( -- no foreign keys, as for results; db/store.ts is the on
 ) partition by range (run_id);
 create index samples_by_case on samples (case_id, metric_id, changelist, run_id);
 
--- Grows when a name of the test's comes to mean another case; cases are never deleted, and keep their ids.
+-- Grows when cases of the test are deleted: ids that a process has kept of them are void then.
 alter table tests add column cases_version integer not null default 0;
 alter table runs add column samples integer not null default 0; -- number of its samples
 

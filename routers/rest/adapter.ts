@@ -1,4 +1,5 @@
 import type { Hono } from "hono";
+import { z } from "zod";
 import { HubError } from "../../errors.ts";
 import { appRouter } from "../mod.ts";
 import { asHubError, createCallerFactory, requireRole } from "../trpc.ts";
@@ -72,6 +73,15 @@ function toHandler(route: Route, options: MountOptions): (c: RestContext) => Pro
       throw asHubError(error);
     }
   };
+}
+
+/** Input that no procedure checks. @throws HubError BAD_REQUEST with an issue for each fault */
+export function parseInput<T extends z.ZodType>(schema: T, value: unknown): z.infer<T> {
+  const parsed = schema.safeParse(value);
+  if (parsed.success) return parsed.data;
+  throw new HubError("BAD_REQUEST", `The input does not fit: ${z.prettifyError(parsed.error)}`, {
+    issues: parsed.error.issues.map((issue) => ({ path: issue.path.join("."), message: issue.message })),
+  });
 }
 
 /** The query's parameters; one given twice, or not known, is an error, never overlooked. */

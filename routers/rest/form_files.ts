@@ -1,12 +1,12 @@
 import { Readable } from "node:stream";
 import { Busboy, type BusboyHeaders } from "@fastify/busboy";
-import { HubError } from "../../errors.ts";
+import { HubError, reasonOf } from "../../errors.ts";
 
 const LIMITS = { files: 10_000, fields: 100, fieldSize: 1 << 16, parts: 10_100 };
 
 export type FormPart =
   | { kind: "field"; name: string; value: string }
-  | { kind: "file"; name: string; content: AsyncIterable<Uint8Array> };
+  | { kind: "file"; name: string; content: AsyncIterable<Uint8Array>; stream: Readable };
 
 /**
  * The parts of a form in their order, files as they come: one is to be read before the next is asked for; what is left of it
@@ -35,7 +35,7 @@ export async function* formParts(
   });
   busboy.on("file", (_field, stream, fileName) => {
     stream.on("error", () => {});
-    parts.push({ kind: "file", name: fileName ?? "", content: stream as AsyncIterable<Uint8Array> });
+    parts.push({ kind: "file", name: fileName ?? "", content: whole(stream), stream });
     wake();
   });
   for (const what of ["filesLimit", "fieldsLimit", "partsLimit"] as const) {
@@ -50,31 +50,42 @@ export async function* formParts(
     (error) => end(new HubError("BAD_REQUEST", "The form cannot be read.", { cause: error })),
   );
   const source = Readable.from(body, { objectMode: false, highWaterMark: 1 << 16 });
+  let current: Readable | undefined;
   source.on("error", (error) => {
-    // A file that is being read must hear of it too.
     end(error);
-    for (const part of parts) if (part.kind === "file") (part.content as unknown as Readable).destroy(error);
+    // A file that is being read must hear of it too.
     current?.destroy(error);
   });
-  let current: Readable | undefined;
   source.pipe(busboy);
   try {
     while (true) {
       const part = parts.shift();
       if (part !== undefined) {
-        current = part.kind === "file" ? part.content as unknown as Readable : undefined;
+        current = part.kind === "file" ? part.stream : undefined;
         yield part;
         current?.resume();
         current = undefined;
-        continue;
-      }
-      if (fault !== undefined) throw fault;
-      if (isOver) return;
-      await new Promise<void>((resolve) => wake = resolve);
+      } else if (fault !== undefined) throw fault;
+      else if (isOver) return;
+      else await new Promise<void>((resolve) => wake = resolve);
     }
   } finally {
     source.destroy();
   }
+
+  /** A file's bytes; where they break off, so does the form. */
+  async function* whole(stream: Readable): AsyncGenerator<Uint8Array> {
+    try {
+      yield* stream as AsyncIterable<Uint8Array>;
+    } catch (error) {
+      fault ??= error instanceof HubError ? error : unreadable(error);
+      throw fault;
+    }
+  }
+}
+
+function unreadable(cause: unknown): HubError {
+  return new HubError("BAD_REQUEST", `The form cannot be read: ${reasonOf(cause).slice(0, 200)}`, { cause });
 }
 
 function openForm(contentType: string) {
@@ -82,6 +93,6 @@ function openForm(contentType: string) {
     const headers = { "content-type": contentType } as BusboyHeaders;
     return new Busboy({ headers, limits: LIMITS, preservePath: true });
   } catch (error) {
-    throw new HubError("BAD_REQUEST", `The form cannot be read: ${(error as Error).message.slice(0, 200)}`);
+    throw unreadable(error);
   }
 }

@@ -1,8 +1,7 @@
 import { z } from "zod";
 import { listResults } from "../../db/results.ts";
-import { HubError } from "../../errors.ts";
 import { resultList } from "../../schemas/result.ts";
-import { readQuery } from "./adapter.ts";
+import { parseInput, readQuery } from "./adapter.ts";
 import type { RestContext, RestOnly } from "./route.ts";
 
 const PAGE = 1000;
@@ -33,11 +32,7 @@ export const resultsCsv: RestOnly = {
 };
 
 async function handle(c: RestContext): Promise<Response> {
-  const parsed = input.safeParse(readQuery(c.req.url, Object.keys(input.shape)));
-  if (!parsed.success) {
-    throw new HubError("BAD_REQUEST", `The input does not fit: ${z.prettifyError(parsed.error)}`);
-  }
-  const { format, ...query } = parsed.data;
+  const { format, ...query } = parseInput(input, readQuery(c.req.url, Object.keys(input.shape)));
   const { sql } = c.get("hub");
   if (format === "json") return c.json(await listResults(sql, query));
   let page = await listResults(sql, { ...query, limit: PAGE });

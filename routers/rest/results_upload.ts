@@ -1,10 +1,10 @@
-import { z } from "zod";
 import { HubError, reasonOf } from "../../errors.ts";
 import { readResults } from "../../scrapers/formats/mod.ts";
 import { environmentFilter } from "../../schemas/run.ts";
 import { type PushHead, pushHead } from "../../schemas/result.ts";
-import { receive, type Received, storePush } from "../push.ts";
-import { readQuery, rejectUnknown } from "./adapter.ts";
+import { lookUpNames, Received, storePush } from "../push.ts";
+import type { Context } from "../context.ts";
+import { parseInput, readQuery, rejectUnknown } from "./adapter.ts";
 import { boundedBody, tooLarge } from "./body.ts";
 import { formParts } from "./form_files.ts";
 import type { RestContext, RestOnly } from "./route.ts";
@@ -47,27 +47,20 @@ async function handle(c: RestContext): Promise<Response> {
   const contentType = c.req.header("content-type") ?? "";
   const isForm = /^multipart\/form-data/i.test(contentType);
   // Before the body is read: whatever it holds, it would be refused.
-  if (!isForm) parseHead(fields);
+  const head = isForm ? undefined : parseInput(input, fields);
   if (Number(c.req.header("content-length") ?? 0) > limit) throw tooLarge(limit);
   const body = boundedBody(c.req.raw.body, limit);
-  const received = await receive(hub, fields.test);
+  const received = new Received(hub.config.spoolDir);
   const told: Told = {};
   try {
-    if (isForm) await readForm(contentType, body, { fields, received, told });
+    if (head !== undefined) await lookUpNames(hub, received, head.test);
+    if (isForm) await readForm(hub, contentType, body, { fields, received, told });
     else await readFile(c.req.header("x-file-name") ?? "", body, { received, told, isOne: true });
-    const answer = await storePush(hub, headOf(parseHead(fields), told), received);
+    const answer = await storePush(hub, headOf(parseInput(input, fields), told), received);
     return c.json(answer, hub.reply.status as 200);
   } finally {
     received.spool.dispose();
   }
-}
-
-function parseHead(fields: Record<string, string>): PushHead {
-  const parsed = input.safeParse(fields);
-  if (parsed.success) return parsed.data;
-  throw new HubError("BAD_REQUEST", `The input does not fit: ${z.prettifyError(parsed.error)}`, {
-    issues: parsed.error.issues.map((issue) => ({ path: issue.path.join("."), message: issue.message })),
-  });
 }
 
 function headOf(head: PushHead, told: Told): PushHead {
@@ -90,6 +83,7 @@ interface Reading {
 
 /** One that cannot be read among several is rejected whole, and the others are taken. */
 async function readForm(
+  hub: Context,
   contentType: string,
   body: AsyncIterable<Uint8Array>,
   { fields, ...reading }: Reading & { fields: Record<string, string> },
@@ -105,7 +99,7 @@ async function readForm(
       fields[part.name] = part.value;
       continue;
     }
-    if (++files === 1) parseHead(fields);
+    if (++files === 1) await lookUpNames(hub, reading.received, parseInput(input, fields).test);
     const mark = reading.received.mark();
     try {
       await readFile(part.name, part.content, { ...reading, isOne: false });

@@ -1,13 +1,12 @@
 import { z } from "zod";
 import { exportRun } from "../../db/export.ts";
 import { getRun } from "../../db/runs.ts";
-import { HubError } from "../../errors.ts";
 import { JUNIT_TAIL, junitCase, junitHead } from "../../scrapers/formats/junit_write.ts";
-import { id } from "../../schemas/common.ts";
-import { readQuery } from "./adapter.ts";
+import { id as runId } from "../../schemas/common.ts";
+import { parseInput, readQuery } from "./adapter.ts";
 import type { RestContext, RestOnly } from "./route.ts";
 
-const input = z.object({ id, format: z.enum(["ndjson", "junit"]) });
+const input = z.object({ id: runId, format: z.enum(["ndjson", "junit"]) });
 const TYPES = { ndjson: "application/x-ndjson", junit: "application/xml" } as const;
 
 /** `GET /api/runs/{id}/results?format=`: a whole run as a file that can be pushed again, never all at once in memory. */
@@ -23,13 +22,9 @@ export const runExport: RestOnly = {
 };
 
 async function handle(c: RestContext): Promise<Response> {
-  const parsed = input.safeParse({ id: c.req.param("id"), ...readQuery(c.req.url, ["format"]) });
-  if (!parsed.success) {
-    throw new HubError("BAD_REQUEST", `The input does not fit: ${z.prettifyError(parsed.error)}`);
-  }
-  const { format } = parsed.data;
+  const { id, format } = parseInput(input, { id: c.req.param("id"), ...readQuery(c.req.url, ["format"]) });
   const { sql } = c.get("hub");
-  const run = await getRun(sql, parsed.data.id);
+  const run = await getRun(sql, id);
   const encoder = new TextEncoder();
   async function* lines(): AsyncGenerator<Uint8Array> {
     if (format === "junit") yield encoder.encode(junitHead(run));

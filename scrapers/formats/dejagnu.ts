@@ -1,7 +1,7 @@
 import { MAX_EXCERPT, type ResultRecord } from "../../schemas/record.ts";
 import type { Outcome } from "../../schemas/outcome.ts";
 import { FormatError, type FormatItem, type ResultFormat } from "./format.ts";
-import { headText, type Line, readLines } from "./lines.ts";
+import { headText, type Line, readByLine } from "./lines.ts";
 import { isTap } from "./tap.ts";
 import { caseName, excerpt } from "./text.ts";
 
@@ -46,13 +46,7 @@ export const dejagnu: ResultFormat = {
     return /\.sum(?:\.\w+)?$/i.test(fileName) ||
       lines.some((line) => RESULT.test(line) || /^(?:ERROR|WARNING): /.test(line));
   },
-  async *parse(input) {
-    const reader = new Reader();
-    for await (const lines of readLines(input)) {
-      yield lines.flatMap((line) => [...reader.read(line)]);
-    }
-    yield [...reader.end()];
-  },
+  parse: (input) => readByLine(input, new Reader()),
 };
 
 class Reader {

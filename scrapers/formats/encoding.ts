@@ -1,3 +1,4 @@
+import { decodeText, DecodingError } from "./lines.ts";
 import { FormatError } from "./format.ts";
 
 const ENCODINGS = new Set([
@@ -32,29 +33,10 @@ export function xmlEncoding(head: Uint8Array, format: string): string {
 
 /** Text of a byte stream; the encoding is found from the first bytes. @throws FormatError where the bytes do not fit it */
 export async function* decodeXml(input: AsyncIterable<Uint8Array>, format: string): AsyncGenerator<string> {
-  let held = new Uint8Array(0);
-  let decoder: TextDecoder | undefined;
-  const decode = (bytes?: Uint8Array) => {
-    try {
-      return bytes === undefined ? decoder!.decode() : decoder!.decode(bytes, { stream: true });
-    } catch {
-      throw new FormatError(format, `its bytes are not ${decoder!.encoding}`);
-    }
-  };
-  for await (const chunk of input) {
-    if (decoder === undefined) {
-      const joined = new Uint8Array(held.length + chunk.length);
-      joined.set(held);
-      joined.set(chunk, held.length);
-      held = joined;
-      if (held.length < 200) continue;
-      decoder = new TextDecoder(xmlEncoding(held, format), { fatal: true });
-      yield decode(held);
-    } else yield decode(chunk);
+  const encodingOf = (head: Uint8Array) => xmlEncoding(head, format);
+  try {
+    yield* decodeText(input, { fatal: true, headBytes: 200, encodingOf });
+  } catch (error) {
+    throw error instanceof DecodingError ? new FormatError(format, error.message) : error;
   }
-  if (decoder === undefined) {
-    decoder = new TextDecoder(xmlEncoding(held, format), { fatal: true });
-    yield decode(held);
-  }
-  yield decode();
 }

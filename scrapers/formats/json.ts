@@ -1,5 +1,5 @@
 import { type ParsedElementInfo, Tokenizer, TokenParser, TokenType } from "@streamparser/json";
-import { decodeText } from "./lines.ts";
+import { decodeText, DecodingError } from "./lines.ts";
 import { FormatError } from "./format.ts";
 
 const MAX_DEPTH = 200;
@@ -97,8 +97,7 @@ async function* decoded(input: AsyncIterable<Uint8Array>, format: string): Async
   try {
     yield* decodeText(input, { fatal: true });
   } catch (error) {
-    if (!(error instanceof TypeError) || !/decode|encoded|data/i.test(error.message)) throw error;
-    throw new FormatError(format, "its bytes are not UTF-8");
+    throw error instanceof DecodingError ? new FormatError(format, error.message) : error;
   }
 }
 

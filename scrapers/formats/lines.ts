@@ -1,3 +1,5 @@
+import type { FormatItem } from "./format.ts";
+
 /** Longest line that is kept whole; the rest of a longer one is dropped. */
 const MAX_LINE = 1 << 16;
 
@@ -27,40 +29,68 @@ export async function* readLines(input: AsyncIterable<Uint8Array>): AsyncGenerat
   if (rest !== "") yield [toLine(rest)];
 }
 
-/** Text of bytes, in UTF-8 or the encoding of its BOM. `fatal`: throws a TypeError where they do not fit it. */
+export interface DecodeOptions {
+  /** Whether bytes that do not fit the encoding are an error, and not U+FFFD. */
+  fatal?: boolean;
+  /** Bytes that `encodingOf` wants to see. */
+  headBytes?: number;
+  encodingOf?: (head: Uint8Array) => string;
+}
+
+/** Bytes that do not fit their encoding, as against what the input's own reading threw. */
+export class DecodingError extends Error {}
+
+/** Text of bytes, in UTF-8 or the encoding of its BOM, unless `encodingOf` tells another. @throws DecodingError */
 export async function* decodeText(
   input: AsyncIterable<Uint8Array>,
-  { fatal = false }: { fatal?: boolean } = {},
+  { fatal = false, headBytes = 4, encodingOf = encodingOfBom }: DecodeOptions = {},
 ): AsyncGenerator<string> {
   let decoder: TextDecoder | undefined;
   let head = new Uint8Array(0);
-  // The BOM is taken off here: Deno's decoder takes off one that begins a later chunk too.
-  const open = () => new TextDecoder(encodingOf(head), { fatal, ignoreBOM: true });
-  const begin = (text: string) => text.startsWith("\uFEFF") ? text.slice(1) : text;
+  const decode = (bytes?: Uint8Array) => {
+    try {
+      return bytes === undefined ? decoder!.decode() : decoder!.decode(bytes, { stream: true });
+    } catch {
+      throw new DecodingError(`its bytes are not ${decoder!.encoding}`);
+    }
+  };
+  const begin = () => {
+    // The BOM is taken off here: Deno's decoder takes off one that begins a later chunk too.
+    decoder = new TextDecoder(encodingOf(head), { fatal, ignoreBOM: true });
+    return decode(head).replace(/^\uFEFF/, "");
+  };
   for await (const chunk of input) {
     if (decoder !== undefined) {
-      yield decoder.decode(chunk, { stream: true });
+      yield decode(chunk);
       continue;
     }
     const joined = new Uint8Array(head.length + chunk.length);
     joined.set(head);
     joined.set(chunk, head.length);
     head = joined;
-    if (head.length < 4) continue;
-    decoder = open();
-    yield begin(decoder.decode(head, { stream: true }));
+    if (head.length >= headBytes) yield begin();
   }
-  yield decoder === undefined ? begin(open().decode(head)) : decoder.decode();
+  if (decoder === undefined) yield begin();
+  yield decode();
 }
 
 /** The encoding that a text's BOM tells; UTF-8 where it has none. */
-export function encodingOf(head: Uint8Array): "utf-8" | "utf-16le" | "utf-16be" {
+export function encodingOfBom(head: Uint8Array): "utf-8" | "utf-16le" | "utf-16be" {
   if (head[0] === 0xff && head[1] === 0xfe) return "utf-16le";
   if (head[0] === 0xfe && head[1] === 0xff) return "utf-16be";
   return "utf-8";
 }
 
+/** The items of a format that is read line by line. */
+export async function* readByLine(
+  input: AsyncIterable<Uint8Array>,
+  reader: { read(line: Line): Iterable<FormatItem>; end(): Iterable<FormatItem> },
+): AsyncGenerator<FormatItem[]> {
+  for await (const lines of readLines(input)) yield lines.flatMap((line) => [...reader.read(line)]);
+  yield [...reader.end()];
+}
+
 /** The head of a file as text, for telling its format. */
 export function headText(head: Uint8Array): string {
-  return new TextDecoder(encodingOf(head)).decode(head);
+  return new TextDecoder(encodingOfBom(head)).decode(head);
 }

@@ -1,6 +1,6 @@
 import { MAX_EXCERPT, type ResultRecord } from "../../schemas/record.ts";
 import { FormatError, type FormatItem, type ResultFormat } from "./format.ts";
-import { headText, type Line, readLines } from "./lines.ts";
+import { headText, type Line, readByLine } from "./lines.ts";
 import { caseName, excerpt } from "./text.ts";
 
 const NAME = "TAP";
@@ -31,13 +31,7 @@ export const tap: ResultFormat = {
     const text = headText(head);
     return !text.includes("\0") && !/^\s*[<{[]/.test(text) && (/\.tap$/i.test(fileName) || isTap(text));
   },
-  async *parse(input) {
-    const reader = new Reader();
-    for await (const lines of readLines(input)) {
-      yield lines.flatMap((line) => [...reader.read(line)]);
-    }
-    yield [...reader.end()];
-  },
+  parse: (input) => readByLine(input, new Reader()),
 };
 
 interface Point {

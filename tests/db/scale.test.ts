@@ -3,17 +3,30 @@ import { listBadHistories } from "../../db/answers.ts";
 import { listChangelists } from "../../db/builds.ts";
 import { type Db, openDatabase } from "../../db/client.ts";
 import { listComparedCases, listOutcomePairs } from "../../db/compare.ts";
+import { exportRun } from "../../db/export.ts";
 import { listResults, listRunResults, listSummary } from "../../db/results.ts";
 import { listRuns } from "../../db/runs.ts";
+import { listRunSamples, listSamples } from "../../db/samples.ts";
 import { listScrapes } from "../../db/scrapes.ts";
 import { compareQuery, culpritQuery } from "../../schemas/answer.ts";
 import { changelistList } from "../../schemas/build.ts";
 import { resultList, summaryList } from "../../schemas/result.ts";
 import { runList } from "../../schemas/run.ts";
+import { sampleList } from "../../schemas/sample.ts";
 import { type TestDatabase, testDatabase } from "../helpers/postgres.ts";
 
 const RUNS = 50_000;
-const LARGE = ["builds", "runs", "scrapes", "results_0", "results_1", "results_2"];
+const LARGE = [
+  "builds",
+  "runs",
+  "scrapes",
+  "results_0",
+  "results_1",
+  "results_2",
+  "samples_0",
+  "samples_1",
+  "samples_2",
+];
 
 let database: TestDatabase;
 /** One connection, so that what it did can be asked of it. */
@@ -37,6 +50,10 @@ beforeAll(async () => {
     insert into results (run_id, case_id, ordinal, outcome, changelist)
     select runs.id, cases.id, 1, case when cases.id % 4 = 0 and runs.changelist > 100 then 3 else 1 end, runs.changelist
     from runs join cases on cases.test_id = runs.test_id`;
+  await sql`insert into metrics (name) values ('time'), ('size')`;
+  await sql`
+    insert into samples (run_id, case_id, metric_id, ordinal, changelist, value)
+    select run_id, case_id, metrics.id, 1, changelist, 1 from results, metrics`;
   await sql`insert into roots (url, name) values ('file:///a', 'a')`;
   await sql`insert into packages (name) select 'p' || n from generate_series(1, 200) as n`;
   await sql`
@@ -85,6 +102,12 @@ const QUESTIONS: Record<string, { ask: () => Promise<unknown>; rows: number }> =
     ask: () => listResults(sql, resultList.parse({ test: "t5", case: "c2", limit: 50 })),
     rows: 2000,
   },
+  "samples of a run": { ask: () => listRunSamples(sql, { id: 25_000, limit: 50 }), rows: 50 },
+  "a metric of a case": {
+    ask: () => listSamples(sql, sampleList.parse({ test: "t5", case: "c2", metric: "time", limit: 50 })),
+    rows: 2000,
+  },
+  "a run going out": { ask: () => Array.fromAsync(exportRun(sql, 25_000)), rows: 50 },
   "a summary": { ask: () => listSummary(sql, summaryList.parse({ test: "t5", limit: 20 })), rows: 200 },
   "a comparison": {
     ask: async () => {

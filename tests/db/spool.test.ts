@@ -42,12 +42,12 @@ test("a spool counts, tells what is missing apart, and forgets what came after a
   const spool = spoolOf(records);
   const mark = spool.mark();
   const digest = spool.digest();
-  spool.add({ case: "d", outcome: "not_run" }, true);
+  spool.add({ case: "d", outcome: "not_run", samples: [{ metric: "other", value: 1 }] }, true);
   spool.add({ case: "e", outcome: "not_run" });
   expect([spool.count, spool.missing, spool.samples, spool.counts, spool.told]).toEqual([
     4,
     1,
-    2,
+    3,
     { passed: 1, failed: 1, not_run: 2 },
     { passed: 1, failed: 1, not_run: 1 },
   ]);
@@ -59,6 +59,7 @@ test("a spool counts, tells what is missing apart, and forgets what came after a
     { passed: 1, failed: 1 },
     digest,
   ]);
+  expect([spool.samples, [...spool.metrics.keys()]]).toEqual([2, ["m\t", "m\ts"]]);
   expect([...spool.names()].flat().map(uncopied)).toEqual(["a\tb", "c"]);
   expect(spoolOf([...records].reverse()).digest()).not.toBe(digest);
   spool.dispose();
@@ -67,6 +68,7 @@ test("a spool counts, tells what is missing apart, and forgets what came after a
 test("names are looked up while more is added, each once at its place, and a fault is told", async () => {
   const asked: number[] = [];
   const lookUp = {
+    casesVersion: 3,
     now: (name: string) => name === "known" ? 7 : 0,
     later: (names: string[]) => {
       asked.push(names.length);
@@ -75,7 +77,8 @@ test("names are looked up while more is added, each once at its place, and a fau
       );
     },
   };
-  const spool = new ResultSpool({ lookUp });
+  const spool = new ResultSpool();
+  spool.lookUpBy(lookUp);
   spool.add({ case: "known", outcome: "passed" });
   for (let at = 1; at <= 45_000; at++) {
     spool.add({ case: at === 5 ? "other" : `n${at}`, outcome: "passed" });
@@ -85,9 +88,12 @@ test("names are looked up while more is added, each once at its place, and a fau
   expect(asked).toEqual([20_000, 20_000, 5_000]);
   expect([spool.caseIds.get(0), spool.caseIds.get(45_000), spool.caseIds.get(5), spool.caseIds.unknown])
     .toEqual([7, 45_000, 0, 1]);
-  const failing = new ResultSpool({
-    lookUp: { now: () => 0, later: () => Promise.reject(new Error("away")) },
-  });
+  spool.expectVersion(3);
+  expect(spool.caseIds.unknown).toBe(1);
+  spool.expectVersion(4);
+  expect(spool.caseIds.unknown).toBe(45_001);
+  const failing = new ResultSpool();
+  failing.lookUpBy({ casesVersion: 0, now: () => 0, later: () => Promise.reject(new Error("away")) });
   failing.add({ case: "a", outcome: "passed" });
   await expect(failing.settle()).rejects.toThrow("away");
 });
@@ -121,5 +127,24 @@ test("the cache of names keeps to its size, gives way to the test used last, and
 test("what goes into a line of copy comes out of it", () => {
   for (const value of ["", "a", "\\", "\\n", "\n", "\t\r\\\\t", "a\\\nb"]) {
     expect(uncopied(copyValue(value))).toBe(value);
+  }
+});
+
+test("a spool without a folder makes no file, however large: scrapes run where none may be made", () => {
+  const make = Deno.makeTempFileSync;
+  Deno.makeTempFileSync = () => {
+    throw new Error("no file may be made");
+  };
+  try {
+    const results = Array.from(
+      { length: 150_000 },
+      (_, at) => ({ case: `case ${at}`, outcome: "passed" as const }),
+    );
+    const spool = spoolOf(results);
+    expect([...spool.names()].flat()).toHaveLength(150_000);
+    const filed = new ResultSpool(Deno.cwd());
+    expect(() => results.forEach((result) => filed.add(result))).toThrow("no file may be made");
+  } finally {
+    Deno.makeTempFileSync = make;
   }
 });

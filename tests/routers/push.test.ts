@@ -1,6 +1,11 @@
 import { gzipSync } from "node:zlib";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { pushRun } from "../../db/pushes.ts";
+import type { Context } from "../../routers/context.ts";
+import { lookUpNames, Received } from "../../routers/push.ts";
+import { pushHead } from "../../schemas/result.ts";
 import { type TestApp, testApp } from "../helpers/app.ts";
+import { BY } from "../helpers/author.ts";
 import { zipOf } from "../helpers/zip.ts";
 
 let app: TestApp;
@@ -221,4 +226,60 @@ test("7,500 cases are at most 12 statements, when all is known already", async (
     201,
     expect.toSatisfy((count: number) => count > 3 && count <= 12),
   ]);
+});
+
+test.each([
+  ["r.xml", "<testsuite><testcase name='a'/>"],
+  ["r.tap", "1..1\nok 1\n"],
+  ["r.xml.gz", "\x1f\x8b\x08\x00"],
+  ["r.tar", `${"x".repeat(257)}ustar\0`],
+  ["r.zip", "PK\x03\x04abc"],
+])(
+  "a form that is cut within %s is a 400 and stores nothing, whatever came before it",
+  async (name, content) => {
+    const head = (file: string) =>
+      `--x\r\ncontent-disposition: form-data; name="f"; filename="${file}"\r\n\r\n`;
+    const form = `${head("whole.tap")}1..1\nok 1\n\r\n${head(name)}${content}`;
+    const { status, body } = await pushRaw(
+      "test=cut&changelist=1",
+      Uint8Array.from(form, (char) => char.charCodeAt(0)),
+      { "content-type": "multipart/form-data; boundary=x" },
+    );
+    expect([status, body.detail]).toEqual([400, expect.stringContaining("The form cannot be read")]);
+    expect((await app.ask("GET", "/api/tests/cut")).status).toBe(404);
+  },
+);
+
+test("cases that are deleted with their test come back whole, though their ids were looked up before", async () => {
+  const body =
+    '{"case":"a","outcome":"passed","samples":[{"metric":"m","value":1}]}\n{"case":"b","outcome":"failed"}';
+  const push = (id: number) => pushRaw(`test=brief&changelist=1&externalId=${id}`, body);
+  await push(1);
+  await push(2);
+  const [before] = await app.sql`select count(*)::int as samples from samples`;
+  // Looked up, and then not pushed before the deletion is over.
+  const early = new Received(app.config.spoolDir);
+  await lookUpNames({ sql: app.sql } as Context, early, "brief");
+  for (const name of ["a", "b", "new"]) early.add({ case: name, outcome: "passed" });
+  await early.spool.settle();
+  expect(early.spool.caseIds.unknown).toBe(1);
+  expect((await app.ask("DELETE", "/api/tests/brief?results=true")).status).toBe(200);
+  const [after] = await app.sql`select count(*)::int as samples from samples`;
+  expect(before!.samples - after!.samples).toBe(2);
+  const head = pushHead.parse({ test: "brief", changelist: 1, externalId: "3" });
+  const { id } = await pushRun(app.sql, head, early.spool, { by: BY, idempotencyKey: undefined });
+  const cases = async (runId: number) =>
+    (await get(`/api/runs/${runId}/results`)).items.map((item: { case: string }) => item.case).sort();
+  expect(await cases(id)).toEqual(["a", "b", "new"]);
+  expect(await cases((await push(4)).body.runId)).toEqual(["a", "b"]);
+});
+
+test("a form's names are looked up while its files are read, once its test is named", async () => {
+  await pushForm({ test: "ahead", changelist: "1" }, [{ name: "r.tap", content: TAP }]);
+  await pushForm({ test: "ahead", changelist: "2" }, [{ name: "r.tap", content: TAP }]);
+  const statements: string[] = [];
+  app.sql.options.debug = (_connection: number, query: string) => statements.push(query);
+  const { status } = await pushForm({ test: "ahead", changelist: "3" }, [{ name: "r.tap", content: TAP }]);
+  app.sql.options.debug = undefined as never;
+  expect([status, statements.filter((one) => one.includes("string_agg"))]).toEqual([201, []]);
 });

@@ -284,5 +284,5 @@ test("JSON that is cut, too deep, followed by more, or no UTF-8", async () => {
   }
   const bytes = new TextEncoder().encode(`${head}]}`);
   bytes[bytes.length - 8] = 0xff;
-  await expect(readBack(bytes)).rejects.toThrow("not UTF-8");
+  await expect(readBack(bytes)).rejects.toThrow("not utf-8");
 });
