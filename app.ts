@@ -9,6 +9,7 @@ import { crossOrigin, setHeaders } from "./routers/rest/headers.ts";
 import { mountRoutes } from "./routers/rest/adapter.ts";
 import { documentRoutes } from "./routers/rest/documents.ts";
 import { withEtag } from "./routers/rest/etag.ts";
+import { labelList } from "./routers/rest/label_list.ts";
 import { problem } from "./routers/rest/problem.ts";
 import { resultsCsv } from "./routers/rest/results_csv.ts";
 import { runExport } from "./routers/rest/run_export.ts";
@@ -27,7 +28,7 @@ const RETRY_AFTER_S = 5;
 /** Every route of the hub: of procedures, and what REST alone has. */
 export function allRoutes(): { routes: Route[]; extra: RestOnly[] } {
   const routes = procedureRoutes();
-  const files = [resultsCsv, resultsUpload, runExport];
+  const files = [resultsCsv, resultsUpload, runExport, labelList];
   return { routes, extra: [...files, ...documentRoutes(routes, files)] };
 }
 

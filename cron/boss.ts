@@ -11,6 +11,7 @@ const LIMITS_S: Record<TaskName, number> = {
   submit_job: 3700,
   look_up_job: 120,
   cancel_job: 120,
+  read_lists: 900,
   follow_lab: 300,
 };
 

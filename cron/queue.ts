@@ -8,6 +8,7 @@ export interface TaskData {
   look_up_job: { jobId: number };
   cancel_job: { jobId: number };
   follow_lab: Record<string, never>;
+  read_lists: Record<string, never>;
 }
 export type TaskName = keyof TaskData;
 export const TASK_NAMES = [
@@ -17,6 +18,7 @@ export const TASK_NAMES = [
   "look_up_job",
   "cancel_job",
   "follow_lab",
+  "read_lists",
 ] as const satisfies readonly TaskName[];
 
 export interface SendOptions {

@@ -2,7 +2,7 @@ import { timesOf } from "./times.ts";
 
 /** One line of the schedule. */
 export interface ScheduleLine {
-  name: "tick" | "drop_scan" | "housekeeping";
+  name: "tick" | "drop_scan" | "lists" | "housekeeping";
   /** Cron expression, UTC. */
   cron: string;
   summary: string;
@@ -17,6 +17,11 @@ export function scheduleOf(config: { dropScanCron: string }): ScheduleLine[] {
       summary: "Enqueues scrapes that are due and takes up jobs that were left behind",
     },
     { name: "drop_scan", cron: config.dropScanCron, summary: "Scans the binary drop" },
+    {
+      name: "lists",
+      cron: "*/10 * * * *",
+      summary: "Reads the lists that number the labels of axes",
+    },
     {
       name: "housekeeping",
       cron: "30 4 * * *",

@@ -8,6 +8,7 @@ import { type JobDeps, tickJobs } from "./tasks/jobs.ts";
 export async function runLine(deps: JobDeps, name: ScheduleLine["name"], now: Date): Promise<void> {
   if (name === "tick") await tick(deps, now);
   else if (name === "drop_scan") await enqueueScan(deps, "schedule");
+  else if (name === "lists") await enqueueLists(deps);
   else await keepHouse(deps, now);
 }
 
@@ -30,5 +31,12 @@ async function enqueueScan({ sql, queue }: JobDeps, cause: "schedule" | "missed"
   await sql.begin(async (tx) => {
     await queue.send("scan_drop", { full: false, cause }, { singletonKey: "scan", tx });
     await recordTick(tx, "drop_scan");
+  });
+}
+
+async function enqueueLists({ sql, queue }: JobDeps): Promise<void> {
+  await sql.begin(async (tx) => {
+    await queue.send("read_lists", {}, { singletonKey: "lists", tx });
+    await recordTick(tx, "lists");
   });
 }

@@ -1,12 +1,16 @@
 import { createHash } from "node:crypto";
 import { HubError } from "../errors.ts";
+import type { Placed } from "../schemas/record.ts";
 import type { PushHead } from "../schemas/result.ts";
 import { type Author, recordAudit } from "./audit.ts";
+import { getNumber, labelKey, placeLabels } from "./changelists.ts";
 import type { Db, Queryable } from "./client.ts";
 import { internCases } from "./cases.ts";
 import type { ResultSpool } from "./spool.ts";
 import { prepareStore, type StoredRun, storeRuns } from "./store.ts";
 import { ensureTest, findKnownTest } from "./tests.ts";
+
+type Numbered = Placed<PushHead>;
 
 export interface PushOptions {
   by: Author;
@@ -16,14 +20,15 @@ export interface PushOptions {
 /**
  * Stores a pushed run with its results; makes the test where it is not known. Without an external id the run is named by
  * the hash of its content. `append` is kept from doing it twice by its key.
- * @throws HubError BAD_REQUEST (append without a key), CONFLICT (reject, or a key used for another run)
+ * @throws HubError NOT_FOUND (a label without a number), BAD_REQUEST (append without a key), CONFLICT (reject, or a key used for another run)
  */
 export async function pushRun(
   sql: Db,
-  head: PushHead,
+  asked: PushHead,
   results: ResultSpool,
   options: PushOptions,
 ): Promise<StoredRun> {
+  const head = await placed(sql, asked);
   const { test, mode, externalId = hashOf(head, results), ...rest } = head;
   if (mode === "append" && options.idempotencyKey === undefined) {
     throw new HubError(
@@ -74,6 +79,24 @@ export async function pushRun(
   }
 }
 
+/** The head with its label's number. @throws HubError NOT_FOUND where it has none */
+async function placed(sql: Db, asked: PushHead): Promise<Numbered> {
+  const { committedAt, changelist, ...head } = asked;
+  if (typeof changelist === "number") return { ...head, changelist };
+  const label = changelist.slice("label:".length);
+  const placed = await placeLabels(sql, [{ axis: head.axis, label, committedAt }]);
+  const number = placed.get(labelKey(head.axis, label))!;
+  if (typeof number === "number") return { ...head, changelist: number };
+  // What begins a label that is known will do.
+  return {
+    ...head,
+    changelist: await getNumber(sql, head.axis, label).catch((error) => {
+      if (!(error instanceof HubError) || error.code !== "NOT_FOUND") throw error;
+      throw new HubError("NOT_FOUND", `The changelist ${changelist} has no number: ${number}.`);
+    }),
+  };
+}
+
 async function hasRun(tx: Queryable, source: string, externalId: string): Promise<boolean> {
   const rows = await tx`select id from runs where source = ${source} and external_id = ${externalId} limit 1`;
   return rows.length > 0;
@@ -94,6 +117,6 @@ async function findFirst(
   return { ...run, isNew: false };
 }
 
-function hashOf(head: PushHead, results: ResultSpool): string {
+function hashOf(head: Numbered, results: ResultSpool): string {
   return createHash("sha256").update(JSON.stringify(head)).update(results.digest()).digest("hex");
 }

@@ -24,7 +24,7 @@ function toRun({ startedAt, finishedAt, createdAt, ...row }: RunRow): Run {
 function columns(sql: Queryable) {
   return sql`
     runs.id, tests.name as test, runs.source, runs.external_id as "externalId", runs.attempt, axes.name as axis,
-    runs.changelist, packages.name as package, environments.keys as environment, runs.status, runs.counts,
+    runs.changelist, changelists.label, packages.name as package, environments.keys as environment, runs.status, runs.counts,
     runs.samples, runs.started_at as "startedAt", runs.finished_at as "finishedAt", runs.url, runs.serial, runs.version,
     runs.created_at as "createdAt", runs.reason`;
 }
@@ -34,7 +34,8 @@ function joins(sql: Queryable) {
     join tests on tests.id = runs.test_id
     join axes on axes.id = runs.axis_id
     join environments on environments.id = runs.environment_id
-    left join packages on packages.id = runs.package_id`;
+    left join packages on packages.id = runs.package_id
+    left join changelists on changelists.axis_id = runs.axis_id and changelists.number = runs.changelist`;
 }
 
 /** Id of an axis; -1, which no row has, where it is not known. */

@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { HubError } from "../errors.ts";
 import type { Counts } from "../schemas/outcome.ts";
-import type { RunHead, RunRecord } from "../schemas/record.ts";
+import type { Placed, RunHead, RunRecord } from "../schemas/record.ts";
 import type { Db, Queryable } from "./client.ts";
 import { internCases } from "./cases.ts";
 import { type RunRows, writeRows } from "./result_rows.ts";
@@ -14,13 +14,13 @@ export interface StoreInput {
   testId: number;
   /** `runs.source`. */
   source: string;
-  runs: (RunRecord | SpooledRun)[];
+  runs: (Placed<RunRecord> | SpooledRun)[];
   /** What a run that is there already means: its results are replaced, a new attempt is added, or it is refused. */
   mode: StoreMode;
 }
 
 /** A run whose results are in a spool. */
-export interface SpooledRun extends RunHead {
+export interface SpooledRun extends Placed<RunHead> {
   results: ResultSpool;
 }
 
@@ -102,7 +102,7 @@ function keyOf(externalId: string, attempt: number): string {
   return `${attempt} ${externalId}`;
 }
 
-function lastOfEach<R extends RunHead>(runs: R[]): R[] {
+function lastOfEach<R extends Pick<RunHead, "externalId" | "attempt">>(runs: R[]): R[] {
   return [...new Map(runs.map((run) => [keyOf(run.externalId, run.attempt), run])).values()];
 }
 

@@ -1,5 +1,6 @@
 import { auditRouter } from "./audit.ts";
 import { authRouter } from "./auth.ts";
+import { axesRouter } from "./axes.ts";
 import { dvsRouter } from "./dvs.ts";
 import { healthRouter } from "./health.ts";
 import { jobsRouter } from "./jobs.ts";
@@ -14,6 +15,7 @@ import { router } from "./trpc.ts";
 /** Every procedure of the hub; REST, site map and OpenAPI are made from it. */
 export const appRouter = router({
   dvs: dvsRouter,
+  axes: axesRouter,
   tests: testsRouter,
   runs: runsRouter,
   samples: samplesRouter,

@@ -25,7 +25,7 @@ import {
 } from "../schemas/result.ts";
 import type { Context } from "./context.ts";
 import { pushRecords } from "./push.ts";
-import { procedure, router } from "./trpc.ts";
+import { labellingProcedure, procedure, router } from "./trpc.ts";
 
 export const resultsRouter = router({
   list: procedure
@@ -39,7 +39,7 @@ export const resultsRouter = router({
     .output(resultInRunPage)
     .query(({ ctx, input }) => listResults(ctx.sql, input)),
 
-  push: procedure
+  push: labellingProcedure
     .meta({
       method: "POST",
       path: "/api/results",

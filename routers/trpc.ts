@@ -3,6 +3,7 @@ import { HubError, type HubErrorCode } from "../errors.ts";
 import { mayAct, type Role } from "../auth/roles.ts";
 import { isDatabaseAway } from "../db/client.ts";
 import type { Context } from "./context.ts";
+import { withNumbers } from "./labels.ts";
 
 /** From here come the REST route, its line in the site map, and its OpenAPI operation. */
 export interface RouteMeta {
@@ -108,8 +109,17 @@ const mapped = t.middleware(async ({ next }) => {
 export const router = t.router;
 export const mergeRouters = t.mergeRouters;
 export const createCallerFactory = t.createCallerFactory;
+/** Takes `label:…` for a changelist. */
+const numbered = t.middleware(async ({ ctx, getRawInput, next }) => {
+  const given = await getRawInput();
+  const input = await withNumbers(ctx.sql, given);
+  return await (input === given ? next() : next({ getRawInput: () => Promise.resolve(input) }));
+});
+
+/** For what takes labels that are new. */
+export const labellingProcedure = t.procedure.use(mapped).use(guard).use(inTime);
 /** Every procedure states its `.meta()`; the guard reads the role there. */
-export const procedure = t.procedure.use(mapped).use(guard).use(inTime);
+export const procedure = labellingProcedure.use(numbered);
 
 function toTrpcError(fault: HubError): TRPCError {
   return new TRPCError({ code: fault.code satisfies HubErrorCode, message: fault.message, cause: fault });

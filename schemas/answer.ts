@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { changelist, pageInput, pageOf, text } from "./common.ts";
+import { changelist, changelistInput, pageInput, pageOf, text } from "./common.ts";
 import { axisName, environmentFilter, range } from "./run.ts";
 
 export const culpritQuery = z.object({
@@ -49,8 +49,8 @@ export type CompareKind = (typeof COMPARE_KINDS)[number];
 export const compareQuery = z.object({
   test: z.string().min(1).max(200),
   axis: axisName,
-  base: changelist,
-  head: changelist,
+  base: changelistInput,
+  head: changelistInput,
   environment: environmentFilter.optional(),
   kind: z.enum(COMPARE_KINDS).optional().meta({ description: "Only items of this kind" }),
   ...pageInput,

@@ -1,5 +1,15 @@
 import { z } from "zod";
-import { changelist, flag, listOf, MAX_CHANGELIST, nullableTime, pageInput, pageOf, time } from "./common.ts";
+import {
+  changelist,
+  changelistInput,
+  flag,
+  listOf,
+  MAX_CHANGELIST,
+  nullableTime,
+  pageInput,
+  pageOf,
+  time,
+} from "./common.ts";
 import { packageName } from "./package.ts";
 
 export const build = z.object({
@@ -26,8 +36,8 @@ export const changelistItem = build.extend({
 export type ChangelistItem = z.infer<typeof changelistItem>;
 
 const range = {
-  from: changelist.optional().meta({ description: "Lowest changelist" }),
-  to: changelist.optional().meta({ description: "Highest changelist" }),
+  from: changelistInput.optional().meta({ description: "Lowest changelist" }),
+  to: changelistInput.optional().meta({ description: "Highest changelist" }),
 };
 
 export const changelistList = z.object({
@@ -42,7 +52,7 @@ export const changelistList = z.object({
 export type ChangelistList = z.infer<typeof changelistList>;
 export const changelistPage = pageOf(changelistItem);
 
-export const changelistPath = z.object({ name: packageName, changelist });
+export const changelistPath = z.object({ name: packageName, changelist: changelistInput });
 /** Most builds shown of one changelist. */
 export const MAX_BUILDS_SHOWN = 1000;
 export const changelistDetail = z.object({
@@ -56,7 +66,7 @@ export type ChangelistDetail = z.infer<typeof changelistDetail>;
 export const DIRECTIONS = ["before", "after", "either"] as const;
 export const nearestQuery = z.object({
   name: packageName,
-  changelist,
+  changelist: changelistInput,
   direction: z.enum(DIRECTIONS).default("either").meta({
     description:
       "`before`: at or before; `after`: at or after; `either`: the closer one, of two as close the older",

@@ -17,6 +17,18 @@ export function nameOf(max: number) {
 
 export const changelist = z.coerce.number().int().min(1).max(MAX_CHANGELIST)
   .meta({ description: "Changelist: a positive integer that orders the work on its axis" });
+/**
+ * A changelist in an input. `label:<commit>` is replaced by its number before a procedure's input is read, so the schema
+ * itself knows numbers only; documents tell both.
+ */
+export const changelistInput = changelist.meta({
+  description: "Changelist: a positive integer, or `label:` and a commit's hash or its beginning",
+  override: ({ jsonSchema }: { jsonSchema: Record<string, unknown> }) => {
+    const { description: _told, ...number } = jsonSchema;
+    for (const key of Object.keys(number)) delete jsonSchema[key];
+    jsonSchema.anyOf = [number, { type: "string", pattern: "^label:" }];
+  },
+});
 export const id = z.coerce.number().int().min(1).max(Number.MAX_SAFE_INTEGER);
 export const axis = nameOf(64).default("main");
 export const time = z.string().meta({ format: "date-time", description: "UTC, ISO 8601" });

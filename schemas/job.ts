@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { changelist, flag, id, nullableTime, pageInput, pageOf, time } from "./common.ts";
+import { changelist, changelistInput, flag, id, nullableTime, pageInput, pageOf, time } from "./common.ts";
 
 export const JOB_STATES = [
   "queued",
@@ -28,7 +28,7 @@ export const jobInput = z.object({
   }),
   labTest: argument(200).optional().meta({ description: "Name of the test in the lab, where it is another" }),
   package: argument(300).optional(),
-  changelist: changelist.optional(),
+  changelist: changelistInput.optional(),
   packageUrl: argument(2000).optional().meta({
     description: "Instead of package and changelist; must lie under a drop root",
   }),
@@ -80,7 +80,7 @@ export const jobList = z.object({
   test: z.string().max(200).optional(),
   state: jobState.optional(),
   package: z.string().max(300).optional(),
-  changelist: changelist.optional(),
+  changelist: changelistInput.optional(),
   open: flag.optional().meta({ description: "Only jobs that are not over, or only those that are" }),
   ...pageInput,
 });

@@ -38,6 +38,13 @@ export const resultRecord = z.object({
 });
 export type ResultRecord = z.infer<typeof resultRecord>;
 
+/** A run's changelist as its source tells it: a number, or `label:<commit>`, which is given its number as it is stored. */
+export const runChangelist = z.union([
+  z.string().regex(/^label:[^\s\p{Cc}]{1,200}$/u),
+  changelist,
+]).meta({ description: "Changelist: a positive integer, or `label:` and a commit's whole hash" });
+export type RunChangelist = z.infer<typeof runChangelist>;
+
 export const RUN_STATES = ["running", "done", "lab_error"] as const;
 
 /** One execution of a test. `source` and `externalId` identify it; a repeat with the same ones is the same run. */
@@ -45,7 +52,9 @@ export const runHead = z.object({
   externalId: text(300),
   attempt: z.number().int().min(1).max(10_000).default(1),
   axis,
-  changelist,
+  changelist: runChangelist,
+  /** The commit's time, for a label. */
+  committedAt: time.optional(),
   package: text(300).optional(),
   environment: environment.default({}),
   status: z.enum(RUN_STATES).default("done"),
@@ -64,3 +73,8 @@ export type RunHead = z.infer<typeof runHead>;
 export interface RunRecord extends RunHead {
   results: ResultRecord[];
 }
+
+/** A run whose changelist is a number. */
+export type Placed<R extends { changelist: RunChangelist; committedAt?: string | undefined }> =
+  & Omit<R, "changelist" | "committedAt">
+  & { changelist: number };

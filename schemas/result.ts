@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { axis, changelist, id, listOf, nameOf, pageInput, pageOf, text } from "./common.ts";
 import { counts, outcome } from "./outcome.ts";
-import { environment } from "./record.ts";
+import { environment, runChangelist } from "./record.ts";
 import { axisName, environmentFilter, range } from "./run.ts";
 
 export const result = z.object({
@@ -60,7 +60,10 @@ export const summaryPage = pageOf(summaryItem);
 /** What a push says of its run. Results are checked one by one: good ones are stored, bad ones reported. */
 export const pushHead = z.object({
   test: nameOf(200),
-  changelist,
+  changelist: runChangelist,
+  committedAt: z.iso.datetime({ offset: true }).optional().meta({
+    description: "The commit's time, which numbers a label that is new on an axis whose labels go by time",
+  }),
   axis,
   package: nameOf(300).optional(),
   environment: environment.default({}),

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { changelist, id, nullableTime, pageInput, pageOf, time } from "./common.ts";
+import { changelist, changelistInput, id, nullableTime, pageInput, pageOf, time } from "./common.ts";
 import { counts } from "./outcome.ts";
 import { environment, RUN_STATES } from "./record.ts";
 
@@ -22,9 +22,9 @@ export const environmentFilter = z.preprocess((value) => {
 }, environment).meta({ description: "Keys the environment must have: `os=linux,gpu=x`, or a JSON object" });
 
 const range = {
-  changelist: changelist.optional(),
-  from: changelist.optional().meta({ description: "Lowest changelist" }),
-  to: changelist.optional().meta({ description: "Highest changelist" }),
+  changelist: changelistInput.optional(),
+  from: changelistInput.optional().meta({ description: "Lowest changelist" }),
+  to: changelistInput.optional().meta({ description: "Highest changelist" }),
 };
 const axisName = z.string().min(1).max(64).default("main");
 
@@ -36,6 +36,7 @@ export const run = z.object({
   attempt: z.number().int(),
   axis: z.string(),
   changelist,
+  label: z.string().nullable().meta({ description: "The changelist's, as a commit's hash" }),
   package: z.string().nullable(),
   environment: z.record(z.string(), z.string()),
   status: z.enum(RUN_STATES),

@@ -19,10 +19,13 @@ const settings = z.strictObject({
     .meta({
       description: "Folder (file:///…, under SCRAPE_ROOTS) or HTTP index (in SCRAPE_HOSTS) to look under",
     }),
-  pattern: z.string().max(500).refine(isPattern, "must be a regular expression with a named group changelist")
+  pattern: z.string().max(500).refine(
+    isPattern,
+    "must be a regular expression with a named group changelist or label",
+  )
     .meta({
       description:
-        "Regular expression over a file's path below the URL; its named groups changelist (needed), package, axis, and " +
+        "Regular expression over a file's path below the URL; its named groups changelist or label (a commit's hash), package, axis, and " +
         "any other become the run's changelist, package, axis and environment",
     }),
   depth: z.number().int().min(0).max(10).default(4).meta({ description: "Folders to go down" }),
@@ -38,7 +41,7 @@ type Settings = z.infer<typeof settings>;
 function isPattern(source: string): boolean {
   try {
     new RegExp(source, "u");
-    return source.includes("(?<changelist>");
+    return /\(\?<(?:changelist|label)>/.test(source);
   } catch {
     return false;
   }
@@ -197,9 +200,10 @@ async function readFile(
   file: Found,
   context: ScrapeContext,
 ): Promise<RunRecord | "later" | undefined> {
-  const { changelist, package: name, axis, ...rest } = pattern.exec(file.path)?.groups ?? {};
+  const { changelist, label, package: name, axis, ...rest } = pattern.exec(file.path)?.groups ?? {};
   const number = Number(changelist);
-  if (!Number.isInteger(number) || number < 1 || number > 2_147_483_647) {
+  const isNumber = Number.isInteger(number) && number >= 1 && number <= 2_147_483_647;
+  if (!isNumber && !label) {
     context.ignore("has no changelist in its path", file.path);
     return undefined;
   }
@@ -225,7 +229,7 @@ async function readFile(
       externalId: file.path,
       attempt: 1,
       axis: axis ?? "main",
-      changelist: number,
+      changelist: isNumber ? number : `label:${label}`,
       ...(name ?? settings.package ? { package: name ?? settings.package } : {}),
       environment: { ...settings.environment, ...Object.fromEntries(groups) },
       status: "done",

@@ -11,14 +11,15 @@ import {
   type ScrapeProgress,
   type TestToScrape,
 } from "../../db/scrapes.ts";
+import { placeRuns } from "../../db/placed_runs.ts";
 import { prepareStore, storeRuns } from "../../db/store.ts";
+import type { Placed, RunRecord } from "../../schemas/record.ts";
 import { reasonOf } from "../../errors.ts";
 import { allowanceOf } from "../../scrapers/allow.ts";
 import { checkedBatches } from "../../scrapers/checked.ts";
 import { type BoundedFetch, createContext } from "../../scrapers/context.ts";
 import { createFetch } from "../../scrapers/fetch.ts";
 import { checkSettings, getScraper, type Registry, scrapers } from "../../scrapers/mod.ts";
-import type { ScrapeBatch } from "../../scrapers/scraper.ts";
 import { keepLease } from "../keep_lease.ts";
 
 export interface ScrapeDeps {
@@ -105,8 +106,16 @@ async function scrapeTest(deps: ScrapeDeps, test: TestToScrape, turn: ScrapeTurn
     const source = scraper.source(scraped, allow);
     for await (const batch of checkedBatches(scraper, scraped, test.watermark, context)) {
       progress.seen = counts.seen;
-      const stored = await prepareStore(sql, batch.runs.length)
-        .then(() => hold((tx) => storeBatch(tx, { batch, source, test, scrapeId, progress })))
+      const runs = await placeRuns(
+        sql,
+        batch.runs,
+        (run, reason) =>
+          context.ignore(`a run has no place: ${reason}`, `${run.externalId} ${run.changelist}`),
+      ).catch((error) => Promise.reject(new StoreFault(error)));
+      const stored = await prepareStore(sql, runs.length)
+        .then(() =>
+          hold((tx) => storeBatch(tx, { runs, watermark: batch.watermark, source, test, scrapeId, progress }))
+        )
         .catch((error) => Promise.reject(new StoreFault(error)));
       Object.assign(progress, stored);
     }
@@ -135,7 +144,8 @@ class StoreFault extends Error {
 }
 
 interface BatchToStore {
-  batch: ScrapeBatch;
+  runs: Placed<RunRecord>[];
+  watermark: string;
   source: string;
   test: TestToScrape;
   scrapeId: number;
@@ -144,15 +154,15 @@ interface BatchToStore {
 
 async function storeBatch(
   tx: Queryable,
-  { batch, source, test, scrapeId, progress }: BatchToStore,
+  { runs, watermark, source, test, scrapeId, progress }: BatchToStore,
 ): Promise<ScrapeProgress> {
-  const stored = await storeRuns(tx, { testId: test.id, source, runs: batch.runs, mode: "replace" });
+  const stored = await storeRuns(tx, { testId: test.id, source, runs, mode: "replace" });
   const next = {
     ...progress,
     kept: progress.kept + stored.runs.length,
     runsAdded: progress.runsAdded + stored.runs.filter((run) => run.isNew).length,
     resultsWritten: progress.resultsWritten + stored.resultsWritten,
   };
-  await moveWatermark(tx, { testId: test.id, scrapeId, watermark: batch.watermark, progress: next });
+  await moveWatermark(tx, { testId: test.id, scrapeId, watermark, progress: next });
   return next;
 }

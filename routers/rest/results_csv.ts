@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { listResults } from "../../db/results.ts";
 import { resultList } from "../../schemas/result.ts";
+import { withNumbers } from "../labels.ts";
 import { parseInput, readQuery } from "./adapter.ts";
 import type { RestContext, RestOnly } from "./route.ts";
 
@@ -32,8 +33,9 @@ export const resultsCsv: RestOnly = {
 };
 
 async function handle(c: RestContext): Promise<Response> {
-  const { format, ...query } = parseInput(input, readQuery(c.req.url, Object.keys(input.shape)));
   const { sql } = c.get("hub");
+  const given = await withNumbers(sql, readQuery(c.req.url, Object.keys(input.shape)));
+  const { format, ...query } = parseInput(input, given);
   if (format === "json") return c.json(await listResults(sql, query));
   let page = await listResults(sql, { ...query, limit: PAGE });
   let isFirst = true;

@@ -13,7 +13,9 @@ export interface Line {
  * The lines of a text, without their ends (LF, CRLF), a chunk's worth at a time. The encoding is UTF-8, or UTF-16 by its
  * BOM; what is not valid in it becomes U+FFFD, since logs hold bytes of any kind.
  */
-export async function* readLines(input: AsyncIterable<Uint8Array>): AsyncGenerator<Line[]> {
+export async function* readLines(
+  input: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
+): AsyncGenerator<Line[]> {
   let rest = "";
   let number = 0;
   const toLine = (text: string): Line => ({
@@ -42,7 +44,7 @@ export class DecodingError extends Error {}
 
 /** Text of bytes, in UTF-8 or the encoding of its BOM, unless `encodingOf` tells another. @throws DecodingError */
 export async function* decodeText(
-  input: AsyncIterable<Uint8Array>,
+  input: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
   { fatal = false, headBytes = 4, encodingOf = encodingOfBom }: DecodeOptions = {},
 ): AsyncGenerator<string> {
   let decoder: TextDecoder | undefined;

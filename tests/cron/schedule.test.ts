@@ -22,6 +22,7 @@ test("the schedule tells last and next times, in UTC", () => {
       lastAt: "2026-03-02T03:00:05.000Z",
       nextAt: "2026-03-03T03:00:00.000Z",
     },
+    { name: "lists", lastAt: null, nextAt: "2026-03-02T10:10:00.000Z" },
     { name: "housekeeping", lastAt: null, nextAt: "2026-03-03T04:30:00.000Z" },
   ]);
 });

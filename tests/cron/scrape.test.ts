@@ -102,3 +102,24 @@ test("what is due is enqueued once, by each test's own interval", async () => {
   await bench.scrape(id);
   expect(await listDueTests(bench.database.sql, 100)).not.toContain(id);
 });
+
+test("labels are numbered as runs are stored; a run whose label has no number is ignored, and says why", async () => {
+  const { sql } = bench.database;
+  await sql`insert into axes (name, labels) values ('by-time', 'time'), ('by-list', 'list')`;
+  const id = await bench.makeTest("labelled");
+  bench.stepped.more = (batch) => ({
+    axis: batch === 3 ? "by-list" : "by-time",
+    changelist: `label:c${batch}`,
+    committedAt: "2026-03-02T10:00:00Z",
+  });
+  await bench.scrape(id);
+  const seconds = Date.parse("2026-03-02T10:00:00Z") / 1000;
+  expect(await sql`select changelist from runs where test_id = ${id} order by changelist`).toEqual([
+    { changelist: seconds },
+    { changelist: seconds + 1 },
+  ]);
+  expect((await getTest(sql, "labelled")).lastScrape).toMatchObject({
+    kept: 2,
+    ignored: { 'a run has no place: the label is not in the list of the axis "by-list"': 1 },
+  });
+});

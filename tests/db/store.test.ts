@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
 import type { Db } from "../../db/client.ts";
 import { prepareStore, type StoreMode, storeRuns } from "../../db/store.ts";
-import type { RunRecord } from "../../schemas/record.ts";
+import type { Placed, RunRecord } from "../../schemas/record.ts";
 import { type TestDatabase, testDatabase } from "../helpers/postgres.ts";
 
 let database: TestDatabase;
@@ -13,7 +13,7 @@ beforeAll(async () => {
 });
 afterAll(() => database.drop());
 
-function runOf(externalId: string, extra: Partial<RunRecord> = {}): RunRecord {
+function runOf(externalId: string, extra: Partial<Placed<RunRecord>> = {}): Placed<RunRecord> {
   return {
     externalId,
     attempt: 1,
@@ -29,7 +29,7 @@ function runOf(externalId: string, extra: Partial<RunRecord> = {}): RunRecord {
   };
 }
 
-async function store(runs: RunRecord[], mode: StoreMode = "replace", source = "s") {
+async function store(runs: Placed<RunRecord>[], mode: StoreMode = "replace", source = "s") {
   await prepareStore(sql, runs.length);
   return await sql.begin((tx) => storeRuns(tx, { testId: 1, source, runs, mode }));
 }

@@ -1,0 +1,72 @@
+import { z } from "zod";
+import { configureAxis, getAxis, listAxes } from "../db/axes.ts";
+import { addChangelists, listChangelists } from "../db/changelists.ts";
+import { allowanceOf, checkListUrl } from "../scrapers/mod.ts";
+import {
+  axisPatch,
+  type AxisShape,
+  axisShape,
+  labelledAnswer,
+  labelledInput,
+  labelledList,
+  labelledPage,
+} from "../schemas/axis.ts";
+import { authorOf, type Context, maySee } from "./context.ts";
+import { procedure, router } from "./trpc.ts";
+
+export const axesRouter = router({
+  list: procedure
+    .meta({
+      method: "GET",
+      path: "/api/axes",
+      summary: "Axes, and how their labels are numbered",
+      role: "anyone",
+    })
+    .input(z.object({}))
+    .output(z.object({ items: z.array(axisShape) }))
+    .query(async ({ ctx }) => ({ items: (await listAxes(ctx.sql)).map((axis) => shownAxis(ctx, axis)) })),
+
+  configure: procedure
+    .meta({
+      method: "PATCH",
+      path: "/api/axes/{axis}",
+      summary: "Say how labels are numbered on an axis; it is made where it is not known",
+      role: "admin",
+    })
+    .input(axisPatch)
+    .output(axisShape)
+    .mutation(async ({ ctx, input }) => {
+      if (typeof input.listUrl === "string") await checkListUrl(allowanceOf(ctx.config), input.listUrl);
+      await configureAxis(ctx.sql, input, authorOf(ctx));
+      if (typeof input.listUrl === "string") {
+        await ctx.queue.send("read_lists", {}, { singletonKey: "lists" });
+      }
+      return await getAxis(ctx.sql, input.axis);
+    }),
+
+  changelists: procedure
+    .meta({
+      method: "GET",
+      path: "/api/axes/{axis}/changelists",
+      summary: "Labelled changelists of an axis, the newest first",
+      role: "anyone",
+    })
+    .input(labelledList)
+    .output(labelledPage)
+    .query(({ ctx, input }) => listChangelists(ctx.sql, input)),
+
+  addChangelists: procedure
+    .meta({
+      method: "POST",
+      path: "/api/axes/{axis}/changelists",
+      summary: "Add labelled changelists, all or none; those that are there already change nothing",
+      role: "ingester",
+    })
+    .input(labelledInput)
+    .output(labelledAnswer)
+    .mutation(({ ctx, input }) => addChangelists(ctx.sql, input.axis, [input.changelists])),
+});
+
+function shownAxis(ctx: Context, axis: AxisShape): AxisShape {
+  return maySee(ctx) ? axis : { ...axis, listUrl: null, listError: null };
+}

@@ -1,0 +1,33 @@
+import { z } from "zod";
+import { addChangelists } from "../../db/changelists.ts";
+import { MAX_LIST, readLabelList } from "../../scrapers/mod.ts";
+import { axisName } from "../../schemas/axis.ts";
+import { changelist } from "../../schemas/common.ts";
+import { parseInput, readQuery } from "./adapter.ts";
+import { boundedBody } from "./body.ts";
+import type { RestOnly } from "./route.ts";
+
+const input = z.object({
+  axis: axisName,
+  first: changelist.default(1).meta({ description: "Number of a text's first label" }),
+});
+
+/** `POST /api/axes/{axis}/changelists` with the text that `git rev-list --first-parent --reverse` writes. */
+export const labelList: RestOnly = {
+  method: "POST",
+  path: "/api/axes/{axis}/changelists",
+  summary: "A text of one label a line is numbered from `first` on; lines may be `<number> <label>` too",
+  role: "ingester",
+  produces: "application/json",
+  consumes: ["text/plain"],
+  input,
+  when: (c) => /^text\/plain\b/i.test(c.req.header("content-type") ?? ""),
+  async handle(c) {
+    const { axis, first } = parseInput(input, {
+      ...readQuery(c.req.url, ["first"]),
+      axis: c.req.param("axis"),
+    });
+    const chunks = await Array.fromAsync(boundedBody(c.req.raw.body, MAX_LIST));
+    return c.json(await addChangelists(c.get("hub").sql, axis, readLabelList(chunks, { first })));
+  },
+};
