@@ -56,7 +56,8 @@ export async function listBadHistories(
         ${
     input.case === undefined
       ? sql``
-      : sql`join cases on cases.id = results.case_id and cases.hash = md5(${input.case})::uuid`
+      : sql`join cases on cases.test_id = runs.test_id and cases.hash = md5(${input.case})::uuid
+          and coalesce(cases.alias_of, cases.id) = results.case_id`
   }
       where ${scope} and results.outcome = any(${BAD_IDS}::smallint[])
     )

@@ -6,6 +6,7 @@ import { type Author, recordAudit } from "./audit.ts";
 import { getNumber, labelKey, placeLabels } from "./changelists.ts";
 import type { Db, Queryable } from "./client.ts";
 import { internCases } from "./cases.ts";
+import { mergeRun } from "./merge.ts";
 import type { ResultSpool } from "./spool.ts";
 import { prepareStore, type StoredRun, storeRuns } from "./store.ts";
 import { ensureTest, findKnownTest } from "./tests.ts";
@@ -20,7 +21,8 @@ export interface PushOptions {
 /**
  * Stores a pushed run with its results; makes the test where it is not known. Without an external id the run is named by
  * the hash of its content. `append` is kept from doing it twice by its key.
- * @throws HubError NOT_FOUND (a label without a number), BAD_REQUEST (append without a key), CONFLICT (reject, or a key used for another run)
+ * @throws HubError NOT_FOUND (a label without a number), BAD_REQUEST (append without a key, merge without an
+ * external id), CONFLICT (reject, a key used for another run, or a piece of another run)
  */
 export async function pushRun(
   sql: Db,
@@ -35,6 +37,9 @@ export async function pushRun(
       "BAD_REQUEST",
       "Appending an attempt wants an Idempotency-Key, so that a repeat of the request is none of the run.",
     );
+  }
+  if (mode === "merge" && head.externalId === undefined) {
+    throw new HubError("BAD_REQUEST", "Merging wants an externalId, which says what run the piece is of.");
   }
   await prepareStore(sql, 1);
   await results.settle();
@@ -59,6 +64,7 @@ export async function pushRun(
     results.expectVersion(casesVersion);
     const run = { ...rest, externalId, attempt: 1, status: "done" as const, results };
     const source = `push:${test}`;
+    if (mode === "merge") return await mergeRun(tx, { testId, source, piece: run });
     if (mode !== "append") return (await storeRuns(tx, { testId, source, runs: [run], mode })).runs[0]!;
     const scope = `push:${options.by.name}:${test}`;
     const hash = hashOf({ ...head, externalId }, results);

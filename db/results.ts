@@ -113,7 +113,7 @@ export async function listResults(sql: Queryable, input: ResultList): Promise<Pa
           and ${
     input.case === undefined
       ? sql`true`
-      : sql`results.case_id = (select id from cases where test_id = ${testId} and hash = md5(${input.case})::uuid)`
+      : sql`results.case_id = (select coalesce(alias_of, id) from cases where test_id = ${testId} and hash = md5(${input.case})::uuid)`
   }
           and ${
     outcome === undefined ? sql`true` : sql`results.outcome = any(${outcomeIds(outcome)}::smallint[])`

@@ -51,13 +51,14 @@ export async function listSamples(sql: Queryable, input: SampleList): Promise<Pa
     select samples.run_id as "runId", cases.name as case, metrics.name as metric, metrics.unit, samples.ordinal,
       samples.value, samples.word, samples.case_id as "caseId", samples.metric_id as "metricId", samples.changelist,
       packages.name as package, environments.keys as environment
-    from cases
+    from cases as asked
+      join cases on cases.id = coalesce(asked.alias_of, asked.id)
       join metrics on metrics.name = ${input.metric}
       join samples on samples.case_id = cases.id and samples.metric_id = metrics.id
       join runs on runs.id = samples.run_id
       join environments on environments.id = runs.environment_id
       left join packages on packages.id = runs.package_id
-    where cases.test_id = ${testId} and cases.hash = md5(${input.case})::uuid and runs.axis_id = ${axis}
+    where asked.test_id = ${testId} and asked.hash = md5(${input.case})::uuid and runs.axis_id = ${axis}
       and ${
     after === undefined
       ? sql`true`

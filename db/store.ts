@@ -7,15 +7,15 @@ import { internCases } from "./cases.ts";
 import { type RunRows, writeRows } from "./result_rows.ts";
 import { type ResultSpool, spoolOf } from "./spool.ts";
 
-export const STORE_MODES = ["replace", "append", "reject"] as const;
-export type StoreMode = (typeof STORE_MODES)[number];
+/** Of a run that is there already: its results are replaced, it is kept, a new attempt is added, or it is refused. */
+export type StoreMode = "replace" | "keep" | "append" | "reject";
 
 export interface StoreInput {
   testId: number;
   /** `runs.source`. */
   source: string;
   runs: (Placed<RunRecord> | SpooledRun)[];
-  /** What a run that is there already means: its results are replaced, a new attempt is added, or it is refused. */
+  /** What a run that is there already means. */
   mode: StoreMode;
 }
 
@@ -117,8 +117,8 @@ interface Head {
   isSame: boolean;
 }
 
-/** Hash of all that is stored of a run. */
-function contentOf({ results, ...head }: SpooledRun): string {
+/** Hash of all that is stored of a run, in hexadecimal. */
+export function contentOf({ results, ...head }: SpooledRun): string {
   return createHash("sha256").update(JSON.stringify(head)).update(results.digest()).digest("hex").slice(
     0,
     32,
@@ -196,10 +196,12 @@ async function writeHeads(
       placed.final_attempt as attempt, coalesce(written.is_new, false) as "isNew", written.id is null as "isSame"
     from placed
       left join written on written.external_id = placed.external_id and written.attempt = placed.final_attempt
-      left join runs as same on written.id is null and ${mode} = 'replace' and same.source = ${source}
+      left join runs as same on written.id is null and ${mode} in ('replace', 'keep') and same.source = ${source}
         and same.external_id = placed.external_id and same.attempt = placed.final_attempt
     order by placed.place`;
-  if (mode === "replace" && rows.some((row) => row.id === null)) await findRaced(tx, source, rows);
+  if ((mode === "replace" || mode === "keep") && rows.some((row) => row.id === null)) {
+    await findRaced(tx, source, rows);
+  }
   const refused = rows.find((row) => row.id === null);
   if (refused !== undefined) {
     throw new HubError(

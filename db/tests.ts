@@ -261,9 +261,14 @@ export async function ensureTest(sql: Queryable, name: string): Promise<KnownTes
   return others;
 }
 
+/** Keeps the test's cases from being renamed or deleted until the transaction's end. */
+export async function holdTest(tx: Queryable, id: number): Promise<void> {
+  await tx`select id from tests where id = ${id} for key share`;
+}
+
 export interface KnownTest {
   id: number;
-  /** Grows when cases of the test are deleted. */
+  /** Grows when cases of the test are deleted or renamed. */
   casesVersion: number;
 }
 

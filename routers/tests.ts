@@ -1,9 +1,12 @@
 import { z } from "zod";
+import { forgetAlias, listAliases, renameCase } from "../db/aliases.ts";
 import { audited } from "../db/audit.ts";
 import { createTest, deleteTest, getTest, getTestId, listTests, updateTest } from "../db/tests.ts";
 import { findTestToScrape, listScrapes } from "../db/scrapes.ts";
 import { allowanceOf, checkSettings, createFetch, getScraper, tryScrape } from "../scrapers/mod.ts";
-import { flag, pageInput, pageOf } from "../schemas/common.ts";
+import { caseAlias, caseRename } from "../schemas/alias.ts";
+import { flag, pageInput, pageOf, text } from "../schemas/common.ts";
+import { MAX_CASE } from "../schemas/record.ts";
 import { type Scrape, scrape, scrapeAnswer } from "../schemas/scrape.ts";
 import {
   testInput,
@@ -115,6 +118,44 @@ export const testsRouter = router({
         ),
         dryRun: null,
       };
+    }),
+
+  rename: procedure
+    .meta({
+      method: "POST",
+      path: "/api/tests/{name}/aliases",
+      summary: "Give a case another name; its history follows, and the old name means it from now on",
+      role: "triager",
+    })
+    .input(caseRename)
+    .output(z.object({
+      resultsMoved: z.number().int().meta({ description: "Results that stood under the new name already" }),
+    }))
+    .mutation(({ ctx, input }) => renameCase(ctx.sql, input, authorOf(ctx))),
+
+  aliases: procedure
+    .meta({
+      method: "GET",
+      path: "/api/tests/{name}/aliases",
+      summary: "Old names of the cases of a test",
+      role: "anyone",
+    })
+    .input(byName)
+    .output(z.object({ items: z.array(caseAlias) }))
+    .query(async ({ ctx, input }) => ({ items: await listAliases(ctx.sql, input.name) })),
+
+  forgetAlias: procedure
+    .meta({
+      method: "DELETE",
+      path: "/api/tests/{name}/aliases",
+      summary: "Let an old name be a case of its own again, from the next result on",
+      role: "triager",
+    })
+    .input(byName.extend({ case: text(MAX_CASE).meta({ description: "The old name" }) }))
+    .output(z.object({}))
+    .mutation(async ({ ctx, input }) => {
+      await forgetAlias(ctx.sql, input, authorOf(ctx));
+      return {};
     }),
 
   scrapes: procedure

@@ -70,9 +70,9 @@ export const pushHead = z.object({
   externalId: text(300).optional().meta({
     description: "The source's name of the run; the hash of the content unless told",
   }),
-  mode: z.enum(["replace", "append", "reject"]).default("replace").meta({
+  mode: z.enum(["replace", "merge", "append", "reject"]).default("replace").meta({
     description:
-      "What a repeat does: replace the results, append an attempt (wants an Idempotency-Key), or be rejected",
+      "What a repeat does: replace the results; merge, as a piece of the run (wants an externalId); append an attempt (wants an Idempotency-Key); or be rejected",
   }),
   startedAt: z.iso.datetime({ offset: true }).optional(),
   finishedAt: z.iso.datetime({ offset: true }).optional(),

@@ -12,6 +12,7 @@ import {
   type TestToScrape,
 } from "../../db/scrapes.ts";
 import { placeRuns } from "../../db/placed_runs.ts";
+import { holdTest } from "../../db/tests.ts";
 import { prepareStore, storeRuns } from "../../db/store.ts";
 import type { Placed, RunRecord } from "../../schemas/record.ts";
 import { reasonOf } from "../../errors.ts";
@@ -156,6 +157,7 @@ async function storeBatch(
   tx: Queryable,
   { runs, watermark, source, test, scrapeId, progress }: BatchToStore,
 ): Promise<ScrapeProgress> {
+  await holdTest(tx, test.id);
   const stored = await storeRuns(tx, { testId: test.id, source, runs, mode: "replace" });
   const next = {
     ...progress,
