@@ -25,6 +25,10 @@ export const SETTINGS = {
     "none",
   ],
   DROP_FULL_SCAN_DAYS: ["After how many days an unchanged directory is read all the same", "7"],
+  KEEP_RESULTS_DAYS: [
+    "Days that results are kept, of tests that do not say themselves; 0 keeps them for ever",
+    "0",
+  ],
   KEEP_RECORDS_DAYS: [
     "Days that records of scrapes and scans, and Idempotency-Keys, are kept; each test's and root's last stays",
     "90",
@@ -78,6 +82,7 @@ const environment = z.object({
   DROP_URLS: z.string().optional(),
   DROP_PATTERN: z.string().optional(),
   DROP_FULL_SCAN_DAYS: whole(0, 365).default(7),
+  KEEP_RESULTS_DAYS: whole(0, 36_500).default(0),
   KEEP_RECORDS_DAYS: whole(1, 36_500).default(90),
   DROP_SCAN_CRON: z.string().regex(/^\S+ \S+ \S+ \S+ \S+$/, "must have five fields, as in `0 3 * * *`")
     .default("0 3 * * *"),
@@ -116,6 +121,7 @@ export interface Config {
   dropRoots: DropRoot[];
   dropPattern: string | undefined;
   dropFullScanDays: number;
+  keepResultsDays: number;
   keepRecordsDays: number;
   dropScanCron: string;
   /** Without a slash at its end; undefined where no lab is named. */
@@ -171,6 +177,7 @@ export function loadConfig(env: Record<string, string | undefined>, home: string
     dropRoots: roots,
     dropPattern: value.DROP_PATTERN,
     dropFullScanDays: value.DROP_FULL_SCAN_DAYS,
+    keepResultsDays: value.KEEP_RESULTS_DAYS,
     keepRecordsDays: value.KEEP_RECORDS_DAYS,
     dropScanCron: value.DROP_SCAN_CRON,
     vrlUrl: value.VRL_URL,

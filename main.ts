@@ -9,6 +9,7 @@ import { scheduleOf } from "./cron/schedule.ts";
 import { cancelJobInLab, followLabTask, type JobDeps, lookUpJob, submitJob } from "./cron/tasks/jobs.ts";
 import { scanDropTask } from "./cron/tasks/scan_drop.ts";
 import { readListsTask } from "./cron/tasks/read_lists.ts";
+import { sweepResults } from "./cron/tasks/sweep_results.ts";
 import { scrapeTask } from "./cron/tasks/scrape.ts";
 import { runLine, tick } from "./cron/tick.ts";
 import { openDatabase } from "./db/client.ts";
@@ -129,6 +130,9 @@ await queue.work("submit_job", 4, ({ jobId }, signal) => submitJob(jobDeps, jobI
 await queue.work("look_up_job", 2, ({ jobId }, signal) => lookUpJob(jobDeps, jobId, signal));
 await queue.work("cancel_job", 2, ({ jobId }, signal) => cancelJobInLab(jobDeps, jobId, signal));
 await queue.work("read_lists", 1, (_data, signal) => readListsTask(taskDeps, signal));
+await queue.work("sweep_results", 1, async (_data, signal) => {
+  await sweepResults(taskDeps, signal);
+});
 await queue.work("follow_lab", 1, (_data, signal) => followLabTask(jobDeps, signal));
 
 const { fetch, drain: drainRequests } = createDrain((request, info) =>

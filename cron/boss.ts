@@ -12,6 +12,7 @@ const LIMITS_S: Record<TaskName, number> = {
   look_up_job: 120,
   cancel_job: 120,
   read_lists: 900,
+  sweep_results: 12 * 3600,
   follow_lab: 300,
 };
 

@@ -9,6 +9,7 @@ export interface TaskData {
   cancel_job: { jobId: number };
   follow_lab: Record<string, never>;
   read_lists: Record<string, never>;
+  sweep_results: Record<string, never>;
 }
 export type TaskName = keyof TaskData;
 export const TASK_NAMES = [
@@ -19,6 +20,7 @@ export const TASK_NAMES = [
   "cancel_job",
   "follow_lab",
   "read_lists",
+  "sweep_results",
 ] as const satisfies readonly TaskName[];
 
 export interface SendOptions {

@@ -2,7 +2,7 @@ import { timesOf } from "./times.ts";
 
 /** One line of the schedule. */
 export interface ScheduleLine {
-  name: "tick" | "drop_scan" | "lists" | "housekeeping";
+  name: "tick" | "drop_scan" | "lists" | "retention" | "housekeeping";
   /** Cron expression, UTC. */
   cron: string;
   summary: string;
@@ -21,6 +21,11 @@ export function scheduleOf(config: { dropScanCron: string }): ScheduleLine[] {
       name: "lists",
       cron: "*/10 * * * *",
       summary: "Reads the lists that number the labels of axes",
+    },
+    {
+      name: "retention",
+      cron: "45 4 * * *",
+      summary: "Deletes results that are older than their test keeps them",
     },
     {
       name: "housekeeping",

@@ -8,7 +8,8 @@ import { type JobDeps, tickJobs } from "./tasks/jobs.ts";
 export async function runLine(deps: JobDeps, name: ScheduleLine["name"], now: Date): Promise<void> {
   if (name === "tick") await tick(deps, now);
   else if (name === "drop_scan") await enqueueScan(deps, "schedule");
-  else if (name === "lists") await enqueueLists(deps);
+  else if (name === "lists") await enqueueOnce(deps, name, "read_lists");
+  else if (name === "retention") await enqueueOnce(deps, name, "sweep_results");
   else await keepHouse(deps, now);
 }
 
@@ -34,9 +35,14 @@ async function enqueueScan({ sql, queue }: JobDeps, cause: "schedule" | "missed"
   });
 }
 
-async function enqueueLists({ sql, queue }: JobDeps): Promise<void> {
+/** Enqueues a task that is told nothing, and records that the schedule's line had its turn. */
+async function enqueueOnce(
+  { sql, queue }: JobDeps,
+  line: ScheduleLine["name"],
+  task: "read_lists" | "sweep_results",
+): Promise<void> {
   await sql.begin(async (tx) => {
-    await queue.send("read_lists", {}, { singletonKey: "lists", tx });
-    await recordTick(tx, "lists");
+    await queue.send(task, {}, { singletonKey: line, tx });
+    await recordTick(tx, line);
   });
 }

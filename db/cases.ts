@@ -2,7 +2,7 @@ import { caseCache } from "./case_cache.ts";
 import type { Db, Queryable } from "./client.ts";
 import { uncopied } from "./copy.ts";
 import { type LookUp, NAMES_AT_ONCE, type ResultSpool } from "./spool.ts";
-import type { KnownTest } from "./tests.ts";
+import type { KnownTest } from "./known_tests.ts";
 
 /** Between names in one text; no name holds it. */
 const SEPARATOR = "\n\x01";

@@ -3,6 +3,7 @@ import { HubError } from "../errors.ts";
 import type { Counts } from "../schemas/outcome.ts";
 import type { Queryable } from "./client.ts";
 import { internCases } from "./cases.ts";
+import { reviveRuns } from "./retention.ts";
 import { writeRows } from "./result_rows.ts";
 import { type ResultSpool, spoolOf } from "./spool.ts";
 import { contentOf, type SpooledRun, type StoredRun, storeRuns } from "./store.ts";
@@ -25,6 +26,7 @@ interface MergedRun {
   package: string | null;
   environment: string;
   isKnownPiece: boolean;
+  isExpired: boolean;
 }
 
 /** Cases whose results are deleted by one statement. */
@@ -51,8 +53,11 @@ export async function mergeRun(tx: Queryable, { testId, source, piece }: MergeIn
     return { id, attempt, externalId: piece.externalId, isNew: false, counts: run.counts };
   }
   await tx`insert into run_pieces (run_id, content) values (${id}, decode(${hash}, 'hex'))`;
+  await reviveRuns(tx, [id]);
   await internCases(tx, testId, [results]);
-  const gone = made!.isNew ? { counts: {}, samples: 0 } : await deleteCases(tx, id, results);
+  // Of one whose results were deleted for their age nothing but the piece is there.
+  if (run.isExpired) Object.assign(run, { counts: {}, samples: 0 });
+  const gone = made!.isNew || run.isExpired ? { counts: {}, samples: 0 } : await deleteCases(tx, id, results);
   if (results.count > 0) await writeRows(tx, [{ id, changelist: run.changelist, results }]);
   const counts = withDelta(run.counts, gone.counts, results.counts);
   await tx`
@@ -71,7 +76,7 @@ export async function mergeRun(tx: Queryable, { testId, source, piece }: MergeIn
 async function lockRun(tx: Queryable, id: number, piece: string): Promise<MergedRun> {
   const [run] = await tx<MergedRun[]>`
     select runs.id, runs.attempt, runs.counts, runs.samples, encode(runs.content, 'hex') as content, axes.name as axis,
-      runs.changelist, packages.name as package, environments.keys::text as environment
+      runs.changelist, packages.name as package, environments.keys::text as environment, runs.expired_at is not null as "isExpired"
     from runs join axes on axes.id = runs.axis_id join environments on environments.id = runs.environment_id
       left join packages on packages.id = runs.package_id
     where runs.id = ${id} for update of runs`;

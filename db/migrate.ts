@@ -2,11 +2,18 @@ import { HubError } from "../errors.ts";
 import type { Db } from "./client.ts";
 
 /** This code's number. A migration states the oldest code it is compatible with; older code refuses to start. */
-export const CODE = 5;
+export const CODE = 6;
 
 const FOLDER = new URL("./migrations/", import.meta.url);
 /** Every migration, in order. Listed, so that nothing but this table decides what runs. */
-const MIGRATIONS = ["0001_hub", "0002_auth", "0003_samples", "0004_axes", "0005_pieces_aliases"] as const;
+const MIGRATIONS = [
+  "0001_hub",
+  "0002_auth",
+  "0003_samples",
+  "0004_axes",
+  "0005_pieces_aliases",
+  "0006_retention",
+] as const;
 const LOCK = 727_000;
 
 export interface Migration {

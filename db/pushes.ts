@@ -9,7 +9,7 @@ import { internCases } from "./cases.ts";
 import { mergeRun } from "./merge.ts";
 import type { ResultSpool } from "./spool.ts";
 import { prepareStore, type StoredRun, storeRuns } from "./store.ts";
-import { ensureTest, findKnownTest } from "./tests.ts";
+import { ensureTest, findKnownTest } from "./known_tests.ts";
 
 type Numbered = Placed<PushHead>;
 

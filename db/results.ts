@@ -81,7 +81,7 @@ export async function listResults(sql: Queryable, input: ResultList): Promise<Pa
   const { from, to, changelist, environment, outcome, limit } = input;
   const runs = await sql<WindowRun[]>`
     select runs.id, runs.changelist, (
-      select coalesce(sum(value::int), 0)::int from jsonb_each_text(runs.counts)
+      select case when runs.expired_at is null then coalesce(sum(value::int), 0)::int else 0 end from jsonb_each_text(runs.counts)
       where ${outcome === undefined ? sql`true` : sql`key = any(${outcome}::text[])`}
     ) as size
     from runs join environments on environments.id = runs.environment_id

@@ -5,19 +5,21 @@ import type { Queryable } from "./client.ts";
 import { decodeCursor, toPage } from "./cursor.ts";
 import { getTestId } from "./tests.ts";
 
-interface RunRow extends Omit<Run, "startedAt" | "finishedAt" | "createdAt" | "durationMs"> {
+interface RunRow extends Omit<Run, "startedAt" | "finishedAt" | "createdAt" | "expiredAt" | "durationMs"> {
   startedAt: Date | null;
   finishedAt: Date | null;
   createdAt: Date;
+  expiredAt: Date | null;
 }
 
-function toRun({ startedAt, finishedAt, createdAt, ...row }: RunRow): Run {
+function toRun({ startedAt, finishedAt, createdAt, expiredAt, ...row }: RunRow): Run {
   return {
     ...row,
     startedAt: startedAt?.toISOString() ?? null,
     finishedAt: finishedAt?.toISOString() ?? null,
     durationMs: startedAt === null || finishedAt === null ? null : finishedAt.getTime() - startedAt.getTime(),
     createdAt: createdAt.toISOString(),
+    expiredAt: expiredAt?.toISOString() ?? null,
   };
 }
 
@@ -26,7 +28,8 @@ function columns(sql: Queryable) {
     runs.id, tests.name as test, runs.source, runs.external_id as "externalId", runs.attempt, axes.name as axis,
     runs.changelist, changelists.label, packages.name as package, environments.keys as environment, runs.status, runs.counts,
     runs.samples, runs.started_at as "startedAt", runs.finished_at as "finishedAt", runs.url, runs.serial, runs.version,
-    runs.created_at as "createdAt", runs.reason`;
+    runs.created_at as "createdAt", runs.reason,
+    runs.expired_at as "expiredAt", exists (select from run_pins where run_pins.run_id = runs.id) as pinned`;
 }
 
 function joins(sql: Queryable) {

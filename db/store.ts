@@ -5,6 +5,7 @@ import type { Placed, RunHead, RunRecord } from "../schemas/record.ts";
 import type { Db, Queryable } from "./client.ts";
 import { internCases } from "./cases.ts";
 import { type RunRows, writeRows } from "./result_rows.ts";
+import { reviveRuns } from "./retention.ts";
 import { type ResultSpool, spoolOf } from "./spool.ts";
 
 /** Of a run that is there already: its results are replaced, it is kept, a new attempt is added, or it is refused. */
@@ -69,7 +70,10 @@ export async function storeRuns(tx: Queryable, input: StoreInput): Promise<Store
   if (runs.length === 0) return { runs: [], resultsWritten: 0 };
   const heads = await writeHeads(tx, input, runs);
   const replaced = heads.filter((head) => !head.isNew && !head.isSame).map((head) => head.id);
-  if (replaced.length > 0) await deleteResults(tx, replaced);
+  if (replaced.length > 0) {
+    await deleteResults(tx, replaced);
+    await reviveRuns(tx, replaced);
+  }
   const changed = heads.flatMap((head, at): RunRows[] => {
     const run = runs[at]!;
     return head.isSame || run.results.count === 0

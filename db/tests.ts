@@ -31,7 +31,7 @@ function toTest({ id: _id, intervalS, dueAt, createdAt, updatedAt, lastScrape, .
 function columns(sql: Queryable) {
   return sql`
     tests.id, tests.name, tests.scraper, tests.settings, tests.submit, tests.owner, tests.description,
-    tests.interval_s as "intervalS", tests.enabled, tests.failures, tests.due_at as "dueAt",
+    tests.interval_s as "intervalS", tests.enabled, tests.keep_days as "keepDays", tests.failures, tests.due_at as "dueAt",
     tests.created_at as "createdAt", tests.updated_at as "updatedAt", to_jsonb(last) as "lastScrape"`;
 }
 
@@ -103,13 +103,14 @@ export async function unknownTest(sql: Queryable, name: string): Promise<HubErro
 export async function createTest(sql: Db, input: TestInput, by: Author): Promise<void> {
   await sql.begin(async (tx) => {
     const rows = await tx`
-    insert into tests (name, scraper, settings, submit, owner, description, interval_s, enabled)
+    insert into tests (name, scraper, settings, submit, owner, description, interval_s, enabled, keep_days)
     values (${input.name}, ${input.scraper}, ${JSON.stringify(input.settings)}::text::jsonb,
       ${JSON.stringify(input.submit)}::text::jsonb, ${input.owner ?? null}, ${input.description ?? null},
-      ${Math.round(input.intervalMs / 1000)}, ${input.enabled})
+      ${Math.round(input.intervalMs / 1000)}, ${input.enabled}, ${input.keepDays ?? null})
     on conflict (name) do update set
       scraper = excluded.scraper, settings = excluded.settings, submit = excluded.submit, owner = excluded.owner,
       description = excluded.description, interval_s = excluded.interval_s, enabled = excluded.enabled,
+      keep_days = excluded.keep_days,
       watermark = null, due_at = now(), failures = 0, updated_at = now(), deleted_at = null
       where tests.deleted_at is not null
     returning id`;
@@ -148,7 +149,8 @@ export async function updateTest(sql: Db, patch: TestPatch, by: Author): Promise
   await sql.begin(async (tx) => {
     if (isOther) await revokeScrape(tx, id, "the test was given another scraper or other settings");
     const [row] = await tx<Record<string, unknown>[]>`
-      select scraper, settings, submit, owner, description, interval_s * 1000 as "intervalMs", enabled
+      select scraper, settings, submit, owner, description, interval_s * 1000 as "intervalMs", enabled,
+        keep_days as "keepDays"
       from tests where id = ${id} for update`;
     await tx`
       update tests set
@@ -157,6 +159,7 @@ export async function updateTest(sql: Db, patch: TestPatch, by: Author): Promise
         submit = coalesce(${json(patch.submit)}::text::jsonb, submit),
         owner = ${patch.owner === undefined ? tx`owner` : patch.owner},
         description = ${patch.description === undefined ? tx`description` : patch.description},
+        keep_days = ${patch.keepDays === undefined ? tx`keep_days` : patch.keepDays},
         interval_s = coalesce(${intervalS}::int, interval_s),
         enabled = coalesce(${patch.enabled ?? null}::boolean, enabled),
         watermark = case when ${isOther} then null else watermark end,
@@ -238,44 +241,6 @@ async function forgetCases(tx: Queryable, testId: number): Promise<void> {
   await tx`delete from waivers where test_id = ${testId}`;
   await tx`delete from cases where test_id = ${testId}`;
   await tx`update tests set cases_version = cases_version + 1 where id = ${testId}`;
-}
-
-/** Finds or makes the test that a push names; a deleted one comes back as one that is pushed to. */
-export async function ensureTest(sql: Queryable, name: string): Promise<KnownTest> {
-  // Locked as the run's foreign key does it a moment later: until then its cases must not be deleted.
-  const find = () =>
-    sql<KnownTest[]>`
-      select id, cases_version as "casesVersion" from tests where name = ${name} and deleted_at is null
-      for key share`;
-  const [row] = await find();
-  if (row !== undefined) return row;
-  const [made] = await sql<KnownTest[]>`
-    insert into tests (name, scraper) values (${name}, 'push')
-    on conflict (name) do update set scraper = 'push', settings = '{}', watermark = null, failures = 0,
-      deleted_at = null, enabled = true, updated_at = now()
-      where tests.deleted_at is not null
-    returning id, cases_version as "casesVersion"`;
-  if (made !== undefined) return made;
-  const [others] = await find();
-  if (others === undefined) throw await unknownTest(sql, name);
-  return others;
-}
-
-/** Keeps the test's cases from being renamed or deleted until the transaction's end. */
-export async function holdTest(tx: Queryable, id: number): Promise<void> {
-  await tx`select id from tests where id = ${id} for key share`;
-}
-
-export interface KnownTest {
-  id: number;
-  /** Grows when cases of the test are deleted or renamed. */
-  casesVersion: number;
-}
-
-export async function findKnownTest(sql: Queryable, name: string): Promise<KnownTest | undefined> {
-  const [row] = await sql<KnownTest[]>`
-    select id, cases_version as "casesVersion" from tests where name = ${name} and deleted_at is null`;
-  return row;
 }
 
 /** Tests whose time to be scraped has come. */

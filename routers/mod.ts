@@ -4,6 +4,7 @@ import { axesRouter } from "./axes.ts";
 import { dvsRouter } from "./dvs.ts";
 import { healthRouter } from "./health.ts";
 import { jobsRouter } from "./jobs.ts";
+import { retentionRouter } from "./retention.ts";
 import { resultsRouter } from "./results.ts";
 import { runsRouter } from "./runs.ts";
 import { samplesRouter } from "./samples.ts";
@@ -21,6 +22,7 @@ export const appRouter = router({
   samples: samplesRouter,
   results: resultsRouter,
   jobs: jobsRouter,
+  retention: retentionRouter,
   scrapers: scrapersRouter,
   tasks: tasksRouter,
   health: healthRouter,

@@ -1,7 +1,7 @@
 import { caseLookUp } from "../db/cases.ts";
 import { pushRun } from "../db/pushes.ts";
 import { ResultSpool, type SpoolMark } from "../db/spool.ts";
-import { findKnownTest } from "../db/tests.ts";
+import { findKnownTest } from "../db/known_tests.ts";
 import { HubError } from "../errors.ts";
 import { type ResultRecord, resultRecord } from "../schemas/record.ts";
 import type { PushAnswer, PushHead } from "../schemas/result.ts";

@@ -1,12 +1,14 @@
 import { z } from "zod";
+import { pinRun } from "../db/pins.ts";
 import { listRunResults } from "../db/results.ts";
 import { getRun, listRuns } from "../db/runs.ts";
 import { listRunSamples } from "../db/samples.ts";
 import { id } from "../schemas/common.ts";
 import { resultPage, runResults } from "../schemas/result.ts";
+import { runPin } from "../schemas/retention.ts";
 import { type Run, run, runList, runPage } from "../schemas/run.ts";
 import { runSamples, sampleInRunPage } from "../schemas/sample.ts";
-import { type Context, maySee } from "./context.ts";
+import { authorOf, type Context, maySee } from "./context.ts";
 import { procedure, router } from "./trpc.ts";
 
 export const runsRouter = router({
@@ -29,6 +31,20 @@ export const runsRouter = router({
     .input(z.object({ id }))
     .output(run)
     .query(async ({ ctx, input }) => shown(ctx, await getRun(ctx.sql, input.id))),
+
+  pin: procedure
+    .meta({
+      method: "PATCH",
+      path: "/api/runs/{id}",
+      summary: "Keep a run's results however old, or let them go again",
+      role: "triager",
+    })
+    .input(runPin)
+    .output(run)
+    .mutation(async ({ ctx, input }) => {
+      await pinRun(ctx.sql, input, authorOf(ctx));
+      return await getRun(ctx.sql, input.id);
+    }),
 
   results: procedure
     .meta({ method: "GET", path: "/api/runs/{id}/results", summary: "Results of a run", role: "anyone" })

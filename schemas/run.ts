@@ -49,6 +49,10 @@ export const run = z.object({
   serial: z.number().int().nullable().meta({ description: "The lab's, where it ran there" }),
   version: z.number().int().meta({ description: "Grows when a repeat replaces the results" }),
   createdAt: time,
+  pinned: z.boolean().meta({ description: "Whether its results stay, however old" }),
+  expiredAt: nullableTime.meta({
+    description: "When its results were deleted for their age; its counts stay",
+  }),
   reason: z.string().nullable().meta({ description: "Of a lab_error; for the signed-in" }),
 });
 export type Run = z.infer<typeof run>;

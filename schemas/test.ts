@@ -18,6 +18,10 @@ const intervalMs = z.coerce.number().int().min(MIN_INTERVAL_MS).max(MAX_INTERVAL
   description: "Between scrapes",
 });
 
+const keepDays = z.coerce.number().int().min(0).max(36_500).nullable().meta({
+  description: "Days that results are kept; 0: for ever; null: as KEEP_RESULTS_DAYS says",
+});
+
 export const testInput = z.object({
   name: testName,
   scraper: z.string().min(1).max(100).meta({ description: "Tag of the scraper; /api/scrapers lists them" }),
@@ -29,6 +33,7 @@ export const testInput = z.object({
   description: text(2000).optional(),
   intervalMs: intervalMs.default(3_600_000),
   enabled: flag.default(true),
+  keepDays: keepDays.optional(),
 });
 export type TestInput = z.infer<typeof testInput>;
 
@@ -41,6 +46,7 @@ export const testPatch = z.object({
   description: text(2000).nullable().optional(),
   intervalMs: intervalMs.optional(),
   enabled: flag.optional(),
+  keepDays: keepDays.optional(),
 });
 export type TestPatch = z.infer<typeof testPatch>;
 
@@ -53,6 +59,9 @@ export const testShape = z.object({
   description: z.string().nullable(),
   intervalMs: z.number().int(),
   enabled: z.boolean(),
+  keepDays: z.number().int().nullable().meta({
+    description: "Days that results are kept; null: as KEEP_RESULTS_DAYS says",
+  }),
   failures: z.number().int().meta({ description: "Failed scrapes in a row" }),
   nextScrapeAt: nullableTime,
   lastScrape: scrape.nullable(),

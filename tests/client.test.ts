@@ -50,7 +50,7 @@ test("the typed client reaches every router", async () => {
   expect([jobs.items.length, scrapers.items.length, tasks.items.length, ready.status]).toEqual([
     0,
     3,
-    4,
+    5,
     "ok",
   ]);
 });

@@ -12,7 +12,7 @@ import {
   type TestToScrape,
 } from "../../db/scrapes.ts";
 import { placeRuns } from "../../db/placed_runs.ts";
-import { holdTest } from "../../db/tests.ts";
+import { holdTest } from "../../db/known_tests.ts";
 import { prepareStore, storeRuns } from "../../db/store.ts";
 import type { Placed, RunRecord } from "../../schemas/record.ts";
 import { reasonOf } from "../../errors.ts";

@@ -23,6 +23,7 @@ test("the schedule tells last and next times, in UTC", () => {
       nextAt: "2026-03-03T03:00:00.000Z",
     },
     { name: "lists", lastAt: null, nextAt: "2026-03-02T10:10:00.000Z" },
+    { name: "retention", lastAt: null, nextAt: "2026-03-03T04:45:00.000Z" },
     { name: "housekeeping", lastAt: null, nextAt: "2026-03-03T04:30:00.000Z" },
   ]);
 });

@@ -1,0 +1,68 @@
+import type { Db } from "../../db/client.ts";
+import { dropLease, findLease, LeaseLost } from "../../db/leases.ts";
+import { dropSlot, type Keeping, listSlots, sweepSlot } from "../../db/retention.ts";
+import { reasonOf } from "../../errors.ts";
+import { keepLease } from "../keep_lease.ts";
+
+export interface SweepDeps {
+  sql: Db;
+  config: { keepResultsDays: number };
+  now(): Date;
+  log(message: string, fields?: Record<string, unknown>): void;
+}
+
+export interface Swept {
+  /** Runs whose results went. */
+  runs: number;
+  /** Partitions that went whole. */
+  partitions: number;
+}
+
+const LEASE_S = 60;
+
+/**
+ * Deletes results that are older than their test keeps them: whole partitions where nothing of them stays, else run by run,
+ * a few hundred in a transaction. What is cut short goes on the next time.
+ */
+export async function sweepResults(deps: SweepDeps, signal: AbortSignal): Promise<Swept> {
+  const { sql, config, log } = deps;
+  const swept: Swept = { runs: 0, partitions: 0 };
+  const lease = await findLease(sql, "retention", `${Deno.pid}`, LEASE_S);
+  if (lease === undefined) return swept;
+  const kept = keepLease(sql, lease, LEASE_S);
+  const either = AbortSignal.any([signal, kept.signal]);
+  try {
+    const keeping: Keeping = { keepDays: config.keepResultsDays, now: deps.now() };
+    for (const { slot, isWhole } of await listSlots(sql, keeping)) {
+      either.throwIfAborted();
+      const dropped = isWhole ? await drop(deps, keeping, slot) : undefined;
+      if (dropped !== undefined) {
+        swept.partitions++;
+        swept.runs += dropped;
+        continue;
+      }
+      for (let count = 1; count > 0; swept.runs += count) {
+        either.throwIfAborted();
+        count = await sweepSlot(sql, keeping, slot);
+      }
+    }
+  } catch (error) {
+    if (!either.aborted && !(error instanceof LeaseLost)) throw error;
+  } finally {
+    await kept.stop();
+    await dropLease(sql, lease);
+  }
+  if (swept.runs > 0 || swept.partitions > 0) log("old results were deleted", { ...swept });
+  return swept;
+}
+
+/** Runs whose results went with the partition; undefined where it cannot go whole now. */
+async function drop({ sql, log }: SweepDeps, keeping: Keeping, slot: number): Promise<number | undefined> {
+  try {
+    return await dropSlot(sql, keeping, slot);
+  } catch (error) {
+    if ((error as { code?: string }).code !== "55P03") throw error;
+    log("a partition is in use; its rows are deleted one by one", { slot, reason: reasonOf(error) });
+    return undefined;
+  }
+}

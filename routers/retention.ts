@@ -1,0 +1,41 @@
+import { z } from "zod";
+import { audited } from "../db/audit.ts";
+import { planSweep } from "../db/retention.ts";
+import { retentionPlan } from "../schemas/retention.ts";
+import { authorOf } from "./context.ts";
+import { procedure, router } from "./trpc.ts";
+
+export const retentionRouter = router({
+  plan: procedure
+    .meta({
+      method: "GET",
+      path: "/api/retention",
+      summary: "What would be deleted for its age now, by test; deletes nothing",
+      role: "viewer",
+    })
+    .input(z.object({}))
+    .output(retentionPlan)
+    .query(({ ctx }) => planSweep(ctx.sql, { keepDays: ctx.config.keepResultsDays, now: ctx.now() })),
+
+  sweep: procedure
+    .meta({
+      method: "POST",
+      path: "/api/retention/sweep",
+      summary: "Delete now what is too old, as is done each night",
+      role: "admin",
+      statuses: [202],
+    })
+    .input(z.object({}))
+    .output(z.object({ enqueued: z.boolean() }))
+    .mutation(async ({ ctx }) => {
+      ctx.reply.status = 202;
+      return {
+        enqueued: await audited(
+          ctx.sql,
+          authorOf(ctx),
+          { action: "retention.sweep", object: "retention" },
+          (tx) => ctx.queue.send("sweep_results", {}, { singletonKey: "sweep", tx }),
+        ),
+      };
+    }),
+});
