@@ -48,6 +48,14 @@ export const SETTINGS = {
   VRLSUBMIT_TIMEOUT: ["Seconds after which a submission is ended", "60"],
   SCRAPE_HOSTS: ["Hosts that scrapers may read, as host or host:port, separated by spaces", "none"],
   SCRAPE_ROOTS: ["Folders that scrapers may read, separated by spaces", "none"],
+  SCRAPE_SECRETS: [
+    "Secrets that scrapers may send, and where to: words like `name@host,host:port` (https) or `name@http://host:port`; the value of each is in `SCRAPE_SECRET_<NAME>`, or in a file",
+    "none",
+  ],
+  SCRAPE_SECRETS_DIR: [
+    "Folder with a file for each secret of SCRAPE_SECRETS, by its name; without it the environment is asked",
+    "none",
+  ],
   SCRAPE_CONCURRENCY: ["Scrapes at once in this process", "4"],
   JSON_LIMIT: ["Largest JSON body, in bytes", "1048576"],
   UPLOAD_LIMIT: ["Largest push of results, in bytes as sent", "2147483647"],
@@ -94,6 +102,8 @@ const environment = z.object({
   VRLSUBMIT_TIMEOUT: whole(1, 3600).default(60),
   SCRAPE_HOSTS: words,
   SCRAPE_ROOTS: words,
+  SCRAPE_SECRETS: z.string().default(""),
+  SCRAPE_SECRETS_DIR: z.string().min(1).optional(),
   SCRAPE_CONCURRENCY: whole(1, 64).default(4),
   JSON_LIMIT: whole(1024, 1 << 30).default(1 << 20),
   UPLOAD_LIMIT: whole(1024, 1_099_511_627_776).default(2_147_483_647),
@@ -107,6 +117,16 @@ export interface DropRoot {
   /** The root's name, or its URL where none is given. */
   name: string;
   url: string;
+}
+
+export interface ScrapeSecret {
+  name: string;
+  /** As in `https://ci.example.org`. */
+  origins: string[];
+  /** The file, by its absolute path, or the variable of the environment that holds it. */
+  place: string;
+  /** The value as it is now; undefined where there is none. */
+  read(): Promise<string | undefined>;
 }
 
 export interface Config {
@@ -134,6 +154,8 @@ export interface Config {
   scrapeHosts: string[];
   /** Absolute folders. */
   scrapeRoots: string[];
+  /** Named secrets and the origins each may be sent to; values are not here. */
+  scrapeSecrets: ScrapeSecret[];
   scrapeConcurrency: number;
   jsonLimit: number;
   uploadLimit: number;
@@ -160,6 +182,10 @@ export function loadConfig(env: Record<string, string | undefined>, home: string
   const absolute = (path: string) => path.startsWith("/") ? path : `${home}/${path}`;
   const dataDir = absolute(named.DATA_DIR ?? "data").replace(/\/+$/, "");
   const roots = dropRoots(named.DROP_URLS ?? `drop=${fileUrl(`${dataDir}/drop`)}`, home, issues);
+  const secrets = scrapeSecrets(named.SCRAPE_SECRETS ?? "", {
+    folder: named.SCRAPE_SECRETS_DIR && absolute(named.SCRAPE_SECRETS_DIR).replace(/\/+$/, ""),
+    issues,
+  });
   const auth = parsed.data &&
     authConfig(parsed.data, absolute, (path, message) => issues.push({ path, message }));
   if (!parsed.success || auth === undefined || issues.length > 0) {
@@ -188,6 +214,7 @@ export function loadConfig(env: Record<string, string | undefined>, home: string
     vrlsubmitTimeoutMs: value.VRLSUBMIT_TIMEOUT * 1000,
     scrapeHosts: value.SCRAPE_HOSTS,
     scrapeRoots: value.SCRAPE_ROOTS.map(absolute),
+    scrapeSecrets: secrets,
     scrapeConcurrency: value.SCRAPE_CONCURRENCY,
     jsonLimit: value.JSON_LIMIT,
     uploadLimit: value.UPLOAD_LIMIT,
@@ -218,5 +245,36 @@ function dropRoots(value: string, home: string, issues: { path: string; message:
     }
     url = url.replace(/\/+$/, "");
     return { name: name ?? url, url };
+  });
+}
+
+function scrapeSecrets(
+  value: string,
+  { folder, issues }: { folder: string | undefined; issues: { path: string; message: string }[] },
+): ScrapeSecret[] {
+  return value.split(/\s+/).filter(Boolean).map((word) => {
+    const [, name = "", hosts = ""] = /^([a-z0-9][a-z0-9_-]{0,62})@(.+)$/i.exec(word) ?? [];
+    const origins = hosts.split(",").map((host) => {
+      const url = /^https?:\/\//.test(host) ? host : `https://${host}`;
+      return URL.canParse(url) && /^https?:\/\/[^/?#@]+$/.test(url) ? new URL(url).origin : undefined;
+    });
+    if (name === "" || origins.includes(undefined)) {
+      issues.push({
+        path: "SCRAPE_SECRETS",
+        message: `each word must be name@host[:port][,host...] (now: ${JSON.stringify(word)})`,
+      });
+    }
+    const place = folder === undefined
+      ? `SCRAPE_SECRET_${name.toUpperCase().replaceAll("-", "_")}`
+      : `${folder}/${name}`;
+    return {
+      name,
+      origins: origins.filter((origin) => origin !== undefined),
+      place,
+      read: () =>
+        folder === undefined
+          ? Promise.resolve(Deno.env.get(place))
+          : Deno.readTextFile(place).catch(() => undefined),
+    };
   });
 }

@@ -15,7 +15,7 @@ import { runLine, tick } from "./cron/tick.ts";
 import { openDatabase } from "./db/client.ts";
 import { migrate } from "./db/migrate.ts";
 import { HubError, reasonOf } from "./errors.ts";
-import { allowanceOf, createFetch } from "./scrapers/mod.ts";
+import { allowanceOf, createFetch, createPace } from "./scrapers/mod.ts";
 import { createDrain } from "./run/drain.ts";
 import { checkExecutable } from "./run/vrlsubmit.ts";
 
@@ -113,6 +113,7 @@ for (const line of scheduleOf(config)) {
 const dropHosts = config.dropRoots.filter((root) => !root.url.startsWith("file:")).map((root) =>
   new URL(root.url.replace(/^\w+\+/, "")).host
 );
+const pace = createPace();
 const dropFetch = createFetch({ allow: { ...allowanceOf(config), hosts: dropHosts } });
 const taskDeps = {
   sql,
@@ -125,7 +126,11 @@ await queue.work(
   1,
   (data, signal) => scanDropTask({ ...taskDeps, fetch: dropFetch }, data, signal),
 );
-await queue.work("scrape", config.scrapeConcurrency, (data, signal) => scrapeTask(taskDeps, data, signal));
+await queue.work(
+  "scrape",
+  config.scrapeConcurrency,
+  (data, signal) => scrapeTask({ ...taskDeps, pace }, data, signal),
+);
 await queue.work("submit_job", 4, ({ jobId }, signal) => submitJob(jobDeps, jobId, signal));
 await queue.work("look_up_job", 2, ({ jobId }, signal) => lookUpJob(jobDeps, jobId, signal));
 await queue.work("cancel_job", 2, ({ jobId }, signal) => cancelJobInLab(jobDeps, jobId, signal));

@@ -126,7 +126,11 @@ async function writeProgress(sql: Queryable, scrapeId: number, progress: ScrapeP
 const LONGEST_WAIT_S = 86_400;
 
 /** How a scrape ended; `handed back` where the hub stopped, so that it is due at once and nobody's failure. */
-export type ScrapeEnd = { state: "done" } | { state: "failed"; error: string } | { state: "handed back" };
+export type ScrapeEnd =
+  | { state: "done" }
+  /** `againS`: seconds after which the source may be asked again, where it told. */
+  | { state: "failed"; error: string; againS?: number }
+  | { state: "handed back" };
 
 /** Ends a scrape and says when the next one is due: after the interval, or after a failure twice as long each time. */
 export async function endScrape(
@@ -156,7 +160,10 @@ export async function endScrape(
   }
   const failures = end.state === "failed" ? test.failures + 1 : 0;
   const longer = Math.max(60, test.intervalS) * 2 ** Math.min(Math.max(0, failures - 1), 12);
-  const wait = Math.max(test.intervalS, Math.min(LONGEST_WAIT_S, longer));
+  const asked = end.state === "failed" ? end.againS : undefined;
+  const wait = asked === undefined
+    ? Math.max(test.intervalS, Math.min(LONGEST_WAIT_S, longer))
+    : Math.max(60, Math.min(LONGEST_WAIT_S, asked));
   await sql`
     update tests set due_at = now() + make_interval(secs => ${wait}), failures = ${failures} where id = ${test.id}`;
 }

@@ -69,6 +69,13 @@ export function hubPermissions(config: Readonly<Config>): Permission[] {
       reason: "what scrapers may read (SCRAPE_ROOTS)",
     });
   }
+  for (const { name, place } of config.scrapeSecrets) {
+    permissions.push({
+      flag: place.startsWith("/") ? "read" : "env",
+      values: [place],
+      reason: `the secret ${name} (SCRAPE_SECRETS)`,
+    });
+  }
   return permissions;
 }
 

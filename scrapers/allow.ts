@@ -1,5 +1,6 @@
 import type { Config } from "../config.ts";
 import { HubError } from "../errors.ts";
+import type { SecretBinding } from "./secrets.ts";
 
 /** What scrapers may read; from the configuration. */
 export interface Allowance {
@@ -10,6 +11,7 @@ export interface Allowance {
   /** Absolute; what the hub keeps is not read, but the drop in it. */
   dataDir: string;
   labUrl: string | undefined;
+  secrets: readonly SecretBinding[];
 }
 
 export function allowanceOf(config: Readonly<Config>): Allowance {
@@ -18,6 +20,7 @@ export function allowanceOf(config: Readonly<Config>): Allowance {
     roots: config.scrapeRoots,
     dataDir: config.dataDir,
     labUrl: config.vrlUrl,
+    secrets: config.scrapeSecrets,
   };
 }
 

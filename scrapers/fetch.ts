@@ -1,6 +1,8 @@
 import { HubError, reasonOf } from "../errors.ts";
 import { type Allowance, checkUrl } from "./allow.ts";
-import type { BoundedFetch } from "./context.ts";
+import type { BoundedFetch, FetchInit } from "./context.ts";
+import { createPace, type Pace, retryAfterMs } from "./pace.ts";
+import { secretHeader } from "./secrets.ts";
 
 export interface FetchOptions {
   allow: Allowance;
@@ -9,6 +11,8 @@ export interface FetchOptions {
   maxBytes?: number;
   /** Tries in all. */
   attempts?: number;
+  /** What hosts asked for of waiting, shared by those who ask the same hosts. */
+  pace?: Pace;
   /** Waits between tries; a test gives its own. */
   sleep?(ms: number, signal: AbortSignal | undefined): Promise<void>;
   random?(): number;
@@ -18,24 +22,35 @@ const FIRST_DELAY_MS = 500;
 const LONGEST_DELAY_MS = 60_000;
 const MAX_REDIRECTS = 5;
 const AGAIN = new Set([408, 425, 429, 500, 502, 503, 504]);
+/** Trying again at once changes nothing of these. */
+const FINAL = new Set(["BAD_REQUEST", "TOO_MANY_REQUESTS", "SERVICE_UNAVAILABLE"]);
 
 /**
  * A fetch that reads allowed hosts only, redirects included; gives up in time; cuts no corner on size; and tries again on
- * 429, 5xx and network faults, keeping to `Retry-After`. An answer that is an error still is returned.
- * @throws HubError BAD_REQUEST (not allowed), BAD_GATEWAY (no answer, too large, redirected too often)
+ * 429, 5xx and network faults, keeping to `Retry-After` and to limits told in headers. A secret goes to the origin that
+ * was asked and nowhere else. An answer that is an error still is returned.
+ * @throws HubError BAD_REQUEST (not allowed), BAD_GATEWAY (no answer, too large, redirected too often), TOO_MANY_REQUESTS (the
+ * host asks to wait for more than a minute), SERVICE_UNAVAILABLE (a secret without a value)
  */
 export function createFetch(options: FetchOptions): BoundedFetch {
-  const { attempts = 4, sleep = defaultSleep, random = Math.random } = options;
-  return async (address, { signal, maxBytes = options.maxBytes ?? 64 << 20, headers = {} } = {}) => {
+  const { attempts = 4, sleep = defaultSleep, random = Math.random, pace = createPace() } = options;
+  return async (address, init = {}) => {
+    const { signal } = init;
     for (let attempt = 1;; attempt++) {
       const delay = Math.min(LONGEST_DELAY_MS, FIRST_DELAY_MS * 2 ** (attempt - 1)) * (0.5 + random() / 2);
       try {
-        const response = await follow(options, address, { signal, maxBytes, headers });
-        if (!AGAIN.has(response.status) || attempt >= attempts) return response;
+        const host = checkUrl(options.allow, address).host;
+        const wait = pace.waitMs(host);
+        if (wait > 0) await sleep(wait, signal);
+        const response = await follow(options, address, init);
+        pace.learn(host, response);
+        const isLimit = response.status === 403 && pace.waitMs(host) > 0;
+        if (!AGAIN.has(response.status) && !isLimit || attempt >= attempts) return response;
         await response.body?.cancel();
-        await sleep(retryAfterMs(response.headers) ?? delay, signal);
+        // What the host asked for is waited for above.
+        if (retryAfterMs(response.headers) === undefined && !isLimit) await sleep(delay, signal);
       } catch (error) {
-        if (error instanceof HubError && error.code === "BAD_REQUEST") throw error;
+        if (error instanceof HubError && FINAL.has(error.code)) throw error;
         signal?.throwIfAborted();
         if (attempt >= attempts) {
           throw error instanceof HubError
@@ -49,19 +64,21 @@ export function createFetch(options: FetchOptions): BoundedFetch {
 }
 
 async function follow(
-  { allow, timeLimitMs = 30_000 }: FetchOptions,
+  { allow, timeLimitMs = 30_000, maxBytes: most = 64 << 20 }: FetchOptions,
   address: string | URL,
-  { signal, maxBytes, headers }: {
-    signal: AbortSignal | undefined;
-    maxBytes: number;
-    headers: Record<string, string>;
-  },
+  { signal, maxBytes = most, headers = {}, secret }: FetchInit,
 ): Promise<Response> {
   const limit = AbortSignal.timeout(timeLimitMs);
   const either = signal === undefined ? limit : AbortSignal.any([limit, signal]);
   let url = checkUrl(allow, address);
+  const { origin } = url;
+  const secretly = secret === undefined ? {} : await secretHeader(allow, url, secret);
   for (let hops = 0;; hops++) {
-    const response = await fetch(url, { redirect: "manual", signal: either, headers });
+    const response = await fetch(url, {
+      redirect: "manual",
+      signal: either,
+      headers: url.origin === origin ? { ...headers, ...secretly } : headers,
+    });
     const target = response.headers.get("location");
     if (![301, 302, 303, 307, 308].includes(response.status) || target === null) {
       return bound(response, url, maxBytes);
@@ -92,14 +109,6 @@ function bound(response: Response, url: URL, maxBytes: number): Response {
   });
   Object.defineProperty(bounded, "url", { value: url.href });
   return bounded;
-}
-
-/** What `Retry-After` asks for, seconds or a date, in milliseconds; no more than a minute. */
-export function retryAfterMs(headers: Headers, now = Date.now()): number | undefined {
-  const value = headers.get("retry-after")?.trim();
-  if (value === undefined || value === "") return undefined;
-  const ms = /^\d+$/.test(value) ? Number(value) * 1000 : Date.parse(value) - now;
-  return Number.isNaN(ms) ? undefined : Math.min(LONGEST_DELAY_MS, Math.max(0, ms));
 }
 
 function defaultSleep(ms: number, signal: AbortSignal | undefined): Promise<void> {

@@ -9,6 +9,7 @@ import { VrlScraper } from "./vrl.ts";
 export { allowanceOf } from "./allow.ts";
 export { tryScrape } from "./dry_run.ts";
 export { createFetch } from "./fetch.ts";
+export { createPace } from "./pace.ts";
 export { checkListUrl, MAX_LIST, readLabelList } from "./label_list.ts";
 
 export type Registry = ReadonlyMap<string, Scraper>;

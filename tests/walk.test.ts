@@ -88,6 +88,7 @@ test("SQL stands in db/ only", () => {
 
 test("only config.ts and programs of their own read the environment", () => {
   const allowed = [
+    "config.ts",
     "main.ts",
     "run/start.ts",
     "run/demo.ts",

@@ -15,11 +15,12 @@ import { placeRuns } from "../../db/placed_runs.ts";
 import { holdTest } from "../../db/known_tests.ts";
 import { prepareStore, storeRuns } from "../../db/store.ts";
 import type { Placed, RunRecord } from "../../schemas/record.ts";
-import { reasonOf } from "../../errors.ts";
+import { HubError, reasonOf } from "../../errors.ts";
 import { allowanceOf } from "../../scrapers/allow.ts";
 import { checkedBatches } from "../../scrapers/checked.ts";
 import { type BoundedFetch, createContext } from "../../scrapers/context.ts";
 import { createFetch } from "../../scrapers/fetch.ts";
+import type { Pace } from "../../scrapers/pace.ts";
 import { checkSettings, getScraper, type Registry, scrapers } from "../../scrapers/mod.ts";
 import { keepLease } from "../keep_lease.ts";
 
@@ -30,6 +31,8 @@ export interface ScrapeDeps {
   log(message: string, fields?: Record<string, unknown>): void;
   registry?: Registry;
   fetch?: BoundedFetch;
+  /** What hosts asked for of waiting; shared by the scrapes of a process. */
+  pace?: Pace;
   /** For one scrape. */
   timeLimitMs?: number;
   leaseS?: number;
@@ -80,7 +83,7 @@ async function scrapeTest(deps: ScrapeDeps, test: TestToScrape, turn: ScrapeTurn
   const allow = allowanceOf(config);
   const timeUp = AbortSignal.timeout(timeLimitMs);
   const { context, counts } = createContext({
-    fetch: deps.fetch ?? createFetch({ allow }),
+    fetch: deps.fetch ?? createFetch({ allow, ...(deps.pace === undefined ? {} : { pace: deps.pace }) }),
     signal: AbortSignal.any([stop, lost, timeUp]),
     allow,
     now: deps.now,
@@ -129,7 +132,11 @@ async function scrapeTest(deps: ScrapeDeps, test: TestToScrape, turn: ScrapeTurn
     if (stop.aborted) end = { state: "handed back" };
     else {
       const reason = timeUp.aborted ? `took longer than ${timeLimitMs / 1000} s` : reasonOf(error);
-      end = { state: "failed", error: reason.slice(0, 2000) };
+      end = {
+        state: "failed",
+        error: reason.slice(0, 2000),
+        ...(error instanceof HubError && error.retryAfter !== undefined ? { againS: error.retryAfter } : {}),
+      };
       deps.log("a scrape failed", { test: test.name, reason });
     }
   }

@@ -16,7 +16,7 @@ export function serve(handler: (request: Request, url: URL) => Response | Promis
 }
 
 export function allowance(options: Partial<Allowance> = {}): Allowance {
-  return { hosts: [], roots: [], dataDir: "/nowhere/data", labUrl: undefined, ...options };
+  return { hosts: [], roots: [], dataDir: "/nowhere/data", labUrl: undefined, secrets: [], ...options };
 }
 
 /** A context over the real fetch, whose waits between tries are noted, not waited for. */

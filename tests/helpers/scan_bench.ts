@@ -10,7 +10,7 @@ import { type TestDatabase, testDatabase } from "./postgres.ts";
 
 export const HOUR = 3_600_000;
 const fetch = createFetch({
-  allow: { hosts: ["127.0.0.1"], roots: [], dataDir: "/nowhere", labUrl: undefined },
+  allow: { hosts: ["127.0.0.1"], roots: [], dataDir: "/nowhere", labUrl: undefined, secrets: [] },
   attempts: 1,
 });
 

@@ -21,7 +21,7 @@ async function runExample(source: string, url: string) {
        import { checkSettings, createRegistry, tryScrape } from "file://${home}/scrapers/mod.ts";
        import { createFetch } from "file://${home}/scrapers/fetch.ts";
        import type { Scraper } from "file://${home}/scrapers/scraper.ts";
-       const allow = { hosts: [new URL("${url}").host], roots: [], dataDir: "/nowhere", labUrl: undefined };
+       const allow = { hosts: [new URL("${url}").host], roots: [], dataDir: "/nowhere", labUrl: undefined, secrets: [] };
        const scraper = new NightlyScraper() as unknown as Scraper;
        const settings = await checkSettings("nightly", { url: "${url}" }, allow, createRegistry([scraper]));
        const options = { fetch: createFetch({ allow }), signal: new AbortController().signal, allow, timeLimitMs: 10_000 };

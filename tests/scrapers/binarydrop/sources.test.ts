@@ -21,7 +21,7 @@ afterAll(() => Deno.remove(folder, { recursive: true }));
 
 function fetchOf(host: string) {
   return createFetch({
-    allow: { hosts: [host], roots: [], dataDir: "/nowhere", labUrl: undefined },
+    allow: { hosts: [host], roots: [], dataDir: "/nowhere", labUrl: undefined, secrets: [] },
     attempts: 1,
   });
 }
