@@ -1,7 +1,12 @@
 import { z } from "zod";
 import { HubError } from "../errors.ts";
 import type { Allowance } from "./allow.ts";
+import { BuildbotScraper } from "./buildbot.ts";
 import { FilesScraper } from "./files.ts";
+import { GitHubScraper } from "./github.ts";
+import { GitLabScraper } from "./gitlab.ts";
+import { JenkinsScraper } from "./jenkins.ts";
+import { LntScraper } from "./lnt.ts";
 import { PushScraper } from "./push.ts";
 import type { Scraper } from "./scraper.ts";
 import { VrlScraper } from "./vrl.ts";
@@ -28,7 +33,16 @@ export function createRegistry(scrapers: Scraper[]): Registry {
 
 /** Every scraper of this hub, by tag. A new one is added here. */
 export const scrapers: Registry = createRegistry(
-  [new VrlScraper(), new FilesScraper(), new PushScraper()] as Scraper[],
+  [
+    new VrlScraper(),
+    new FilesScraper(),
+    new BuildbotScraper(),
+    new JenkinsScraper(),
+    new GitLabScraper(),
+    new GitHubScraper(),
+    new LntScraper(),
+    new PushScraper(),
+  ] as Scraper[],
 );
 
 /** @throws HubError BAD_REQUEST that lists the known tags. */

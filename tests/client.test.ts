@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { scrapers as registered } from "../scrapers/mod.ts";
 import { createHubClient } from "../client.ts";
 import { HOME, type TestApp, testApp } from "./helpers/app.ts";
 
@@ -49,7 +50,7 @@ test("the typed client reaches every router", async () => {
   expect(results.items[0]?.outcome).toBe("failed");
   expect([jobs.items.length, scrapers.items.length, tasks.items.length, ready.status]).toEqual([
     0,
-    3,
+    registered.size,
     5,
     "ok",
   ]);

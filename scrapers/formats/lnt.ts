@@ -82,7 +82,8 @@ function fromV2(test: Record<string, unknown> | undefined, place: string): Forma
   const samples: Sample[] = [];
   let outcome: Outcome = "passed";
   for (const [metric, value] of Object.entries(test)) {
-    if (metric === "name" || metric === "id") continue;
+    // `id` and `run_id` are what an LNT server numbers its samples and runs by.
+    if (metric === "name" || metric === "id" || metric === "run_id") continue;
     const values = Array.isArray(value) ? value : [value];
     for (const one of values) samples.push(...sampleOf(metric, numberOf(metric, one)));
     if (/status$/.test(metric) && metric !== "hash_status") outcome = worse(outcome, values);

@@ -7,8 +7,9 @@ import { allowance } from "../helpers/lab_server.ts";
 
 test("a tag registered twice is an error, an unknown one lists the known", () => {
   expect(() => createRegistry([new PushScraper(), new PushScraper()])).toThrow('"push"');
-  expect([...scrapers.keys()]).toEqual(["vrl", "files", "push"]);
-  expect(() => getScraper("nope")).toThrow("known are vrl, files, push");
+  const tags = ["vrl", "files", "buildbot", "jenkins", "gitlab", "github", "lnt", "push"];
+  expect([...scrapers.keys()]).toEqual(tags);
+  expect(() => getScraper("nope")).toThrow(`known are ${tags.join(", ")}`);
   expect(() => getScraper("__proto__")).toThrow("known are");
 });
 

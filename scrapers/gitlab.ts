@@ -1,0 +1,201 @@
+import { z } from "zod";
+import type { ResultRecord, RunRecord } from "../schemas/record.ts";
+import type { Outcome } from "../schemas/outcome.ts";
+import type { Allowance } from "./allow.ts";
+import { type Build, type BuildSource, scrapeBuilds } from "./builds.ts";
+import {
+  changelistOf,
+  checkServer,
+  ciSettings,
+  findJson,
+  getJson,
+  makeRun,
+  serverUrl,
+  timeWindow,
+} from "./ci.ts";
+import type { FetchInit, ScrapeContext } from "./context.ts";
+import { caseName, excerpt, milliseconds, wordOf } from "./formats/text.ts";
+import { type ScrapeBatch, type ScrapedTest, Scraper } from "./scraper.ts";
+
+const settings = z.strictObject({
+  url: serverUrl.default("https://gitlab.com").meta({ description: "The GitLab server's address" }),
+  project: z.string().regex(/^(?:\d+|[\w.-]+(?:\/[\w.-]+)+)$/, "must be a project's id or path").meta({
+    description: "Project: its number, or group/name",
+  }),
+  ref: z.string().min(1).max(300).optional().meta({ description: "Only pipelines of this branch or tag" }),
+  source: z.string().regex(/^\w+$/).optional().meta({ description: "Only pipelines begun so, as schedule" }),
+  ...ciSettings,
+});
+type Settings = z.infer<typeof settings>;
+
+const pipelines = z.array(z.object({
+  id: z.number().int().positive(),
+  sha: z.string(),
+  ref: z.string().nullish(),
+  status: z.string(),
+  created_at: z.string().nullish(),
+  updated_at: z.string(),
+  web_url: z.string().nullish(),
+})).max(1000);
+type Pipeline = z.infer<typeof pipelines>[number];
+
+const report = z.object({
+  test_suites: z.array(z.object({
+    name: z.string().nullish(),
+    test_cases: z.array(z.object({
+      status: z.string(),
+      name: z.string().nullish(),
+      classname: z.string().nullish(),
+      execution_time: z.number().nullish(),
+      system_output: z.unknown().optional(),
+      stack_trace: z.unknown().optional(),
+    })).nullish(),
+  })),
+});
+const commit = z.object({ committed_date: z.string() });
+
+/** The states in which a pipeline rests (docs/api/pipelines.md); the others go on. */
+const OVER = new Set(["success", "failed", "canceled", "skipped", "manual"]);
+const OUTCOMES: Record<string, Outcome> = {
+  success: "passed",
+  failed: "failed",
+  error: "error",
+  skipped: "skipped",
+};
+const PAGE = 100;
+const MAX_PAGES = 1000;
+
+interface GitLabBuild extends Build {
+  pipeline: Pipeline;
+}
+
+/** Reads the test reports of a GitLab project's pipelines (REST v4: pipelines, `test_report`, commits). */
+export class GitLabScraper extends Scraper<typeof settings> {
+  readonly tag = "gitlab";
+  readonly summary = "Test reports of a GitLab project's pipelines";
+  readonly settings = settings;
+
+  source({ settings }: ScrapedTest<Settings>): string {
+    return `gitlab:${rootOf(settings)}`;
+  }
+
+  override async check({ url, secret }: Settings, allow: Allowance): Promise<void> {
+    await checkServer(url, secret, allow);
+  }
+
+  scrape(
+    { settings }: ScrapedTest<Settings>,
+    watermark: string | null,
+    context: ScrapeContext,
+  ): AsyncGenerator<ScrapeBatch> {
+    const window = timeWindow(settings, context);
+    return scrapeBuilds(new Pipelines(settings, context), { watermark, window, context });
+  }
+}
+
+function rootOf({ url, project }: Settings): string {
+  return `${url}/api/v4/projects/${encodeURIComponent(project)}`;
+}
+
+class Pipelines implements BuildSource<GitLabBuild> {
+  readonly #init: FetchInit;
+  readonly #commits = new Map<string, Promise<string | undefined>>();
+
+  constructor(readonly settings: Settings, readonly context: ScrapeContext) {
+    const { secret } = settings;
+    this.#init = secret === undefined ? {} : { secret: { name: secret, as: { header: "PRIVATE-TOKEN" } } };
+  }
+
+  /** By the time of change, oldest first: a pipeline that goes on while it is listed comes again at the end. */
+  async *list(from: number): AsyncGenerator<GitLabBuild[]> {
+    const { settings: { ref, source }, context } = this;
+    const query = new URLSearchParams({
+      updated_after: new Date(from).toISOString(),
+      order_by: "updated_at",
+      sort: "asc",
+      per_page: String(PAGE),
+      ...(ref === undefined ? {} : { ref }),
+      ...(source === undefined ? {} : { source }),
+    });
+    for (let page = 1; page <= MAX_PAGES; page++) {
+      query.set("page", String(page));
+      const { value, headers } = await getJson(
+        context,
+        `${rootOf(this.settings)}/pipelines?${query}`,
+        pipelines,
+        this.#init,
+      );
+      yield value.map((pipeline) => ({
+        id: String(pipeline.id),
+        version: `${pipeline.status} ${pipeline.updated_at}`,
+        at: Date.parse(pipeline.updated_at),
+        isOver: OVER.has(pipeline.status),
+        pipeline,
+      }));
+      const next = headers.get("x-next-page");
+      if (value.length === 0 || next === "" || next === null && value.length < PAGE) return;
+    }
+  }
+
+  async read({ pipeline }: GitLabBuild): Promise<RunRecord | string> {
+    const { id, sha, ref, status, created_at, updated_at, web_url } = pipeline;
+    if (status === "canceled" || status === "skipped") return `was ${status}`;
+    const changelist = changelistOf(sha);
+    if (changelist === undefined) return "names no commit";
+    const found = await findJson(
+      this.context,
+      `${rootOf(this.settings)}/pipelines/${id}/test_report`,
+      report,
+      this.#init,
+    );
+    const results = found?.value.test_suites.flatMap((suite) => suite.test_cases?.map(toResult) ?? []) ?? [];
+    if (results.length === 0 && status !== "failed") return "has no test report";
+    return makeRun(this.settings, {
+      externalId: String(id),
+      changelist,
+      committedAt: await this.#committedAt(sha),
+      startedAt: created_at,
+      finishedAt: updated_at,
+      url: web_url ?? undefined,
+      environment: { branch: ref },
+      results,
+      fault: results.length === 0 ? "the pipeline failed and has no test report" : undefined,
+    });
+  }
+
+  #committedAt(sha: string): Promise<string | undefined> {
+    let time = this.#commits.get(sha);
+    if (time === undefined) {
+      const url = `${rootOf(this.settings)}/repository/commits/${encodeURIComponent(sha)}`;
+      time = findJson(this.context, url, commit, this.#init).then((found) => found?.value.committed_date);
+      this.#commits.set(sha, time);
+    }
+    return time;
+  }
+}
+
+type Case = NonNullable<z.infer<typeof report>["test_suites"][number]["test_cases"]>[number];
+
+function toResult(
+  { status, name, classname, execution_time, system_output, stack_trace }: Case,
+): ResultRecord {
+  const known = OUTCOMES[status];
+  const message = excerpt([system_output, stack_trace].map(textOf).filter(Boolean).join("\n"));
+  const durationMs = milliseconds(execution_time);
+  return {
+    case: caseName([classname, name].filter(Boolean).join(".")),
+    outcome: known ?? "unresolved",
+    ...(known === undefined ? { word: wordOf(status) || "(none)" } : {}),
+    ...(durationMs === undefined ? {} : { durationMs }),
+    ...(message === undefined ? {} : { message }),
+  };
+}
+
+/** Text, or what a report says in an object of its own. */
+function textOf(value: unknown): string {
+  return typeof value === "string"
+    ? value
+    : value === null || value === undefined
+    ? ""
+    : JSON.stringify(value);
+}

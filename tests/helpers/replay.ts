@@ -1,0 +1,93 @@
+import type { RunRecord } from "../../schemas/record.ts";
+import { checkSettings, createRegistry } from "../../scrapers/mod.ts";
+import type { Scraper } from "../../scrapers/scraper.ts";
+import type { SecretBinding } from "../../scrapers/secrets.ts";
+import { allowance, scrapeContext, serve } from "./lab_server.ts";
+
+/** Answers of a server by path and query; undefined is a 404. */
+export type World = (url: URL, request: Request) => unknown;
+
+export type Fault = "none" | "429" | "500" | "cut" | "broken" | "slow";
+
+/** A server that answers from a world, each address wrongly the first time, as the fault says. */
+export function replay(world: World, fault: Fault = "none") {
+  const asked: string[] = [];
+  const met = new Set<string>();
+  const server = serve(async (request, url) => {
+    asked.push(url.pathname + url.search);
+    const isFirst = !met.has(url.href);
+    met.add(url.href);
+    const answer = world(url, request);
+    if (answer instanceof Response && answer.status !== 200) return answer;
+    if (answer === undefined) return new Response("no", { status: 404 });
+    const body = answer instanceof Response
+      ? new Uint8Array(await answer.arrayBuffer())
+      : new TextEncoder().encode(JSON.stringify(answer));
+    const headers = answer instanceof Response ? answer.headers : { "content-type": "application/json" };
+    if (isFirst && fault === "429") return new Response("", { status: 429, headers: { "retry-after": "1" } });
+    if (isFirst && fault === "500") return new Response("broken", { status: 500 });
+    if (isFirst && fault === "broken") return new Response(drops(body, 20), { headers });
+    if (isFirst && fault === "cut") return new Response(body.slice(0, body.length / 2), { headers });
+    if (fault === "slow") return new Response(drops(body), { headers });
+    return new Response(body, { headers });
+  });
+  return { ...server, asked };
+}
+
+/** A body that comes in 40 small pieces; the connection breaks after some of them. */
+function drops(body: Uint8Array, most = 100): ReadableStream<Uint8Array> {
+  const size = Math.max(1, Math.ceil(body.length / 40));
+  let at = 0;
+  let count = 0;
+  return new ReadableStream({
+    async pull(controller) {
+      await Promise.resolve();
+      if (++count > most) return controller.error(new Error("the connection breaks"));
+      if (at >= body.length) return controller.close();
+      controller.enqueue(body.slice(at, at + size));
+      at += size;
+    },
+  });
+}
+
+export interface Scraped {
+  runs: RunRecord[];
+  watermark: string | null;
+  error: unknown;
+  ignored: Record<string, number>;
+  samples: { place: string; reason: string }[];
+}
+
+/** What a scraper yields under settings as a test would set them. */
+export async function scrapeWith(
+  scraper: unknown,
+  settings: Record<string, unknown>,
+  { hosts, watermark = null, now, secrets = [] }: {
+    hosts: string[];
+    watermark?: string | null;
+    now?: Date;
+    secrets?: SecretBinding[];
+  },
+): Promise<Scraped> {
+  const one = scraper as Scraper;
+  const allow = allowance({ hosts, secrets });
+  const { context, counts } = scrapeContext(allow, { attempts: 3 });
+  if (now !== undefined) context.now = () => now;
+  const found: Scraped = {
+    runs: [],
+    watermark,
+    error: undefined,
+    ignored: counts.ignored,
+    samples: counts.samples,
+  };
+  try {
+    const checked = await checkSettings(one.tag, settings, allow, createRegistry([one]));
+    for await (const batch of one.scrape({ name: "t", settings: checked }, watermark, context)) {
+      found.runs.push(...batch.runs);
+      found.watermark = batch.watermark;
+    }
+  } catch (error) {
+    found.error = error;
+  }
+  return found;
+}
