@@ -6,6 +6,7 @@ import { FilesScraper } from "./files.ts";
 import { GitHubScraper } from "./github.ts";
 import { GitLabScraper } from "./gitlab.ts";
 import { JenkinsScraper } from "./jenkins.ts";
+import { JsonScraper } from "./json.ts";
 import { LntScraper } from "./lnt.ts";
 import { PushScraper } from "./push.ts";
 import type { Scraper } from "./scraper.ts";
@@ -41,6 +42,7 @@ export const scrapers: Registry = createRegistry(
     new GitLabScraper(),
     new GitHubScraper(),
     new LntScraper(),
+    new JsonScraper(),
     new PushScraper(),
   ] as Scraper[],
 );

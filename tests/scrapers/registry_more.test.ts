@@ -7,7 +7,7 @@ import { allowance } from "../helpers/lab_server.ts";
 
 test("a tag registered twice is an error, an unknown one lists the known", () => {
   expect(() => createRegistry([new PushScraper(), new PushScraper()])).toThrow('"push"');
-  const tags = ["vrl", "files", "buildbot", "jenkins", "gitlab", "github", "lnt", "push"];
+  const tags = ["vrl", "files", "buildbot", "jenkins", "gitlab", "github", "lnt", "json", "push"];
   expect([...scrapers.keys()]).toEqual(tags);
   expect(() => getScraper("nope")).toThrow(`known are ${tags.join(", ")}`);
   expect(() => getScraper("__proto__")).toThrow("known are");

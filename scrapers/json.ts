@@ -1,0 +1,240 @@
+import { z } from "zod";
+import { HubError } from "../errors.ts";
+import type { ResultRecord, RunRecord } from "../schemas/record.ts";
+import type { Allowance } from "./allow.ts";
+import { changelistOf, checkServer, ciSettings, findJson, makeRun, MAX_RESULTS } from "./ci.ts";
+import type { FetchInit, ScrapeContext } from "./context.ts";
+import {
+  type Finder,
+  finder,
+  lister,
+  outcomeWords,
+  path,
+  resultMaker,
+  resultMapping,
+  runMapping,
+  textOf,
+} from "./json_mapping.ts";
+import { nextPage, readPages } from "./json_pages.ts";
+import { type ScrapeBatch, type ScrapedTest, Scraper } from "./scraper.ts";
+
+const { days: _days, overlapHours, ...common } = ciSettings;
+const address = z.string().max(2000).regex(/^https?:\/\/[^\s#]+$/, "must be an http or https URL");
+const settings = z.strictObject({
+  url: address.meta({ description: "Address of the first page, with its query" }),
+  secretAs: z.string().regex(/^(?:basic|bearer|header:[\w-]{1,64})$/, "must be basic, bearer or header:NAME")
+    .default("bearer").meta({ description: "How the secret is sent: `basic`, `bearer` or `header:NAME`" }),
+  next: nextPage.optional().meta({ description: "Where the next page is; there is one page unless told" }),
+  runs: path.meta({ description: "JSONPath to the runs of a page, or to results that tell their run" }),
+  run: runMapping,
+  results: path.default("$").meta({
+    description: "JSONPath to the results in a run; `$` where what `runs` finds is a result itself",
+  }),
+  resultsUrl: address.optional().meta({
+    description: "Address that tells a run's results, with {externalId} in it, where the run does not",
+  }),
+  result: resultMapping,
+  outcomes: outcomeWords,
+  since: z.strictObject({
+    path,
+    param: z.string().regex(/^[\w.[\]-]{1,100}$/).meta({ description: "Parameter that takes the watermark" }),
+    overlapHours,
+  }).optional().meta({
+    description:
+      "JSONPath, in a run, to what grows with time (a time or a number): the greatest is the watermark",
+  }),
+  ...common,
+});
+type Settings = z.infer<typeof settings>;
+
+/** Results handed on together. */
+const BATCH_RESULTS = 20_000;
+
+/**
+ * Reads any paged JSON API by a declared mapping (JSONPath, RFC 9535) to runs and results. Results that name their run
+ * themselves are one run as long as they come together.
+ */
+export class JsonScraper extends Scraper<typeof settings> {
+  readonly tag = "json";
+  readonly summary = "Any paged JSON API, by a declared mapping to runs and results";
+  readonly settings = settings;
+
+  source({ settings }: ScrapedTest<Settings>): string {
+    return `json:${settings.url.replace(/[?].*$/, "")}`;
+  }
+
+  override async check({ url, resultsUrl, secret }: Settings, allow: Allowance): Promise<void> {
+    await checkServer(url, secret, allow);
+    if (resultsUrl !== undefined) checkServer(resultsUrl, undefined, allow);
+  }
+
+  async *scrape(
+    { settings }: ScrapedTest<Settings>,
+    watermark: string | null,
+    context: ScrapeContext,
+  ): AsyncGenerator<ScrapeBatch> {
+    const { next, since } = settings;
+    const init = initOf(settings);
+    const list = lister(settings.runs);
+    const mark = watermarkOf(since === undefined ? undefined : finder(since.path), watermark);
+    const grouped = new Runs(settings, context, init);
+    const from = new URL(settings.url);
+    if (since !== undefined && watermark) {
+      from.searchParams.set(since.param, sinceOf(watermark, since.overlapHours));
+    }
+    let batch: RunRecord[] = [];
+    let results = 0;
+    for await (
+      const page of readPages(context, from.href, {
+        next,
+        init,
+        isEmpty: (page) => list(page).length === 0,
+      })
+    ) {
+      const items = list(page);
+      context.seen(items.length);
+      for (const item of items) {
+        context.signal.throwIfAborted();
+        const done = await grouped.add(item);
+        mark.see(item);
+        if (done === undefined) continue;
+        batch.push(done);
+        results += done.results.length;
+        if (results < BATCH_RESULTS) continue;
+        // The run at hand is not stored yet: the watermark waits for the end.
+        yield { runs: batch, watermark: watermark ?? "" };
+        [batch, results] = [[], 0];
+      }
+    }
+    const last = grouped.end();
+    if (last !== undefined) batch.push(last);
+    yield { runs: batch, watermark: mark.value };
+  }
+}
+
+function initOf({ secret, secretAs }: Settings): FetchInit {
+  if (secret === undefined) return {};
+  const as = secretAs === "basic" || secretAs === "bearer" ? secretAs : { header: secretAs.slice(7) };
+  return { secret: { name: secret, as } };
+}
+
+/** The greatest of numbers, or of texts, that come by. */
+function watermarkOf(find: Finder | undefined, before: string | null) {
+  let value = before ?? "";
+  return {
+    get value() {
+      return value;
+    },
+    see(item: unknown) {
+      const text = textOf(find?.(item));
+      if (text === undefined || text.length > 200) return;
+      const isNumber = /^\d+(?:\.\d+)?$/.test(text) && (value === "" || !Number.isNaN(Number(value)));
+      if (value === "" || (isNumber ? Number(text) > Number(value) : text > value)) value = text;
+    },
+  };
+}
+
+/** What is asked for: a time less the overlap, or a number as it is. */
+function sinceOf(watermark: string, hours: number): string {
+  if (!/^\d{4}-\d\d-\d\d/.test(watermark)) return watermark;
+  const ms = Date.parse(watermark);
+  return Number.isNaN(ms) ? watermark : new Date(ms - hours * 3_600_000).toISOString();
+}
+
+/** Makes runs of items, joining those that follow each other and name the same run. */
+class Runs {
+  readonly #find: Record<string, Finder>;
+  readonly #environment: [string, Finder][];
+  readonly #results: (value: unknown) => unknown[];
+  readonly #make: (value: unknown) => ResultRecord | string;
+  readonly #done = new Set<string>();
+  #open: RunRecord | undefined;
+
+  constructor(readonly settings: Settings, readonly context: ScrapeContext, readonly init: FetchInit) {
+    const { environment, ...fields } = settings.run;
+    this.#find = Object.fromEntries(Object.entries(fields).map(([key, text]) => [key, finder(text!)]));
+    this.#environment = Object.entries(environment).map(([key, text]) => [key, finder(text)]);
+    this.#results = lister(settings.results);
+    this.#make = resultMaker(settings.result, settings.outcomes);
+  }
+
+  /** The run that this item ends, if it does. */
+  async add(item: unknown): Promise<RunRecord | undefined> {
+    const id = textOf(this.#find.externalId!(item));
+    const attempt = Number(this.#find.attempt?.(item) ?? 1);
+    const open = this.#open;
+    if (open !== undefined && open.externalId === id && open.attempt === attempt) {
+      this.#add(open, item);
+      return undefined;
+    }
+    this.#open = undefined;
+    const run = await this.#begin(item, id, attempt);
+    if (typeof run === "string") this.context.ignore(run, id ?? "an item");
+    else this.#open = run;
+    return open;
+  }
+
+  end(): RunRecord | undefined {
+    return this.#open;
+  }
+
+  async #begin(item: unknown, id: string | undefined, attempt: number): Promise<RunRecord | string> {
+    if (id === undefined || id === "") return "has no id at the path of `run.externalId`";
+    const changelist = changelistOf(this.#find.changelist!(item));
+    if (changelist === undefined) return "has no changelist at the path of `run.changelist`";
+    const key = `${attempt} ${id}`;
+    if (this.#done.has(key)) {
+      throw new HubError(
+        "BAD_GATEWAY",
+        `The run ${JSON.stringify(id.slice(0, 300))} comes again after others; have the source order by run.`,
+      );
+    }
+    this.#done.add(key);
+    const text = (field: string) => textOf(this.#find[field]?.(item));
+    const own = text("package");
+    const run = makeRun(own ? { ...this.#common, package: own } : this.#common, {
+      externalId: id,
+      attempt,
+      changelist,
+      committedAt: timeOf(this.#find.committedAt?.(item)),
+      startedAt: timeOf(this.#find.startedAt?.(item)),
+      finishedAt: timeOf(this.#find.finishedAt?.(item)),
+      url: text("url"),
+      environment: Object.fromEntries(this.#environment.map(([key, find]) => [key, textOf(find(item))])),
+      results: [],
+    });
+    if (typeof run === "string") return run;
+    const { resultsUrl } = this.settings;
+    if (resultsUrl === undefined) this.#add(run, item);
+    else {
+      const url = resultsUrl.replaceAll("{externalId}", encodeURIComponent(id));
+      const init = new URL(url).origin === new URL(this.settings.url).origin ? this.init : {};
+      const found = await findJson(this.context, url, z.unknown(), init);
+      if (found === undefined) return "has no results at its resultsUrl";
+      this.#add(run, found.value);
+    }
+    return run;
+  }
+
+  get #common() {
+    return { ...this.settings, days: 0, overlapHours: 0 };
+  }
+
+  #add(run: RunRecord, value: unknown): void {
+    for (const one of this.#results(value)) {
+      const result = this.#make(one);
+      if (typeof result === "string") this.context.ignore(`is a result that ${result}`, run.externalId);
+      else run.results.push(result);
+    }
+    if (run.results.length > MAX_RESULTS) {
+      throw new HubError("BAD_GATEWAY", `The run ${run.externalId} has more than ${MAX_RESULTS} results.`);
+    }
+  }
+}
+
+/** A time as ISO 8601, from text or from a Unix time in seconds or milliseconds. */
+function timeOf(value: unknown): string | undefined {
+  if (typeof value === "string") return value;
+  if (typeof value !== "number" || !(value > 0) || value > 1e14) return undefined;
+  return new Date(value < 1e11 ? value * 1000 : value).toISOString();
+}

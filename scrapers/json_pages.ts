@@ -1,0 +1,99 @@
+import { z } from "zod";
+import { HubError } from "../errors.ts";
+import { findJson } from "./ci.ts";
+import type { FetchInit, ScrapeContext } from "./context.ts";
+import { finder, path, textOf } from "./json_mapping.ts";
+
+const parameter = z.string().regex(/^[\w.[\]-]{1,100}$/, "must be a parameter's name");
+
+/** Where the next page is. */
+export const nextPage = z.union([
+  z.strictObject({ page: parameter, from: z.number().int().min(0).default(1) }).meta({
+    description: "Parameter that counts pages, until one has no runs",
+  }),
+  z.strictObject({ offset: parameter, step: z.number().int().min(1).max(1_000_000) }).meta({
+    description: "Parameter that counts what was seen, until a page has no runs",
+  }),
+  z.strictObject({ cursor: parameter, path }).meta({
+    description: "Parameter that takes what the page tells at the path, until it tells nothing",
+  }),
+  z.strictObject({ path }).meta({ description: "The page tells the next one's address at the path" }),
+  z.strictObject({ link: z.literal(true) }).meta({ description: "The header `Link` tells it, as rel=next" }),
+]);
+export type NextPage = z.infer<typeof nextPage>;
+
+const MAX_PAGES = 100_000;
+
+/**
+ * The pages of a JSON API, one read ahead. `isEmpty` says whether a page has nothing.
+ * @throws HubError BAD_GATEWAY where the source repeats a page, or its last one never comes
+ */
+export async function* readPages(
+  context: ScrapeContext,
+  address: string,
+  { next, init, isEmpty }: {
+    next: NextPage | undefined;
+    init: FetchInit;
+    isEmpty: (page: unknown) => boolean;
+  },
+): AsyncGenerator<unknown> {
+  const first = new URL(address);
+  if (next !== undefined && "page" in next) first.searchParams.set(next.page, String(next.from));
+  const seen = new Set([first.href]);
+  let coming = readPage(context, first, init);
+  for (let count = 1; count <= MAX_PAGES; count++) {
+    const { url, value, link } = await coming;
+    if (isEmpty(value) && (next === undefined || "page" in next || "offset" in next)) return;
+    const following = next === undefined ? undefined : nextOf(next, { first, url, value, link, count });
+    if (following !== undefined) {
+      if (seen.has(following.href)) {
+        throw new HubError("BAD_GATEWAY", `The source repeats its pages: ${following.href} comes again.`);
+      }
+      seen.add(following.href);
+      coming = readPage(context, following, init);
+      // Awaited in the next turn; should this one throw, nobody else hears of it.
+      coming.catch(() => {});
+    }
+    yield value;
+    if (following === undefined) return;
+  }
+  throw new HubError("BAD_GATEWAY", `The source gave more than ${MAX_PAGES} pages at once.`);
+}
+
+interface ReadPage {
+  url: URL;
+  value: unknown;
+  link: string | null;
+}
+
+async function readPage(context: ScrapeContext, url: URL, init: FetchInit): Promise<ReadPage> {
+  const found = await findJson(context, url.href, z.unknown(), init);
+  if (found === undefined) throw new HubError("BAD_GATEWAY", `${url.href} answered 404.`);
+  return { url, value: found.value, link: found.headers.get("link") };
+}
+
+function nextOf(
+  next: NextPage,
+  { first, url, value, link, count }: ReadPage & { first: URL; count: number },
+): URL | undefined {
+  const changed = new URL(first);
+  if ("page" in next) changed.searchParams.set(next.page, String(next.from + count));
+  else if ("offset" in next) changed.searchParams.set(next.offset, String(next.step * count));
+  else if ("cursor" in next) {
+    const cursor = textOf(finder(next.path)(value));
+    if (cursor === undefined || cursor === "") return undefined;
+    changed.searchParams.set(next.cursor, cursor);
+  } else {
+    const target = "link" in next ? nextLink(link) : textOf(finder(next.path)(value));
+    return target ? new URL(target, url) : undefined;
+  }
+  return changed;
+}
+
+/** RFC 8288: `<url>; rel="next"`. */
+function nextLink(header: string | null): string | undefined {
+  for (const [, url, parameters] of (header ?? "").matchAll(/<([^>]*)>((?:\s*;\s*[^,;]+)*)/g)) {
+    if (/;\s*rel\s*=\s*(?:"(?:[^"]*\s)?next(?:\s[^"]*)?"|next)\s*(?:;|$)/i.test(parameters!)) return url;
+  }
+  return undefined;
+}
