@@ -9,7 +9,10 @@ export interface BenchHub {
 }
 
 /** A hub on a benchmark's database, started as ops start it, in a process of its own and under its own flags. */
-export async function startHub({ url, folder }: BenchDatabase): Promise<BenchHub> {
+export async function startHub(
+  { url, folder }: BenchDatabase,
+  env: Record<string, string> = {},
+): Promise<BenchHub> {
   const port = freePort();
   const address = `http://127.0.0.1:${port}`;
   const data = `${folder}/data`;
@@ -25,6 +28,7 @@ export async function startHub({ url, folder }: BenchDatabase): Promise<BenchHub
       RATE_WRITES: "1000000",
       RATE_READS: "100000000",
       LOG_LEVEL: "error",
+      ...env,
     },
     stdout: "null",
     stderr: "inherit",

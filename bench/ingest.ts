@@ -25,7 +25,7 @@ export async function run(): Promise<void> {
   });
 }
 
-interface Case {
+export interface Case {
   name: string;
   outcome: string;
   durationMs: number;
@@ -33,7 +33,7 @@ interface Case {
 }
 
 /** Cases as a compiler's suite has them: one in fifty fails, with a message. */
-function casesOf(count: number): Case[] {
+export function casesOf(count: number): Case[] {
   return Array.from({ length: count }, (_, at) => ({
     name: `suite${at % 40}.group${at % 997}/case_${at}`,
     outcome: at % 50 === 7 ? "failed" : "passed",
@@ -89,7 +89,7 @@ async function push(hub: BenchHub, test: string, type: string, body: BodyInit): 
 }
 
 /** `copy` of a run's rows, as text, into the same partitions under another run's id. */
-async function copyOf(sql: Db, runId: number, cases: number): Promise<() => Promise<void>> {
+export async function copyOf(sql: Db, runId: number, cases: number): Promise<() => Promise<void>> {
   const rows = await sql<{ line: string }[]>`
     select concat_ws(E'\t', case_id, ordinal, outcome, changelist, coalesce(duration_ms::text, '\\N'), coalesce(word, '\\N'),
       coalesce(message, '\\N')) as line

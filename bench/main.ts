@@ -2,6 +2,7 @@
 const BENCHMARKS: Record<string, () => Promise<{ run(): Promise<void> }>> = {
   drop: () => import("./drop.ts"),
   ingest: () => import("./ingest.ts"),
+  scrape: () => import("./scrape.ts"),
 };
 
 const names = Deno.args.length > 0 ? Deno.args : Object.keys(BENCHMARKS);

@@ -1,0 +1,103 @@
+import { type BenchDatabase, median, show, time, withDatabase } from "./database.ts";
+import { type BenchHub, startHub } from "./hub.ts";
+import { casesOf, copyOf } from "./ingest.ts";
+
+const PAGES = 100;
+const PER_PAGE = 1000;
+const ROUNDS = 3;
+/** Results a second that the Celery task of the app before this one stored on 2 cores: 21 to 24 thousand. */
+const OLD_TASK = 24_000;
+
+/** A scrape of a paged JSON API on loopback, by the `json` scraper, against `copy` of as many rows. */
+export async function run(): Promise<void> {
+  const pages = pagesOf();
+  const server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen() {} }, (request) => {
+    const page = Number(new URL(request.url).searchParams.get("page"));
+    return new Response(pages[page - 1] ?? '{"runs":[]}', {
+      headers: { "content-type": "application/json" },
+    });
+  });
+  const host = `127.0.0.1:${server.addr.port}`;
+  try {
+    await withDatabase(async (bench) => {
+      const hub = await startHub(bench, { SCRAPE_HOSTS: host });
+      try {
+        await measure(bench, hub, `http://${host}/api`);
+      } finally {
+        await hub.stop();
+      }
+    });
+  } finally {
+    await server.shutdown();
+  }
+}
+
+function pagesOf(): Uint8Array<ArrayBuffer>[] {
+  const encoder = new TextEncoder();
+  return Array.from({ length: PAGES }, (_, page) =>
+    encoder.encode(JSON.stringify({
+      runs: [{ id: page, changelist: 1000 + page, tests: casesOf(PER_PAGE) }],
+    })));
+}
+
+async function measure({ sql }: BenchDatabase, hub: BenchHub, url: string): Promise<void> {
+  const times: number[] = [];
+  for (let round = 0; round < ROUNDS; round++) {
+    await sql`checkpoint`;
+    times.push(await scrape(hub, `scrape ${round}`, url));
+  }
+  const [run] = await sql<{ id: number }[]>`select min(id)::int as id from runs`;
+  const copy = await copyOf(sql, run!.id, PER_PAGE);
+  const copies: number[] = [];
+  for (let round = 0; round < ROUNDS; round++) {
+    await sql`checkpoint`;
+    copies.push(
+      await time(async () => {
+        for (let page = 0; page < PAGES; page++) await copy();
+      }),
+    );
+  }
+  const [ms, copyMs] = [median(times), median(copies)];
+  const rate = PAGES * PER_PAGE / ms * 1000;
+  console.log(
+    `${PAGES} pages of ${PER_PAGE} results, medians of ${ROUNDS}: scrape ${(ms / 1000).toFixed(2)} s, ${
+      Math.round(rate / 1000)
+    } thousand results/s; copy of each page ${(copyMs / 1000).toFixed(2)} s`,
+  );
+  show("copy of each page / scrape", copyMs / ms);
+  show(`scrape / the old task (${OLD_TASK / 1000} thousand results/s)`, rate / OLD_TASK, { atLeast: 3 });
+}
+
+/** Milliseconds that the hub says a scrape took. */
+async function scrape(hub: BenchHub, test: string, url: string): Promise<number> {
+  const ask = async (method: string, path: string, body?: unknown) => {
+    const response = await fetch(`${hub.url}/api/${path}`, {
+      method,
+      headers: { authorization: `Bearer ${hub.token}`, "content-type": "application/json" },
+      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+    });
+    if (!response.ok) throw new Error(await response.text());
+    return await response.json();
+  };
+  const settings = {
+    url,
+    next: { page: "page" },
+    runs: "$.runs[*]",
+    run: { externalId: "$.id", changelist: "$.changelist" },
+    results: "$.tests[*]",
+    result: { case: "$.name", outcome: "$.outcome", durationMs: "$.durationMs", message: "$.message" },
+  };
+  const name = encodeURIComponent(test);
+  await ask("POST", "tests", { name: test, scraper: "json", settings, intervalMs: 86_400_000 });
+  await ask("POST", `tests/${name}/scrape`, {});
+  while (true) {
+    const { lastScrape } = await ask("GET", `tests/${name}`);
+    if (lastScrape !== null && lastScrape.state !== "running") {
+      if (lastScrape.state !== "done" || lastScrape.resultsWritten !== PAGES * PER_PAGE) {
+        throw new Error(JSON.stringify(lastScrape));
+      }
+      return lastScrape.durationMs;
+    }
+    await new Promise((resolve) => setTimeout(resolve, 200));
+  }
+}
