@@ -1,19 +1,13 @@
 import { HubError } from "../errors.ts";
-import type { Page } from "../schemas/common.ts";
-import { MAX_CHANGELIST } from "../schemas/common.ts";
 import {
   type Build,
   type ChangelistDetail,
-  type ChangelistItem,
-  type ChangelistList,
   MAX_BUILDS_SHOWN,
   type NearestBuild,
   type NearestQuery,
 } from "../schemas/build.ts";
 import { locationOf } from "../schemas/location.ts";
-import type { Fragment } from "postgres";
 import type { Queryable } from "./client.ts";
-import { decodeCursor, toPage } from "./cursor.ts";
 import { getPackageId } from "./packages.ts";
 
 interface BuildRow extends Omit<Build, "location" | "firstSeen" | "lastSeen" | "goneAt"> {
@@ -33,8 +27,8 @@ function toBuild({ url, firstSeen, lastSeen, goneAt, ...row }: BuildRow): Build 
   };
 }
 
-/** Builds of a package at `changelist` (an expression), the best first: an available one before others, then the newest revision. */
-function buildsAt(sql: Queryable, packageId: number, changelist: Fragment | number) {
+/** Builds of a package at a changelist, the best first: an available one before others, then the newest revision. */
+function buildsAt(sql: Queryable, packageId: number, changelist: number) {
   return sql`
     select packages.name as package, builds.changelist, builds.revision, builds.file, roots.name as root, roots.url,
       builds.size, builds.first_seen as "firstSeen", builds.gone_at as "goneAt",
@@ -48,64 +42,6 @@ function buildsAt(sql: Queryable, packageId: number, changelist: Fragment | numb
       on readings.root_id = builds.root_id and readings.package_id = builds.package_id
     where builds.package_id = ${packageId} and builds.changelist = ${changelist}
     order by available desc, builds.revision desc, roots.id, builds.file`;
-}
-
-/** Changelists of a package, each with its best build. @throws HubError NOT_FOUND */
-export async function listChangelists(
-  sql: Queryable,
-  input: ChangelistList,
-): Promise<Page<ChangelistItem>> {
-  const [after] = input.cursor === undefined ? [null] : decodeCursor(input.cursor, ["number"]);
-  const packageId = await getPackageId(sql, input.name);
-  const down = input.order === "desc";
-  const from = Math.max(input.from ?? 1, down || after === null ? 1 : after + 1);
-  const to = Math.min(input.to ?? MAX_CHANGELIST, down && after !== null ? after - 1 : MAX_CHANGELIST);
-  if (from > to) return { items: [], nextCursor: null };
-  const order = down ? sql`desc` : sql`asc`;
-  const pageOfRoot = (condition: Fragment) =>
-    sql`
-      select distinct builds.changelist from builds
-      where root_id = roots.id and package_id = ${packageId} and changelist between ${from} and ${to} and ${condition}
-      order by changelist ${order} limit ${input.limit + 1}`;
-  // A scalar subquery: it stays one probe per changelist, where `not exists` may become a join over all builds.
-  const noneAvailable = sql`(
-    select true from roots as others cross join lateral (
-      select from builds as there
-      where there.root_id = others.id and there.package_id = ${packageId}
-        and there.changelist = builds.changelist and there.gone_at is null
-      limit 1
-    ) as found where others.configured limit 1
-  ) is null`;
-  const candidates = input.available === undefined
-    ? sql`select found.changelist from roots cross join lateral (${pageOfRoot(sql`true`)}) as found`
-    : input.available
-    ? sql`
-      select found.changelist from roots cross join lateral (${
-      pageOfRoot(sql`gone_at is null`)
-    }) as found where roots.configured`
-    : sql`
-      select found.changelist from roots cross join lateral (${
-      pageOfRoot(sql`gone_at is not null and ${noneAvailable}`)
-    }) as found where roots.configured
-      union all
-      select found.changelist from roots cross join lateral (${
-      pageOfRoot(noneAvailable)
-    }) as found where not roots.configured`;
-  const rows = await sql<(BuildRow & { builds: number })[]>`
-    select best.* from (
-      select distinct changelist from (${candidates}) as candidates
-      order by changelist ${order} limit ${input.limit + 1}
-    ) as listed
-    cross join lateral (
-      select at.*, count(*) over ()::int as builds from (${
-    buildsAt(sql, packageId, sql`listed.changelist`)
-  }) as at
-      limit 1
-    ) as best
-    order by best.changelist ${order}`;
-  return toPage(rows, input.limit, ({ builds, ...row }) => ({ ...toBuild(row), builds }), (row) => [
-    row.changelist,
-  ]);
 }
 
 /** Every build of a package at a changelist. @throws HubError NOT_FOUND that names the nearest available ones. */

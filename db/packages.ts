@@ -145,7 +145,8 @@ export async function getPackageIds(sql: Queryable, names: string[]): Promise<nu
   return names.map((name) => ids.get(name)!);
 }
 
-function unknownPackages(names: string[]): HubError {
+/** The error that names them all. */
+export function unknownPackages(names: string[]): HubError {
   const list = names.map((name) => JSON.stringify(name)).join(", ");
   return new HubError(
     "NOT_FOUND",

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { listResults } from "../../db/results.ts";
+import { listResults } from "../../db/result_list.ts";
 import { resultList } from "../../schemas/result.ts";
 import { withNumbers } from "../labels.ts";
 import { parseInput, readQuery } from "./adapter.ts";

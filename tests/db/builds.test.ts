@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { getBuildFor, getChangelist, getNearest, listChangelists } from "../../db/builds.ts";
+import { listChangelists } from "../../db/build_list.ts";
+import { getBuildFor, getChangelist, getNearest } from "../../db/builds.ts";
 import { listCommon } from "../../db/common_builds.ts";
 import { encodeCursor } from "../../db/cursor.ts";
 import { changelistList, commonQuery } from "../../schemas/build.ts";

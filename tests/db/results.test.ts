@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { listResults } from "../../db/results.ts";
+import { listResults } from "../../db/result_list.ts";
 import { prepareStore, storeRuns } from "../../db/store.ts";
 import { resultList } from "../../schemas/result.ts";
 import { type TestDatabase, testDatabase } from "../helpers/postgres.ts";

@@ -1,10 +1,11 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { listBadHistories } from "../../db/answers.ts";
-import { listChangelists } from "../../db/builds.ts";
+import { listChangelists } from "../../db/build_list.ts";
 import { type Db, openDatabase } from "../../db/client.ts";
 import { listComparedCases, listOutcomePairs } from "../../db/compare.ts";
 import { exportRun } from "../../db/export.ts";
-import { listResults, listRunResults, listSummary } from "../../db/results.ts";
+import { listResults } from "../../db/result_list.ts";
+import { listRunResults, listSummary } from "../../db/results.ts";
 import { listRuns } from "../../db/runs.ts";
 import { listRunSamples, listSamples } from "../../db/samples.ts";
 import { listScrapes } from "../../db/scrapes.ts";

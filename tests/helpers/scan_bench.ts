@@ -1,6 +1,6 @@
 import { afterAll, afterEach, beforeAll, beforeEach } from "vitest";
 import { type ScanDeps, scanDropTask } from "../../cron/tasks/scan_drop.ts";
-import { listChangelists } from "../../db/builds.ts";
+import { listChangelists } from "../../db/build_list.ts";
 import { getScan, listScans } from "../../db/scans.ts";
 import { changelistList } from "../../schemas/build.ts";
 import type { ScanDetail } from "../../schemas/scan.ts";
