@@ -8,7 +8,7 @@ import { checkSource, countRequest, readSessionId, writeSessionId } from "./rout
 import { crossOrigin, setHeaders } from "./routers/rest/headers.ts";
 import { mountRoutes } from "./routers/rest/adapter.ts";
 import { documentRoutes } from "./routers/rest/documents.ts";
-import { withEtag } from "./routers/rest/etag.ts";
+import { knownTags, withEtag } from "./routers/rest/etag.ts";
 import { labelList } from "./routers/rest/label_list.ts";
 import { problem } from "./routers/rest/problem.ts";
 import { resultsCsv } from "./routers/rest/results_csv.ts";
@@ -17,6 +17,7 @@ import { resultsUpload } from "./routers/rest/results_upload.ts";
 import { procedureRoutes, type RestEnv, type RestOnly, type Route } from "./routers/rest/route.ts";
 import { asHubError, isAway } from "./routers/trpc.ts";
 import { answerTrpc } from "./routers/trpc_door.ts";
+import { createVersions } from "./routers/versions.ts";
 
 export interface AppOptions {
   log(level: "info" | "warn" | "error", message: string, fields?: Record<string, unknown>): void;
@@ -43,6 +44,7 @@ export function createApp(deps: Deps, { log }: AppOptions): Hono<RestEnv> {
   };
 
   const { auth, throttle, config } = deps;
+  const versions = createVersions(deps.sql, config.home);
   app.use(compress({ threshold: 1024 }));
   if (config.auth.corsOrigins.length > 0) app.use(crossOrigin(config.auth.corsOrigins));
   app.use(async (c, next) => {
@@ -57,6 +59,8 @@ export function createApp(deps: Deps, { log }: AppOptions): Hono<RestEnv> {
       requestId,
       signal: c.req.raw.signal,
       idempotencyKey: undefined,
+      versions,
+      knownTags: knownTags(c.req.raw),
       reply: { status: 200 },
     };
     c.set("hub", hub);

@@ -2,7 +2,7 @@ import { HubError } from "../errors.ts";
 import type { Db } from "./client.ts";
 
 /** This code's number. A migration states the oldest code it is compatible with; older code refuses to start. */
-export const CODE = 6;
+export const CODE = 7;
 
 const FOLDER = new URL("./migrations/", import.meta.url);
 /** Every migration, in order. Listed, so that nothing but this table decides what runs. */
@@ -13,6 +13,7 @@ const MIGRATIONS = [
   "0004_axes",
   "0005_pieces_aliases",
   "0006_retention",
+  "0007_written_in",
 ] as const;
 const LOCK = 727_000;
 

@@ -1,11 +1,12 @@
 import { listAudit } from "../db/audit.ts";
 import { auditList, auditPage } from "../schemas/audit.ts";
 import { procedure, router } from "./trpc.ts";
+import { wire } from "./wire.ts";
 
 export const auditRouter = router({
   list: procedure
     .meta({ method: "GET", path: "/api/audit", summary: "Who changed what, newest first", role: "admin" })
     .input(auditList)
-    .output(auditPage)
+    .output(wire(auditPage))
     .query(({ ctx, input }) => listAudit(ctx.sql, input)),
 });

@@ -19,6 +19,7 @@ import {
 } from "../schemas/auth.ts";
 import { authorOf, type Context } from "./context.ts";
 import { procedure, router } from "./trpc.ts";
+import { wire } from "./wire.ts";
 
 const HINT = 4;
 
@@ -33,7 +34,7 @@ export const authRouter = router({
       isOpen: true,
     })
     .input(loginInput)
-    .output(me)
+    .output(wire(me))
     .mutation(async ({ ctx, input }) => {
       const { sessionId, identity } = await ctx.auth.signIn({
         ...input,
@@ -54,7 +55,7 @@ export const authRouter = router({
       role: "viewer",
     })
     .input(logoutInput)
-    .output(me)
+    .output(wire(me))
     .mutation(async ({ ctx, input }) => {
       await ctx.auth.signOut(ctx.identity!, authorOf(ctx), input);
       ctx.reply.session = { id: null, maxAgeMs: 0 };
@@ -64,7 +65,7 @@ export const authRouter = router({
   me: procedure
     .meta({ method: "GET", path: "/api/auth/me", summary: "Who is asking", role: "anyone", isOpen: true })
     .input(z.object({}))
-    .output(me)
+    .output(wire(me))
     .query(({ ctx }) => toMe(ctx.identity)),
 
   tokens: procedure
@@ -75,7 +76,7 @@ export const authRouter = router({
       role: "viewer",
     })
     .input(tokenList)
-    .output(tokenPage)
+    .output(wire(tokenPage))
     .query(({ ctx, input }) => {
       const own = ctx.identity!.name;
       const person = input.person ?? own;
@@ -97,7 +98,7 @@ export const authRouter = router({
       statuses: [201],
     })
     .input(tokenInput)
-    .output(madeToken)
+    .output(wire(madeToken))
     .mutation(async ({ ctx, input }) => {
       const owner = await ownerOf(ctx);
       const token = makeToken();
@@ -121,7 +122,7 @@ export const authRouter = router({
       role: "viewer",
     })
     .input(tokenId)
-    .output(tokenShape)
+    .output(wire(tokenShape))
     .mutation(({ ctx, input }) => {
       const person = mayAct(ctx.identity, "admin") ? undefined : ctx.identity!.name;
       return revokeToken(ctx.sql, { id: input.id, person }, authorOf(ctx));

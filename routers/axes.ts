@@ -13,6 +13,7 @@ import {
 } from "../schemas/axis.ts";
 import { authorOf, type Context, maySee } from "./context.ts";
 import { procedure, router } from "./trpc.ts";
+import { wire } from "./wire.ts";
 
 export const axesRouter = router({
   list: procedure
@@ -23,7 +24,7 @@ export const axesRouter = router({
       role: "anyone",
     })
     .input(z.object({}))
-    .output(z.object({ items: z.array(axisShape) }))
+    .output(wire(z.object({ items: z.array(axisShape) })))
     .query(async ({ ctx }) => ({ items: (await listAxes(ctx.sql)).map((axis) => shownAxis(ctx, axis)) })),
 
   configure: procedure
@@ -34,7 +35,7 @@ export const axesRouter = router({
       role: "admin",
     })
     .input(axisPatch)
-    .output(axisShape)
+    .output(wire(axisShape))
     .mutation(async ({ ctx, input }) => {
       if (typeof input.listUrl === "string") await checkListUrl(allowanceOf(ctx.config), input.listUrl);
       await configureAxis(ctx.sql, input, authorOf(ctx));
@@ -52,7 +53,7 @@ export const axesRouter = router({
       role: "anyone",
     })
     .input(labelledList)
-    .output(labelledPage)
+    .output(wire(labelledPage))
     .query(({ ctx, input }) => listChangelists(ctx.sql, input)),
 
   addChangelists: procedure
@@ -63,7 +64,7 @@ export const axesRouter = router({
       role: "ingester",
     })
     .input(labelledInput)
-    .output(labelledAnswer)
+    .output(wire(labelledAnswer))
     .mutation(({ ctx, input }) => addChangelists(ctx.sql, input.axis, [input.changelists])),
 });
 

@@ -6,6 +6,7 @@ import type { Client } from "../auth/client.ts";
 import { type Identity, mayAct } from "../auth/roles.ts";
 import type { Throttle } from "../auth/throttle.ts";
 import type { Author } from "../db/audit.ts";
+import type { Versions } from "./versions.ts";
 
 /** What the process is made of; made once by main.ts, or by a test. */
 export interface Deps {
@@ -21,6 +22,7 @@ export interface Deps {
 
 /** What one request knows. */
 export interface Context extends Deps {
+  versions: Versions;
   identity: Identity | null;
   client: Client;
   /** `User-Agent`. */
@@ -29,8 +31,18 @@ export interface Context extends Deps {
   signal: AbortSignal;
   /** `Idempotency-Key` of the request. */
   idempotencyKey: string | undefined;
-  /** Status of a good REST answer; 200 unless a procedure says 201 or 202. tRPC has no use for it. */
-  reply: { status: number; session?: SessionCookie };
+  /** Entity tags of `If-None-Match`; none where several calls are asked at once. */
+  knownTags: readonly string[];
+  reply: Reply;
+}
+
+/** What a procedure says of its answer besides the answer. */
+export interface Reply {
+  /** Of a good REST answer; 200 unless a procedure says 201 or 202. tRPC has no use for it. */
+  status: number;
+  session?: SessionCookie;
+  /** Entity tag, where a procedure knows one; else one is made of the answer. */
+  etag?: string;
 }
 
 /** What the answer does to the session's cookie; an id of null takes it away. */

@@ -1,7 +1,8 @@
 import { z } from "zod";
 import { audited } from "../db/audit.ts";
 import { listCommon } from "../db/common_builds.ts";
-import { getChangelist, getNearest, listChangelists } from "../db/builds.ts";
+import { listChangelists } from "../db/build_list.ts";
+import { getChangelist, getNearest } from "../db/builds.ts";
 import { getPackage, listPackages, setPackageScanned } from "../db/packages.ts";
 import { getScan, listScans } from "../db/scans.ts";
 import {
@@ -19,13 +20,15 @@ import { packageDetail, packageList, packageName, packagePage, packagePatch } fr
 import { scanDetail, scanEnqueued, scanList, scanPage, scanRequest } from "../schemas/scan.ts";
 import { authorOf, type Context, maySee } from "./context.ts";
 import { procedure, router } from "./trpc.ts";
+import { unlessKnown } from "./versions.ts";
+import { wire } from "./wire.ts";
 
 /** Packages and builds of the binary drop. */
 export const dvsRouter = router({
   packages: procedure
     .meta({ method: "GET", path: "/api/dvs/packages", summary: "Packages by name", role: "anyone" })
     .input(packageList)
-    .output(packagePage)
+    .output(wire(packagePage))
     .query(({ ctx, input }) => listPackages(ctx.sql, input)),
 
   package: procedure
@@ -36,7 +39,7 @@ export const dvsRouter = router({
       role: "anyone",
     })
     .input(z.object({ name: packageName }))
-    .output(packageDetail)
+    .output(wire(packageDetail))
     .query(({ ctx, input }) => getPackage(ctx.sql, input.name, mayShow(ctx))),
 
   patchPackage: procedure
@@ -47,7 +50,7 @@ export const dvsRouter = router({
       role: "admin",
     })
     .input(packagePatch)
-    .output(packageDetail)
+    .output(wire(packageDetail))
     .mutation(async ({ ctx, input }) => {
       await setPackageScanned(ctx.sql, input, authorOf(ctx));
       return await getPackage(ctx.sql, input.name, mayShow(ctx));
@@ -61,8 +64,10 @@ export const dvsRouter = router({
       role: "anyone",
     })
     .input(changelistList)
-    .output(changelistPage)
-    .query(({ ctx, input }) => listChangelists(ctx.sql, input)),
+    .output(wire(changelistPage))
+    .query(({ ctx, input }) =>
+      unlessKnown(ctx, ctx.versions.builds(), () => listChangelists(ctx.sql, input))
+    ),
 
   changelist: procedure
     .meta({
@@ -72,7 +77,7 @@ export const dvsRouter = router({
       role: "anyone",
     })
     .input(changelistPath)
-    .output(changelistDetail)
+    .output(wire(changelistDetail))
     .query(({ ctx, input }) => getChangelist(ctx.sql, input)),
 
   nearest: procedure
@@ -83,7 +88,7 @@ export const dvsRouter = router({
       role: "anyone",
     })
     .input(nearestQuery)
-    .output(nearestBuild)
+    .output(wire(nearestBuild))
     .query(({ ctx, input }) => getNearest(ctx.sql, input)),
 
   common: procedure
@@ -94,7 +99,7 @@ export const dvsRouter = router({
       role: "anyone",
     })
     .input(commonQuery)
-    .output(commonPage)
+    .output(wire(commonPage))
     .query(({ ctx, input }) => listCommon(ctx.sql, input)),
 
   scans: procedure
@@ -105,7 +110,7 @@ export const dvsRouter = router({
       role: "anyone",
     })
     .input(scanList)
-    .output(scanPage)
+    .output(wire(scanPage))
     .query(({ ctx, input }) => listScans(ctx.sql, input, mayShow(ctx))),
 
   scan: procedure
@@ -116,7 +121,7 @@ export const dvsRouter = router({
       role: "anyone",
     })
     .input(z.object({ id }))
-    .output(scanDetail)
+    .output(wire(scanDetail))
     .query(({ ctx, input }) => getScan(ctx.sql, input.id, mayShow(ctx))),
 
   startScan: procedure
@@ -128,7 +133,7 @@ export const dvsRouter = router({
       statuses: [202],
     })
     .input(scanRequest)
-    .output(scanEnqueued)
+    .output(wire(scanEnqueued))
     .mutation(async ({ ctx, input }) => {
       // A full one is not swallowed by a plain one that waits.
       const singletonKey = input.full ? "scan:full" : "scan";

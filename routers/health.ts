@@ -3,6 +3,7 @@ import type { Db } from "../db/client.ts";
 import { pendingMigrations } from "../db/migrate.ts";
 import type { Context } from "./context.ts";
 import { procedure, router } from "./trpc.ts";
+import { wire } from "./wire.ts";
 
 const TIME_LIMIT_MS = 2000;
 const check = z.object({
@@ -21,7 +22,7 @@ export const healthRouter = router({
       isOpen: true,
     })
     .input(z.object({}))
-    .output(z.object({ status: z.literal("ok") }))
+    .output(wire(z.object({ status: z.literal("ok") })))
     .query(() => ({ status: "ok" as const })),
 
   ready: procedure
@@ -34,7 +35,7 @@ export const healthRouter = router({
       statuses: [200, 503],
     })
     .input(z.object({}))
-    .output(z.object({ status: z.enum(["ok", "bad"]), checks: z.array(check) }))
+    .output(wire(z.object({ status: z.enum(["ok", "bad"]), checks: z.array(check) })))
     .query(async ({ ctx }) => {
       const checks = await checkAll(ctx);
       const isReady = checks.every(({ state }) => state === "ok");

@@ -6,6 +6,7 @@ import { id } from "../schemas/common.ts";
 import { type JobDetail, jobDetail, jobInput, jobList, jobPage } from "../schemas/job.ts";
 import { authorOf, type Context, maySee } from "./context.ts";
 import { procedure, router } from "./trpc.ts";
+import { wire } from "./wire.ts";
 
 const jobId = z.object({ id });
 
@@ -13,7 +14,7 @@ export const jobsRouter = router({
   list: procedure
     .meta({ method: "GET", path: "/api/vrl/jobs", summary: "Jobs, newest first", role: "anyone" })
     .input(jobList)
-    .output(jobPage)
+    .output(wire(jobPage))
     .query(({ ctx, input }) => listJobs(ctx.sql, input)),
 
   submit: procedure
@@ -25,7 +26,7 @@ export const jobsRouter = router({
       statuses: [201, 200],
     })
     .input(jobInput)
-    .output(jobDetail)
+    .output(wire(jobDetail))
     .mutation(async ({ ctx, input }) => {
       await ctx.checkSubmitter();
       const made = await createJob(ctx.sql, input, requestOf(ctx, "submit_job"));
@@ -41,7 +42,7 @@ export const jobsRouter = router({
       role: "anyone",
     })
     .input(jobId)
-    .output(jobDetail)
+    .output(wire(jobDetail))
     .query(async ({ ctx, input }) => shown(ctx, await getJob(ctx.sql, input.id))),
 
   cancel: procedure
@@ -53,7 +54,7 @@ export const jobsRouter = router({
       statuses: [202],
     })
     .input(jobId)
-    .output(jobDetail)
+    .output(wire(jobDetail))
     .mutation(async ({ ctx, input }) => {
       await cancelJob(ctx.sql, input.id, requestOf(ctx, "cancel_job"));
       ctx.reply.status = 202;
@@ -69,7 +70,7 @@ export const jobsRouter = router({
       statuses: [201, 200],
     })
     .input(jobId)
-    .output(jobDetail)
+    .output(wire(jobDetail))
     .mutation(async ({ ctx, input }) => {
       await ctx.checkSubmitter();
       const made = await retryJob(ctx.sql, input.id, requestOf(ctx, "submit_job"));

@@ -6,6 +6,16 @@ export const CHANGELIST_FIELDS = ["changelist", "from", "to", "base", "head"] as
 
 const LABEL = /^label:(.+)$/s;
 
+/** Whether an input has `label:…` for a changelist. */
+export function hasLabels(input: unknown): boolean {
+  if (typeof input !== "object" || input === null) return false;
+  const given = input as Record<string, unknown>;
+  return CHANGELIST_FIELDS.some((field) => {
+    const value = given[field];
+    return typeof value === "string" && LABEL.test(value);
+  });
+}
+
 /**
  * An input with `label:…` replaced by the number that has the label on the input's axis; any other is given back as it is.
  * @throws HubError NOT_FOUND, BAD_REQUEST where it is short for several

@@ -3,7 +3,8 @@ import { findCulprit } from "../answers/culprit.ts";
 import { listAvailableBetween, listBadHistories } from "../db/answers.ts";
 import { type ComparedCaseRow, listComparedCases, listOutcomePairs } from "../db/compare.ts";
 import { decodeCursor, encodeCursor, toPage } from "../db/cursor.ts";
-import { listResults, listSummary } from "../db/results.ts";
+import { listResults } from "../db/result_list.ts";
+import { listSummary } from "../db/results.ts";
 import {
   COMPARE_KINDS,
   type CompareItem,
@@ -26,6 +27,8 @@ import {
 import type { Context } from "./context.ts";
 import { pushRecords } from "./push.ts";
 import { labellingProcedure, procedure, router } from "./trpc.ts";
+import { unlessKnown } from "./versions.ts";
+import { wire } from "./wire.ts";
 
 export const resultsRouter = router({
   list: procedure
@@ -36,8 +39,10 @@ export const resultsRouter = router({
       role: "anyone",
     })
     .input(resultList)
-    .output(resultInRunPage)
-    .query(({ ctx, input }) => listResults(ctx.sql, input)),
+    .output(wire(resultInRunPage))
+    .query(({ ctx, input }) =>
+      unlessKnown(ctx, ctx.versions.results(input.test), () => listResults(ctx.sql, input))
+    ),
 
   push: labellingProcedure
     .meta({
@@ -48,7 +53,7 @@ export const resultsRouter = router({
       statuses: [201, 200],
     })
     .input(pushInput)
-    .output(pushAnswer)
+    .output(wire(pushAnswer))
     .mutation(({ ctx, input: { results, ...head } }) => pushRecords(ctx, head, results)),
 
   summary: procedure
@@ -59,7 +64,7 @@ export const resultsRouter = router({
       role: "anyone",
     })
     .input(summaryList)
-    .output(summaryPage)
+    .output(wire(summaryPage))
     .query(({ ctx, input }) => listSummary(ctx.sql, input)),
 
   culprit: procedure
@@ -71,7 +76,7 @@ export const resultsRouter = router({
       role: "anyone",
     })
     .input(culpritQuery)
-    .output(culpritPage)
+    .output(wire(culpritPage))
     .query(({ ctx, input }) => culprits(ctx, input)),
 
   compare: procedure
@@ -82,7 +87,7 @@ export const resultsRouter = router({
       role: "anyone",
     })
     .input(compareQuery)
-    .output(comparePage)
+    .output(wire(comparePage))
     .query(({ ctx, input }) => compare(ctx, input)),
 });
 

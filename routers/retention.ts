@@ -4,6 +4,7 @@ import { planSweep } from "../db/retention.ts";
 import { retentionPlan } from "../schemas/retention.ts";
 import { authorOf } from "./context.ts";
 import { procedure, router } from "./trpc.ts";
+import { wire } from "./wire.ts";
 
 export const retentionRouter = router({
   plan: procedure
@@ -14,7 +15,7 @@ export const retentionRouter = router({
       role: "viewer",
     })
     .input(z.object({}))
-    .output(retentionPlan)
+    .output(wire(retentionPlan))
     .query(({ ctx }) => planSweep(ctx.sql, { keepDays: ctx.config.keepResultsDays, now: ctx.now() })),
 
   sweep: procedure
@@ -26,7 +27,7 @@ export const retentionRouter = router({
       statuses: [202],
     })
     .input(z.object({}))
-    .output(z.object({ enqueued: z.boolean() }))
+    .output(wire(z.object({ enqueued: z.boolean() })))
     .mutation(async ({ ctx }) => {
       ctx.reply.status = 202;
       return {

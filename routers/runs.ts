@@ -10,6 +10,7 @@ import { type Run, run, runList, runPage } from "../schemas/run.ts";
 import { runSamples, sampleInRunPage } from "../schemas/sample.ts";
 import { authorOf, type Context, maySee } from "./context.ts";
 import { procedure, router } from "./trpc.ts";
+import { wire } from "./wire.ts";
 
 export const runsRouter = router({
   list: procedure
@@ -20,7 +21,7 @@ export const runsRouter = router({
       role: "anyone",
     })
     .input(runList)
-    .output(runPage)
+    .output(wire(runPage))
     .query(async ({ ctx, input }) => {
       const page = await listRuns(ctx.sql, input);
       return { ...page, items: page.items.map((one) => shown(ctx, one)) };
@@ -29,7 +30,7 @@ export const runsRouter = router({
   get: procedure
     .meta({ method: "GET", path: "/api/runs/{id}", summary: "A run", role: "anyone" })
     .input(z.object({ id }))
-    .output(run)
+    .output(wire(run))
     .query(async ({ ctx, input }) => shown(ctx, await getRun(ctx.sql, input.id))),
 
   pin: procedure
@@ -40,7 +41,7 @@ export const runsRouter = router({
       role: "triager",
     })
     .input(runPin)
-    .output(run)
+    .output(wire(run))
     .mutation(async ({ ctx, input }) => {
       await pinRun(ctx.sql, input, authorOf(ctx));
       return await getRun(ctx.sql, input.id);
@@ -49,7 +50,7 @@ export const runsRouter = router({
   results: procedure
     .meta({ method: "GET", path: "/api/runs/{id}/results", summary: "Results of a run", role: "anyone" })
     .input(runResults)
-    .output(resultPage)
+    .output(wire(resultPage))
     .query(({ ctx, input }) => listRunResults(ctx.sql, input)),
 
   samples: procedure
@@ -60,7 +61,7 @@ export const runsRouter = router({
       role: "anyone",
     })
     .input(runSamples)
-    .output(sampleInRunPage)
+    .output(wire(sampleInRunPage))
     .query(({ ctx, input }) => listRunSamples(ctx.sql, input)),
 });
 

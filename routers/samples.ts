@@ -1,6 +1,7 @@
 import { listSamples } from "../db/samples.ts";
 import { sampleList, samplePage } from "../schemas/sample.ts";
 import { procedure, router } from "./trpc.ts";
+import { wire } from "./wire.ts";
 
 export const samplesRouter = router({
   list: procedure
@@ -11,6 +12,6 @@ export const samplesRouter = router({
       role: "anyone",
     })
     .input(sampleList)
-    .output(samplePage)
+    .output(wire(samplePage))
     .query(({ ctx, input }) => listSamples(ctx.sql, input)),
 });

@@ -4,6 +4,7 @@ import { scrapers } from "../scrapers/mod.ts";
 import { scraperShape } from "../schemas/scrape.ts";
 import { maySee } from "./context.ts";
 import { procedure, router } from "./trpc.ts";
+import { wire } from "./wire.ts";
 
 export const scrapersRouter = router({
   list: procedure
@@ -14,7 +15,7 @@ export const scrapersRouter = router({
       role: "anyone",
     })
     .input(z.object({}))
-    .output(z.object({ items: z.array(scraperShape) }))
+    .output(wire(z.object({ items: z.array(scraperShape) })))
     .query(async ({ ctx }) => {
       const health = new Map((await listScraperHealth(ctx.sql)).map((row) => [row.scraper, row]));
       const items = [...scrapers.values()].map((scraper) => {

@@ -6,6 +6,7 @@ import { nullableTime, time } from "../schemas/common.ts";
 import { queuedTask } from "../schemas/job.ts";
 import { maySee } from "./context.ts";
 import { procedure, router } from "./trpc.ts";
+import { wire } from "./wire.ts";
 
 const STATES = ["created", "retry", "active", "completed", "cancelled", "failed"] as const;
 
@@ -22,10 +23,10 @@ export const tasksRouter = router({
       state: z.enum(STATES).optional(),
       limit: z.coerce.number().int().min(1).max(1000).default(50),
     }))
-    .output(z.object({
+    .output(wire(z.object({
       counts: z.array(z.object({ name: z.string(), state: z.string(), count: z.number().int() })),
       items: z.array(queuedTask),
-    }))
+    })))
     .query(async ({ ctx, input }) => {
       const [counts, items] = await Promise.all([countQueuedTasks(ctx.sql), listQueuedTasks(ctx.sql, input)]);
       return {
@@ -42,7 +43,7 @@ export const tasksRouter = router({
       role: "anyone",
     })
     .input(z.object({}))
-    .output(z.object({
+    .output(wire(z.object({
       items: z.array(
         z.object({
           name: z.string(),
@@ -52,7 +53,7 @@ export const tasksRouter = router({
           nextAt: time,
         }),
       ),
-    }))
+    })))
     .query(async ({ ctx }) => ({
       items: describeSchedule(scheduleOf(ctx.config), await listTicks(ctx.sql), ctx.now()),
     })),

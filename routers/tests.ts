@@ -19,6 +19,7 @@ import {
 } from "../schemas/test.ts";
 import { authorOf, type Context, maySee } from "./context.ts";
 import { procedure, router } from "./trpc.ts";
+import { wire } from "./wire.ts";
 
 const DRY_RUN_MS = 25_000;
 const byName = z.object({ name: testName });
@@ -27,7 +28,7 @@ export const testsRouter = router({
   list: procedure
     .meta({ method: "GET", path: "/api/tests", summary: "Tests by name", role: "anyone" })
     .input(testList)
-    .output(testPage)
+    .output(wire(testPage))
     .query(async ({ ctx, input }) => {
       const page = await listTests(ctx.sql, input);
       return { ...page, items: page.items.map((test) => shownTest(ctx, test)) };
@@ -36,7 +37,7 @@ export const testsRouter = router({
   create: procedure
     .meta({ method: "POST", path: "/api/tests", summary: "Make a test", role: "admin", statuses: [201] })
     .input(testInput)
-    .output(testShape)
+    .output(wire(testShape))
     .mutation(async ({ ctx, input }) => {
       const settings = await checkSettings(input.scraper, input.settings, allowanceOf(ctx.config));
       await createTest(ctx.sql, { ...input, settings }, authorOf(ctx));
@@ -52,7 +53,7 @@ export const testsRouter = router({
       role: "anyone",
     })
     .input(byName)
-    .output(testShape)
+    .output(wire(testShape))
     .query(async ({ ctx, input }) => shownTest(ctx, await getTest(ctx.sql, input.name))),
 
   update: procedure
@@ -63,7 +64,7 @@ export const testsRouter = router({
       role: "admin",
     })
     .input(testPatch)
-    .output(testShape)
+    .output(wire(testShape))
     .mutation(async ({ ctx, input }) => {
       let patch = input;
       if (input.scraper !== undefined || input.settings !== undefined) {
@@ -91,7 +92,7 @@ export const testsRouter = router({
         results: flag.default(false).meta({ description: "Delete its runs and results too" }),
       }),
     )
-    .output(z.object({ runsDeleted: z.number().int() }))
+    .output(wire(z.object({ runsDeleted: z.number().int() })))
     .mutation(({ ctx, input }) => deleteTest(ctx.sql, input.name, input, authorOf(ctx))),
 
   scrape: procedure
@@ -103,7 +104,7 @@ export const testsRouter = router({
       statuses: [202, 200],
     })
     .input(byName.extend({ dryRun: flag.default(false) }))
-    .output(scrapeAnswer)
+    .output(wire(scrapeAnswer))
     .mutation(async ({ ctx, input }) => {
       const testId = await getTestId(ctx.sql, input.name);
       if (input.dryRun) return { enqueued: false, dryRun: await dryRun(ctx, testId) };
@@ -128,9 +129,9 @@ export const testsRouter = router({
       role: "triager",
     })
     .input(caseRename)
-    .output(z.object({
+    .output(wire(z.object({
       resultsMoved: z.number().int().meta({ description: "Results that stood under the new name already" }),
-    }))
+    })))
     .mutation(({ ctx, input }) => renameCase(ctx.sql, input, authorOf(ctx))),
 
   aliases: procedure
@@ -141,7 +142,7 @@ export const testsRouter = router({
       role: "anyone",
     })
     .input(byName)
-    .output(z.object({ items: z.array(caseAlias) }))
+    .output(wire(z.object({ items: z.array(caseAlias) })))
     .query(async ({ ctx, input }) => ({ items: await listAliases(ctx.sql, input.name) })),
 
   forgetAlias: procedure
@@ -152,7 +153,7 @@ export const testsRouter = router({
       role: "triager",
     })
     .input(byName.extend({ case: text(MAX_CASE).meta({ description: "The old name" }) }))
-    .output(z.object({}))
+    .output(wire(z.object({})))
     .mutation(async ({ ctx, input }) => {
       await forgetAlias(ctx.sql, input, authorOf(ctx));
       return {};
@@ -166,7 +167,7 @@ export const testsRouter = router({
       role: "anyone",
     })
     .input(byName.extend(pageInput))
-    .output(pageOf(scrape))
+    .output(wire(pageOf(scrape)))
     .query(async ({ ctx, input }) => {
       const page = await listScrapes(ctx.sql, await getTestId(ctx.sql, input.name), input);
       return { ...page, items: page.items.map((one) => shownScrape(ctx, one)) };

@@ -3,7 +3,8 @@ import { HubError, type HubErrorCode } from "../errors.ts";
 import { mayAct, type Role } from "../auth/roles.ts";
 import { isDatabaseAway } from "../db/client.ts";
 import type { Context } from "./context.ts";
-import { withNumbers } from "./labels.ts";
+import { inTime } from "./deadline.ts";
+import { hasLabels, withNumbers } from "./labels.ts";
 
 /** From here come the REST route, its line in the site map, and its OpenAPI operation. */
 export interface RouteMeta {
@@ -65,61 +66,46 @@ export function requireRole(
   }
 }
 
-const guard = t.middleware(({ ctx, meta, next }) => {
-  try {
-    requireRole(ctx, { role: meta?.role ?? "admin", summary: meta?.summary ?? "This", isOpen: meta?.isOpen });
-  } catch (error) {
-    throw toTrpcError(error as HubError);
-  }
-  return next();
-});
-
 /** Longest a read may take; a database that does not answer must not hold its askers for ever. */
 const READ_LIMIT_MS = 30_000;
 
-const inTime = t.middleware(async ({ type, next }) => {
-  if (type !== "query") return await next();
-  const late = Promise.withResolvers<never>();
-  const timer = setTimeout(() => {
-    late.reject(toTrpcError(
-      new HubError(
-        "SERVICE_UNAVAILABLE",
-        `No answer came within ${READ_LIMIT_MS / 1000} s; ask for less, or later.`,
-        {
-          retryAfter: 5,
-        },
-      ),
-    ));
-  }, READ_LIMIT_MS);
-  try {
-    return await Promise.race([next(), late.promise]);
-  } finally {
-    clearTimeout(timer);
-  }
-});
+function tooLate(): TRPCError {
+  const message = `No answer came within ${READ_LIMIT_MS / 1000} s; ask for less, or later.`;
+  return toTrpcError(new HubError("SERVICE_UNAVAILABLE", message, { retryAfter: 5 }));
+}
 
-/** HubErrors thrown below become tRPC errors here, and only here. */
-const mapped = t.middleware(async ({ next }) => {
-  const result = await next();
-  if (result.ok) return result;
-  const fault = result.error.cause;
-  return fault instanceof HubError ? { ...result, error: toTrpcError(fault) } : result;
-});
+/**
+ * All that stands before a procedure, in one middleware, since each costs a copy of what the request knows: the guard, labels
+ * in place of changelists, the time that a read may take, and HubErrors thrown below, which become tRPC errors here, and only
+ * here.
+ */
+function entrance({ takesNewLabels }: { takesNewLabels: boolean }) {
+  return t.middleware(async ({ ctx, meta, type, getRawInput, next }) => {
+    try {
+      requireRole(ctx, {
+        role: meta?.role ?? "admin",
+        summary: meta?.summary ?? "This",
+        isOpen: meta?.isOpen,
+      });
+      const given = takesNewLabels ? undefined : await getRawInput();
+      const input = hasLabels(given) ? await withNumbers(ctx.sql, given) : given;
+      const answering = input === given ? next() : next({ getRawInput: () => Promise.resolve(input) });
+      const result = await (type === "query" ? inTime(answering, READ_LIMIT_MS, tooLate) : answering);
+      if (result.ok || !(result.error.cause instanceof HubError)) return result;
+      return { ...result, error: toTrpcError(result.error.cause) };
+    } catch (error) {
+      throw error instanceof HubError ? toTrpcError(error) : error;
+    }
+  });
+}
 
 export const router = t.router;
 export const mergeRouters = t.mergeRouters;
 export const createCallerFactory = t.createCallerFactory;
-/** Takes `label:…` for a changelist. */
-const numbered = t.middleware(async ({ ctx, getRawInput, next }) => {
-  const given = await getRawInput();
-  const input = await withNumbers(ctx.sql, given);
-  return await (input === given ? next() : next({ getRawInput: () => Promise.resolve(input) }));
-});
-
 /** For what takes labels that are new. */
-export const labellingProcedure = t.procedure.use(mapped).use(guard).use(inTime);
-/** Every procedure states its `.meta()`; the guard reads the role there. */
-export const procedure = labellingProcedure.use(numbered);
+export const labellingProcedure = t.procedure.use(entrance({ takesNewLabels: true }));
+/** Every procedure states its `.meta()`; the guard reads the role there. Takes `label:…` for a changelist. */
+export const procedure = t.procedure.use(entrance({ takesNewLabels: false }));
 
 function toTrpcError(fault: HubError): TRPCError {
   return new TRPCError({ code: fault.code satisfies HubErrorCode, message: fault.message, cause: fault });

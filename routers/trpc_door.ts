@@ -30,11 +30,9 @@ export async function answerTrpc(request: Request, hub: Context): Promise<Respon
   let away: unknown;
   const response = await fetchRequestHandler({
     endpoint: "/api/trpc",
-    req: new Request(request.url, {
-      method: request.method,
-      headers: request.headers,
-      ...(body === undefined ? {} : { body }),
-    }),
+    req: body === undefined
+      ? request
+      : new Request(request.url, { method: request.method, headers: request.headers, body }),
     router: appRouter,
     createContext: () => hub,
     onError({ error }) {
@@ -42,5 +40,9 @@ export async function answerTrpc(request: Request, hub: Context): Promise<Respon
     },
   });
   if (away !== undefined) throw away;
+  // The answer itself is none: see UNCHANGED.
+  const { etag } = hub.reply;
+  if (etag !== undefined && hub.knownTags.includes(etag)) return new Response(null, { status: 304 });
+  if (calls.length > 1) delete hub.reply.etag;
   return response;
 }

@@ -3,6 +3,7 @@ import { z } from "zod";
 import { HubError } from "../../errors.ts";
 import { appRouter } from "../mod.ts";
 import { asHubError, createCallerFactory, requireRole } from "../trpc.ts";
+import { UNCHANGED } from "../versions.ts";
 import { readJson } from "./body.ts";
 import { pathParameters, type RestContext, type RestEnv, type RestOnly, type Route } from "./route.ts";
 
@@ -68,7 +69,9 @@ function toHandler(route: Route, options: MountOptions): (c: RestContext) => Pro
     let call: unknown = createCaller(hub);
     for (const step of steps) call = (call as Record<string, unknown>)[step];
     try {
-      return c.json(await (call as Call)(input) as Record<string, unknown>, hub.reply.status as 200);
+      const answer = await (call as Call)(input);
+      if (answer === UNCHANGED) return c.body(null, 304);
+      return c.json(answer as Record<string, unknown>, hub.reply.status as 200);
     } catch (error) {
       throw asHubError(error);
     }

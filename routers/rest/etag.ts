@@ -1,27 +1,38 @@
+import { createHash } from "node:crypto";
 import type { MiddlewareHandler } from "hono";
 import type { RestEnv } from "./route.ts";
 
-const MAX_BYTES = 4 << 20;
+/** Tags of a read's `If-None-Match`; none for several tRPC calls at once, of which each has a tag of its own. */
+export function knownTags(request: Request): string[] {
+  const header = request.headers.get("if-none-match");
+  if (header === null || request.url.split("?", 1)[0]!.includes(",")) return [];
+  return header.split(",").map((tag) => tag.trim().replace(/^W\//, ""));
+}
 
-/** A strong tag over what a read answers as JSON; 304 where the asker has it. */
+/**
+ * Tags what a read answers as JSON: with the tag that its procedure tells, else with a hash of the answer. Who has it
+ * already is answered 304.
+ */
 export const withEtag: MiddlewareHandler<RestEnv> = async (c, next) => {
   await next();
   const isRead = c.req.method === "GET" || c.req.method === "HEAD";
-  if (!isRead || c.res.status !== 200 || !c.res.headers.get("content-type")?.startsWith("application/json")) {
-    return;
+  const isAnswer = c.res.status === 200 && c.res.headers.get("content-type")?.startsWith("application/json");
+  if (!isRead || !isAnswer && c.res.status !== 304) return;
+  const { reply, knownTags } = c.get("hub");
+  let tag = reply.etag;
+  if (tag === undefined) {
+    const { status, headers } = c.res;
+    const bytes = new Uint8Array(await c.res.arrayBuffer());
+    tag = `"${createHash("sha1").update(bytes).digest("base64url").slice(0, 16)}"`;
+    c.res = new Response(bytes, { status, headers });
   }
-  const bytes = await c.res.clone().arrayBuffer();
-  if (bytes.byteLength > MAX_BYTES) return;
-  const digest = new Uint8Array(await crypto.subtle.digest("SHA-1", bytes));
-  const tag = `"${btoa(String.fromCharCode(...digest.slice(0, 12)))}"`;
-  const known = c.req.header("if-none-match")?.split(",").map((one) => one.trim().replace(/^W\//, "")) ?? [];
-  const headers = new Headers(c.res.headers);
-  headers.set("etag", tag);
-  headers.set("cache-control", "no-cache");
-  headers.append("vary", "authorization");
-  if (known.includes(tag) || known.includes("*")) {
+  if (knownTags.includes(tag) || knownTags.includes("*")) {
+    const { headers } = c.res;
     headers.delete("content-type");
     headers.delete("content-length");
     c.res = new Response(null, { status: 304, headers });
-  } else c.res = new Response(bytes, { status: 200, headers });
+  }
+  c.res.headers.set("etag", tag);
+  c.res.headers.set("cache-control", "no-cache");
+  c.res.headers.append("vary", "authorization");
 };

@@ -4,6 +4,7 @@ import type { Role } from "../../auth/roles.ts";
 import { appRouter } from "../mod.ts";
 import type { Context } from "../context.ts";
 import type { RouteMeta } from "../trpc.ts";
+import type { Wire } from "../wire.ts";
 
 /** What the middleware leaves for a handler. */
 export interface RestEnv {
@@ -42,7 +43,7 @@ export interface RestOnly extends Omit<Route, "procedure" | "output" | "input" |
 }
 
 interface Procedure {
-  _def: { meta?: RouteMeta; inputs: z.ZodType[]; output?: z.ZodType };
+  _def: { meta?: RouteMeta; inputs: z.ZodType[]; output?: Wire<z.ZodType> };
 }
 
 /** Every procedure's route, those without parameters before those with, so that no parameter swallows a name. */
@@ -60,7 +61,7 @@ export function procedureRoutes(): Route[] {
       statuses,
       procedure: name,
       input: _def.inputs.at(-1) as z.ZodObject | undefined,
-      output: _def.output,
+      output: _def.output?.schema,
     };
   });
   return routes.sort((a, b) =>

@@ -7,8 +7,11 @@ import { type Config, loadConfig } from "../../config.ts";
 import { startQueue } from "../../cron/boss.ts";
 import type { Queue } from "../../cron/queue.ts";
 import type { Db } from "../../db/client.ts";
+import { checkAnswers } from "../../routers/wire.ts";
 import { checkExecutable } from "../../run/vrlsubmit.ts";
 import { testDatabase } from "./postgres.ts";
+
+checkAnswers();
 
 export const HOME = new URL("../..", import.meta.url).pathname.replace(/\/$/, "");
 
