@@ -116,3 +116,90 @@ test("CTest: how many processors a test was given is no sample of it", async () 
     { case: "a", outcome: "passed", samples: [{ metric: "score", value: 1.5 }] },
   ]);
 });
+
+test("TAP: what a subtest's failures tell, durations, Deno's blocks, and comments behind the last plan", async () => {
+  const tap = `TAP version 14
+# Subtest: outer
+    ok 1 - fine
+      ---
+      told: not
+      ...
+    not ok 2 - inner
+      ---
+      error: why
+      ...
+    #   got: 1
+    # Subtest: deeper
+        not ok 1 - later # TODO soon
+        # not of a failure
+        1..1
+    not ok 3 - last
+    1..3
+not ok 1 - outer
+  ---
+  duration_ms: 12.5
+  type: suite
+  ...
+ok 2 - timed
+  ---
+  duration_ms: 0.25
+  ...
+not ok 3 - deno
+  ---
+  {"message":"line 1\\nline 2","severity":"fail"}
+  ...
+not ok 4 - odd
+  ---
+  {"message":1}
+  ...
+1..4
+# fail 3
+`;
+  for (const size of [3, 65_536]) {
+    expect(await records(tap, size)).toEqual([
+      {
+        case: "outer",
+        outcome: "failed",
+        durationMs: 12.5,
+        message: "not ok 2 - inner\n  error: why\n#   got: 1\nnot ok 3 - last\ntype: suite",
+      },
+      { case: "timed", outcome: "passed", durationMs: 0.25 },
+      { case: "deno", outcome: "failed", message: "line 1\nline 2" },
+      { case: "odd", outcome: "failed", message: '{"message":1}' },
+    ]);
+  }
+});
+
+test("TAP: a log of prove's has a plan for each script, whose name tells its points apart", async () => {
+  const log = (time: string, ok: string) =>
+    `${time}t/a.t ..... \n1..2\nok 1 - same\nok 2 - other\n${ok}\n${time}t/b.t .. skipped: not here
+${time}t/c.t ..... \n1..3\nnot ok 1 - same\nok 2\nDubious, test returned 255 (wstat 65280, 0xff00)\nFailed 2/3 subtests
+${time}t/d.t ..... \nok\n1..1\nok\n${time}x/e .. \nok 1 - lives\nDubious, test returned 2 (wstat 512, 0x200)
+Bailout called.  Further testing stopped:  the disk is full
+
+Test Summary Report
+-------------------
+Files=5, Tests=6,  0 wallclock secs\nResult: FAIL\n`;
+  for (const text of [log("", "ok"), log("[23:10:14] ", "ok       38 ms ( 0.00 usr  0.00 sys)")]) {
+    const read = await readBack(text, { size: 5 });
+    expect(read.records.map((record) => `${record.case} ${record.outcome}`)).toEqual([
+      "t/a.t: same passed",
+      "t/a.t: other passed",
+      "t/c.t: same failed",
+      "t/c.t: test 2 passed",
+      "t/d.t: test 1 passed",
+      "x/e: lives passed",
+    ]);
+    expect(read.missing).toEqual(["t/c.t: test 3"]);
+    expect(read.notes).toEqual([
+      "line 6: all of t/b.t was skipped: not here",
+      "line 11: t/c.t: Dubious, test returned 255 (wstat 65280, 0xff00)",
+      "line 19: x/e: Dubious, test returned 2 (wstat 512, 0x200)",
+      "line 20: Bail out! the disk is full",
+      "x/e: it has no plan: it may have been cut",
+    ]);
+  }
+  // A program's own words are no script of prove's.
+  const words = "Loading data ...\nconnecting ..\nok 1 - a\nreading x/y.t ...\nok 2 - b\n1..2\n";
+  expect((await records(words)).map((record) => record.case)).toEqual(["a", "b"]);
+});
