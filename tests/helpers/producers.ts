@@ -20,7 +20,7 @@ export interface Stored {
   notes: string[];
   /** In the order of case and ordinal. */
   results: Told[];
-  /** `case/ordinal/metric` -> value */
+  /** `case/ordinal/metric` -> value; the ordinal counts the metric's values of the case. */
   samples: Map<string, number | string>;
 }
 
