@@ -105,8 +105,8 @@ class JunitHandler implements XmlHandler<FormatItem> {
 
   #prefix({ name, classname, status, result }: Record<string, string>): string {
     const suites = this.#suites.filter((suite) => suite !== "").join(".");
-    // Node's runner gives every case this class, and its suites no time.
-    if (classname === undefined || classname === "test" && suites !== "" && !this.#isTimed) return suites;
+    // Node's runner gives every case this class, and its suites, where there are any, no time.
+    if (classname === undefined || classname === "test" && !this.#isTimed) return suites;
     // CTest and jest-junit say the whole name twice; a class of GoogleTest's may be named as its test is.
     const isTwice = classname === name &&
       (/\s/.test(classname) || status !== undefined && result === undefined);

@@ -111,7 +111,7 @@ withLit(
         [`${measured}/1/time`, Number(values.time)],
         [`${measured}/1/hash`, "abc"],
         [`${measured}/1/list`, 1],
-      [`${measured}/2/list`, 2],
+        [`${measured}/2/list`, 2],
         [`${measured}:micro/a/1/speed`, 7],
       ]),
     );
