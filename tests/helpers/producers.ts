@@ -130,6 +130,12 @@ export function works(program: string, ...args: string[]): boolean {
   }
 }
 
+/** Whether Node is there, of that version or a later one. Where it is not, Deno itself answers to its name. */
+export function hasNode(version: number): boolean {
+  const isNode = "typeof Deno === 'undefined' && parseInt(process.versions.node)";
+  return works("node", "-e", `process.exit(${isNode} >= ${version} ? 0 : 1)`);
+}
+
 /** How often each value comes. */
 export function tally(values: Iterable<string>): Record<string, number> {
   const counts: Record<string, number> = {};

@@ -2,7 +2,11 @@ import { afterAll, beforeAll, expect } from "vitest";
 import { type Hub, lines, producersHub, run, type Stored, suiteOf, tally } from "../helpers/producers.ts";
 import { hasProgram, requires } from "../helpers/require.ts";
 
-const withCtest = requires("CMake's ctest", hasProgram("ctest"), "apt-get install cmake");
+const withCtest = requires(
+  "CMake's ctest, and make",
+  hasProgram("ctest") && hasProgram("make"),
+  "apt-get install cmake make",
+);
 
 /** Seconds by which a printed time, which has two places, may be off. */
 const ROUNDED = 0.006;

@@ -1,13 +1,13 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { HOME } from "../helpers/app.ts";
-import { type Hub, lines, producersHub, run, suiteOf, tally, works } from "../helpers/producers.ts";
+import { hasNode, type Hub, lines, producersHub, run, suiteOf, tally, works } from "../helpers/producers.ts";
 import { requires } from "../helpers/require.ts";
 
 /** Where npm has put Jest and jest-junit. */
 const JEST = Deno.env.get("CHUB_JEST");
 const withJest = requires(
   "Jest and jest-junit",
-  JEST !== undefined && works("node", `${JEST}/node_modules/jest/bin/jest.js`, "--version"),
+  JEST !== undefined && hasNode(14) && works("node", `${JEST}/node_modules/jest/bin/jest.js`, "--version"),
   "npm i --prefix DIR jest@29.7.0 jest-junit@16.0.0, and CHUB_JEST=DIR",
 );
 

@@ -1,10 +1,10 @@
 import { afterAll, beforeAll, expect } from "vitest";
-import { type Hub, lines, producersHub, run, suiteOf, works } from "../helpers/producers.ts";
+import { hasNode, type Hub, lines, producersHub, run, suiteOf } from "../helpers/producers.ts";
 import { requires } from "../helpers/require.ts";
 
 const withNode = requires(
   "Node 20 or later, whose runner writes JUnit",
-  works("node", "-e", "process.exit(parseInt(process.versions.node) >= 20 ? 0 : 1)"),
+  hasNode(20),
   "apt-get install nodejs, or npm i node@20",
 );
 
