@@ -1,4 +1,5 @@
 const TOKEN = /-?(?:NaN|Infinity)/y;
+const OUTSIDE = /["NI-]/g;
 const LONGEST = "-Infinity".length;
 
 /**
@@ -15,20 +16,17 @@ export class NonFinite {
     this.#rest = "";
     let out = "";
     let from = 0;
-    const next = (pattern: RegExp, at: number) => {
-      pattern.lastIndex = at;
-      return pattern.exec(text)?.index ?? text.length;
-    };
     for (let at = 0; at < text.length;) {
       if (this.#isInString) {
-        at = next(/["\\]/g, at);
-        if (text[at] === '"') this.#isInString = false;
-        else if (at === text.length - 1) return out + this.#keep(text, from, at);
-        else at++;
-        at++;
+        const end = text.indexOf('"', at);
+        const slashes = slashesBefore(text, end === -1 ? text.length : end, at);
+        if (end === -1) return out + this.#keep(text, from, text.length - slashes % 2);
+        if (slashes % 2 === 0) this.#isInString = false;
+        at = end + 1;
         continue;
       }
-      at = next(/["NI-]/g, at);
+      OUTSIDE.lastIndex = at;
+      at = OUTSIDE.exec(text)?.index ?? text.length;
       if (text[at] === '"') this.#isInString = true;
       else if (at < text.length) {
         TOKEN.lastIndex = at;
@@ -60,4 +58,11 @@ export class NonFinite {
     this.#rest = text.slice(at);
     return text.slice(from, at);
   }
+}
+
+/** How many backslashes end at a place, of those from another on. */
+function slashesBefore(text: string, end: number, from: number): number {
+  let at = end;
+  while (at > from && text[at - 1] === "\\") at--;
+  return end - at;
 }
