@@ -12,6 +12,9 @@ const STATUS: Record<string, Outcome> = { passed: "passed", failed: "failed", no
 /** Characters of a value that are read: packed output is small. */
 const MAX_VALUE = 1 << 18;
 
+/** Numbers of CTest's own that are not what the test measured. */
+const OWN = /^(?:Execution Time|Exit Value|Processors)$/;
+
 interface OpenTest {
   status: string;
   name: string;
@@ -30,7 +33,7 @@ interface OpenValue {
 /**
  * `Test.xml` as `ctest -T Test` writes it for CDash (CTest's cmCTestTestHandler). Each `Test` with a `Status` in `Testing` is a
  * case by its `Name`: passed, failed (`timeout` where its measurement "Exit Code" is `Timeout`), notrun (skipped). Numeric
- * measurements beside the execution time are samples.
+ * measurements of the test's own are samples.
  */
 export const ctest: ResultFormat = {
   name: "ctest",
@@ -129,9 +132,7 @@ class CtestHandler implements XmlHandler<FormatItem> {
       : excerpt(`${reason.join(", ")}\n${output.slice(0, MAX_EXCERPT * 2)}`);
     if (message !== undefined) record.message = message;
     const samples = [...measured].flatMap(([key, { type, value }]): Sample[] =>
-      type.startsWith("numeric/") && key !== "Execution Time" && key !== "Exit Value" && value !== ""
-        ? sampleOf(key, Number(value))
-        : []
+      type.startsWith("numeric/") && !OWN.test(key) && value !== "" ? sampleOf(key, Number(value)) : []
     );
     if (samples.length > 0) record.samples = samples;
     this.#items.push({ kind: "result", record });

@@ -63,7 +63,8 @@ function samplesIn(entry: Record<string, unknown>): Sample[] {
     : undefined;
   return Object.entries(entry).flatMap(([key, value]): Sample[] => {
     if (typeof value !== "number" || IDS.test(key)) return [];
-    const isTime = key === "real_time" || key === "cpu_time";
+    // A complexity's coefficients are times too, for each step of the input's size.
+    const isTime = /^(?:real|cpu)_(?:time|coefficient)$/.test(key);
     return isTime && scale !== undefined ? sampleOf(key, value * scale, "ns") : sampleOf(key, value);
   });
 }

@@ -1,6 +1,7 @@
 import { type ParsedElementInfo, Tokenizer, TokenParser, TokenType } from "@streamparser/json";
 import { decodeText, DecodingError } from "./lines.ts";
 import { FormatError } from "./format.ts";
+import { NonFinite } from "./non_finite.ts";
 
 const MAX_DEPTH = 200;
 /** Most characters between two parts that are handed on, which bounds what one part holds. */
@@ -19,7 +20,7 @@ const MAX_ROOT = 1000;
 
 /**
  * The parts of one JSON document that lie at `paths` (`$.tests.*`), in the order they end, some at a time, read as it comes and dropped
- * when handed on; `root` is filled meanwhile. A path must not lie under another. @throws FormatError where it is not JSON, ends early, nests deeper than 200 or has a part over 64 MiB
+ * when handed on; `root` is filled meanwhile. A path must not lie under another. Bare `NaN` and `Infinity` are null. @throws FormatError where it is not JSON, ends early, nests deeper than 200 or has a part over 64 MiB
  */
 export async function* readJsonParts(
   input: AsyncIterable<Uint8Array>,
@@ -70,11 +71,12 @@ export async function* readJsonParts(
     }
   };
   let isEmpty = true;
+  const finite = new NonFinite();
   for await (const text of decoded(input, format)) {
     if (text === "") continue;
     isEmpty = false;
     guarded(() => {
-      if (!isOver) tokenizer.write(text);
+      if (!isOver) tokenizer.write(finite.write(text));
       else if (text.trim() !== "") throw new FormatError(format, "something follows the JSON");
     });
     sincePart += text.length;
@@ -87,6 +89,7 @@ export async function* readJsonParts(
   }
   if (isEmpty) throw new FormatError(format, "it is empty");
   guarded(() => {
+    if (!isOver) tokenizer.write(finite.end());
     if (!isOver) tokenizer.end();
   });
   if (!isOver) throw new FormatError(format, "it ends in the middle");

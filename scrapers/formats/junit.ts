@@ -1,7 +1,14 @@
-import { MAX_EXCERPT, type ResultRecord, resultRecord } from "../../schemas/record.ts";
+import {
+  MAX_EXCERPT,
+  MAX_SAMPLES,
+  type ResultRecord,
+  resultRecord,
+  type Sample,
+} from "../../schemas/record.ts";
 import type { Outcome } from "../../schemas/outcome.ts";
 import { type FormatItem, machineOf, type ResultFormat, timeOf } from "./format.ts";
 import { PROPERTY } from "./junit_write.ts";
+import { numberSample } from "./sample.ts";
 import { caseName, excerpt, milliseconds } from "./text.ts";
 import { readXml, XmlFault, type XmlHandler, xmlHead } from "./xml.ts";
 
@@ -22,7 +29,12 @@ interface OpenCase {
   word: string | undefined;
   durationMs: number | undefined;
   message: string;
+  /** Where the last verdict's own words lie in the message, without the element's text. */
+  told: { from: number; to: number };
   output: string;
+  samples: Sample[];
+  /** The type of a `skipped` that says what became of a test that ran. */
+  skipType: string | undefined;
   /** All of it, where the hub itself wrote the file. */
   exact: ResultRecord | undefined;
 }
@@ -44,6 +56,7 @@ class JunitHandler implements XmlHandler<FormatItem> {
   #items: FormatItem[] = [];
   #case: OpenCase | undefined;
   #suites: string[] = [];
+  #isTimed = false;
 
   take(): FormatItem[] {
     const items = this.#items;
@@ -56,12 +69,16 @@ class JunitHandler implements XmlHandler<FormatItem> {
     else if (name === "testcase") this.#begin(attributes);
     else if (this.#case === undefined) return;
     else if (path.at(-2) === "testcase") this.#child(name, attributes);
-    else if (name === "property" && attributes.name === PROPERTY) {
-      this.#case.exact = exactRecord(attributes.value);
-    }
+    else if (name === "property" && path.at(-3) === "testcase") this.#property(this.#case, attributes);
+  }
+
+  #property(open: OpenCase, { name = "", value }: Record<string, string>): void {
+    if (name === PROPERTY) open.exact = exactRecord(value);
+    else if (open.samples.length < MAX_SAMPLES) open.samples.push(...numberSample(name, value));
   }
 
   #suite({ name = "", timestamp, hostname }: Record<string, string>): void {
+    if (this.#suites.length === 0) this.#isTimed = timestamp !== undefined;
     this.#suites.push(name);
     if (this.#suites.length > 1) return;
     this.#items.push(...timeOf("startedAt", timestamp), ...machineOf(hostname));
@@ -69,8 +86,8 @@ class JunitHandler implements XmlHandler<FormatItem> {
 
   #begin(attributes: Record<string, string>): void {
     if (this.#case !== undefined) throw new XmlFault("a testcase lies in another");
-    const { name = "", classname, status, result } = attributes;
-    const prefix = classname ?? this.#suites.filter((suite) => suite !== "").join(".");
+    const { name = "", status, result } = attributes;
+    const prefix = this.#prefix(attributes);
     const word = [status, result].find((one) => one !== undefined && NOT_RUN.test(one));
     this.#case = {
       name: caseName(prefix === "" ? name : name === "" ? prefix : `${prefix}.${name}`),
@@ -78,9 +95,22 @@ class JunitHandler implements XmlHandler<FormatItem> {
       word,
       durationMs: milliseconds(attributes.time),
       message: "",
+      told: { from: 0, to: 0 },
       output: "",
+      samples: [],
+      skipType: undefined,
       exact: undefined,
     };
+  }
+
+  #prefix({ name, classname, status, result }: Record<string, string>): string {
+    const suites = this.#suites.filter((suite) => suite !== "").join(".");
+    // Node's runner gives every case this class, and its suites, where there are any, no time.
+    if (classname === undefined || classname === "test" && !this.#isTimed) return suites;
+    // CTest and jest-junit say the whole name twice; a class of GoogleTest's may be named as its test is.
+    const isTwice = classname === name &&
+      (/\s/.test(classname) || status !== undefined && result === undefined);
+    return isTwice ? "" : classname;
   }
 
   #child(name: string, { type, message }: Record<string, string>): void {
@@ -90,6 +120,7 @@ class JunitHandler implements XmlHandler<FormatItem> {
       if (/^flaky(?:Failure|Error)$/.test(name) && open.outcome === "passed") open.word = "flaky";
       return;
     }
+    if (outcome === "skipped") open.skipType = type;
     if (RANK.indexOf(outcome) > RANK.indexOf(open.outcome)) {
       open.outcome = outcome;
       open.message = "";
@@ -97,7 +128,10 @@ class JunitHandler implements XmlHandler<FormatItem> {
     }
     if (outcome === open.outcome) {
       const text = [type, message].filter((part) => part !== undefined && part !== "").join(": ");
+      if (open.message !== "" && !open.message.endsWith("\n")) open.message += "\n";
+      const from = open.message.length;
       if (text !== "") open.message = (open.message + text + "\n").slice(0, MAX_EXCERPT);
+      open.told = { from, to: open.message.length };
     }
   }
 
@@ -118,23 +152,43 @@ class JunitHandler implements XmlHandler<FormatItem> {
   close(name: string): void {
     if (name === "testsuite") this.#suites.pop();
     else if (name === "testcase") this.#finish();
+    else if (this.#case !== undefined && Object.hasOwn(CHILDREN, name)) sayOnce(this.#case);
   }
 
   #finish(): void {
-    const { name, outcome, word, durationMs, message, output, exact } = this.#case!;
+    const open = this.#case!;
+    const { name, durationMs, message, output, samples, exact } = open;
     this.#case = undefined;
     if (exact !== undefined) {
       this.#items.push({ kind: "result", record: exact });
       return;
     }
+    const { outcome, word } = verdict(open);
     const isBad = outcome === "failed" || outcome === "error";
     const text = excerpt(message) ?? (isBad ? excerpt(output) : undefined);
     const record: ResultRecord = { case: name, outcome };
     if (word !== undefined) record.word = word;
     if (durationMs !== undefined) record.durationMs = durationMs;
     if (text !== undefined) record.message = text;
+    if (samples.length > 0) record.samples = samples;
     this.#items.push({ kind: "result", record });
   }
+}
+
+/** What pytest and Node's runner say by the type of a `skipped`: the first of a test that failed as it was expected to. */
+function verdict({ outcome, word, skipType }: OpenCase): { outcome: Outcome; word: string | undefined } {
+  const isExpected = skipType === "pytest.xfail" && outcome === "skipped" ||
+    skipType === "todo" && outcome === "failed";
+  return isExpected ? { outcome: "xfailed", word: undefined } : { outcome, word };
+}
+
+/** Drops a verdict's type and message where its text begins with them. */
+function sayOnce(open: OpenCase): void {
+  const { from, to } = open.told;
+  const told = open.message.slice(from, to).trim();
+  const text = open.message.slice(to).trimStart();
+  if (told !== "" && text.startsWith(told)) open.message = open.message.slice(0, from) + text;
+  open.told = { from: open.message.length, to: open.message.length };
 }
 
 function exactRecord(json: string | undefined): ResultRecord | undefined {

@@ -22,7 +22,8 @@ export const JUNIT_TAIL = "</testsuite>\n</testsuites>\n";
 export function junitCase(record: ResultRecord): string {
   const { case: name, outcome, durationMs, message = "" } = record;
   const at = name.lastIndexOf(".");
-  const isSplit = at > 0 && at < name.length - 1;
+  // The same twice reads as one name.
+  const isSplit = at > 0 && at < name.length - 1 && name.slice(0, at) !== name.slice(at + 1);
   const [classname, short] = isSplit ? [name.slice(0, at), name.slice(at + 1)] : ["", name];
   const time = durationMs === undefined ? "" : ` time="${durationMs / 1000}"`;
   const group = groupOf(outcome);

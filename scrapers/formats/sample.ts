@@ -27,3 +27,9 @@ export function samplesOf(
   }
   return samples.slice(0, MAX_SAMPLES);
 }
+
+/** A property that a test recorded, where it is a number; texts of properties are no values that were measured. */
+export function numberSample(name: string, text: unknown): Sample[] {
+  const isNumber = typeof text === "string" && /^[-+]?(?:\d+\.?\d*|\.\d+)(?:e[-+]?\d+)?$/i.test(text.trim());
+  return isNumber ? sampleOf(name, Number(text)) : [];
+}

@@ -1,6 +1,7 @@
 import { MAX_EXCERPT, type ResultRecord } from "../../schemas/record.ts";
 import { FormatError, type FormatItem, type ResultFormat } from "./format.ts";
 import { headText, type Line, readByLine } from "./lines.ts";
+import { TapPlan } from "./tap_plan.ts";
 import { caseName, excerpt } from "./text.ts";
 
 const NAME = "TAP";
@@ -8,8 +9,10 @@ const POINT = /^(not )?ok\b(?:[ \t]+(\d+)(?=\s|$))?[ \t]*(?:-(?=\s|$))?(.*)$/;
 const PLAN = /^1\.\.(\d+)\s*(?:#\s*(.*))?$/;
 const DIRECTIVE = /(?:^|\s)#\s*(todo\b|skip\S*)\s*(.*)$/i;
 const BAIL = /^Bail out!\s*(.*)$/i;
-/** Points whose absence is told; a plan may promise any number. */
-const MAX_PLANNED = 1_000_000;
+/** What `prove` says of a script before its points, and of a good one behind them. */
+const SCRIPT = /^(?:\[\d\d:\d\d:\d\d\] )?((?=\S*[./])\S+) \.\.+ ?(?:skipped: (.*))?$/;
+const SCRIPT_OK = /^ok(?: +\d+ ms\b.*)?\s*$/;
+const PROVE_SAYS = /^(?:(Dubious, test returned .*)|Bailout called\. +Further testing stopped: +(.*))$/;
 
 /** Whether a text looks like TAP: a version, a plan, or a test point at the beginning of a line. */
 export function isTap(text: string): boolean {
@@ -22,14 +25,16 @@ export function isTap(text: string): boolean {
  * The Test Anything Protocol, versions 12 to 14 (testanything.org). Top-level points are the cases; a subtest counts through
  * its parent's point, and its failures are told in the parent's message, like a YAML block or the comments behind a
  * point. `not ok # TODO` is xfailed, `ok # TODO` xpassed, `# SKIP` skipped. Points that the plan promises and the file
- * lacks are `not_run`, marked missing. What follows `Bail out!` does not count.
+ * lacks are `not_run`, marked missing. What follows `Bail out!` does not count. In a log of `prove -v` each script has a
+ * plan of its own and is the beginning of its points' names.
  */
 export const tap: ResultFormat = {
   name: "tap",
   summary: "TAP",
   recognises(fileName, head) {
     const text = headText(head);
-    return !text.includes("\0") && !/^\s*[<{[]/.test(text) && (/\.tap$/i.test(fileName) || isTap(text));
+    return !text.includes("\0") && !/^\s*(?:[<{]|\[(?!\d\d:\d\d:))/.test(text) &&
+      (/\.tap$/i.test(fileName) || isTap(text));
   },
   parse: (input) => readByLine(input, new Reader()),
 };
@@ -43,40 +48,42 @@ interface Point {
 class Reader {
   #hasAny = false;
   #isOver = false;
-  #plan: number | undefined;
-  #count = 0;
-  #beyond = 0;
-  #seen = new Uint8Array(1024);
+  #plan = new TapPlan();
+  /** The script whose points these are, in a log of `prove`. */
+  #script: string | undefined;
   /** The last point: what follows it may tell more of it. */
   #point: Point | undefined;
   /** Failures of a subtest whose point is still to come. */
   #subtest = "";
+  /** Whether lines of the subtest tell of a failure of it. */
+  #inFailure = false;
   #inBlock = false;
   #inBraces = false;
 
   *read({ text, number }: Line): Generator<FormatItem> {
-    if (this.#isOver) return;
+    const script = SCRIPT.exec(text);
+    if (script !== null) yield* this.#begins(script[1]!, script[2], number);
+    if (this.#isOver || script !== null) return;
     if (/^\s/.test(text)) return this.#indented(text);
     this.#inBlock = false;
     if (text.startsWith("}")) this.#inBraces = false;
     const point = POINT.exec(text);
     const plan = PLAN.exec(text);
     const bail = BAIL.exec(text);
+    const said = this.#script === undefined ? null : PROVE_SAYS.exec(text);
     if (point !== null) {
+      if (this.#script !== undefined && this.#plan.isComplete && SCRIPT_OK.test(text)) return;
       yield* this.#flush();
       this.#begin(point);
-    } else if (plan !== null) {
-      this.#hasAny = true;
-      if (this.#plan !== undefined) yield note(number, "it has a second plan, which is not followed");
-      this.#plan ??= Number(plan[1]);
-      if (this.#plan === 0 && plan[2]) {
-        yield note(number, `all of it was skipped: ${plan[2].replace(/^skip\S*\s*/i, "")}`);
-      }
-    } else if (bail !== null) {
+    } else if (plan !== null) yield* this.#planned(Number(plan[1]), plan[2], number);
+    else if (bail !== null) {
       this.#hasAny = true;
       this.#isOver = true;
       yield* this.#flush();
       yield note(number, `Bail out! ${bail[1]}`.trim());
+    } else if (said !== null) {
+      yield* this.#flush();
+      yield note(number, said[1] === undefined ? `Bail out! ${said[2]}` : `${this.#script}: ${said[1]}`);
     } else if (/^TAP version \d+/i.test(text)) this.#hasAny = true;
     else if (text.startsWith("#") && !/^# Subtest\b/i.test(text)) this.#say(text.slice(1).trimEnd());
   }
@@ -84,41 +91,55 @@ class Reader {
   *end(): Generator<FormatItem> {
     yield* this.#flush();
     if (!this.#hasAny) throw new FormatError(NAME, "it has no version, no plan and no test point");
-    if (this.#plan === undefined) {
-      if (!this.#isOver) {
-        yield { kind: "note", place: "the file", text: "it has no plan: it may have been cut" };
-      }
-      return;
-    }
-    if (this.#beyond > 0 || this.#count > this.#plan) {
-      yield {
-        kind: "note",
-        place: "the file",
-        text: `${this.#count} points, where its plan has ${this.#plan}`,
-      };
-    }
-    for (let at = 1; at <= Math.min(this.#plan, MAX_PLANNED); at++) {
-      if (this.#seen[at] !== 1) {
-        yield { kind: "result", record: { case: numbered(at), outcome: "not_run" }, isMissing: true };
-      }
-    }
-    if (this.#plan > MAX_PLANNED) {
-      yield {
-        kind: "note",
-        place: "the file",
-        text: `its plan of ${this.#plan} points is followed to ${MAX_PLANNED} only`,
-      };
+    yield* this.#plan.end(this.#script ?? "the file", this.#isOver, (at) => this.#nameOf(numbered(at)));
+  }
+
+  *#begins(script: string, skipped: string | undefined, number: number): Generator<FormatItem> {
+    yield* this.#flush();
+    if (this.#script !== undefined) yield* this.end();
+    this.#hasAny = true;
+    this.#script = script;
+    this.#plan = new TapPlan();
+    this.#subtest = "";
+    if (skipped === undefined) return;
+    this.#plan.planned = 0;
+    yield note(number, `all of ${script} was skipped: ${skipped}`);
+  }
+
+  *#planned(planned: number, reason: string | undefined, number: number): Generator<FormatItem> {
+    this.#hasAny = true;
+    // Behind a plan that comes last, comments are of the file.
+    yield* this.#flush();
+    if (this.#plan.planned !== undefined) yield note(number, "it has a second plan, which is not followed");
+    this.#plan.planned ??= planned;
+    if (this.#plan.planned === 0 && reason) {
+      yield note(number, `all of it was skipped: ${reason.replace(/^skip\S*\s*/i, "")}`);
     }
   }
 
   #indented(text: string): void {
     if (/^\s+---/.test(text) && !/^ {4}|^\t/.test(text)) this.#inBlock = true;
     else if (this.#inBlock && /^\s+\.\.\.\s*$/.test(text)) this.#inBlock = false;
-    else if (this.#inBlock) this.#say(text.replace(/^ {2}/, ""));
-    else if (/^\s+not ok\b/.test(text) && !DIRECTIVE.test(text)) {
-      if (this.#inBraces) this.#say(text.trim());
-      else if (this.#subtest.length < MAX_EXCERPT) this.#subtest += `${text.trim()}\n`;
+    else if (this.#inBlock) this.#block(text.replace(/^ {2}/, ""));
+    else if (/^\s+(?:not )?ok\b/.test(text)) {
+      this.#inFailure = /^\s+not ok\b/.test(text) && !DIRECTIVE.test(text);
+      if (this.#inFailure) this.#sayInside(text.trim());
+    } else if (this.#inFailure && !/^\s*(?:---|\.\.\.|# Subtest\b.*|1\.\.\d+.*)?\s*$/.test(text)) {
+      this.#sayInside(text.replace(/^ {4}/, "").trimEnd());
     }
+  }
+
+  #sayInside(text: string): void {
+    if (this.#inBraces) this.#say(text);
+    else if (this.#subtest.length < MAX_EXCERPT) this.#subtest += `${text}\n`;
+  }
+
+  #block(text: string): void {
+    const duration = /^duration_ms: (\d+(?:\.\d+)?)\s*$/.exec(text)?.[1];
+    if (duration !== undefined && this.#point !== undefined) {
+      const durationMs = Number(duration);
+      if (durationMs <= 1e12) this.#point.record.durationMs = durationMs;
+    } else this.#say(messageIn(text) ?? text);
   }
 
   #say(text: string): void {
@@ -127,9 +148,8 @@ class Reader {
 
   #begin([, not, number, rest]: RegExpExecArray): void {
     this.#hasAny = true;
-    const at = number === undefined ? this.#count + 1 : Number(number);
-    this.#count++;
-    this.#mark(at);
+    const at = number === undefined ? this.#plan.count + 1 : Number(number);
+    this.#plan.mark(at);
     const [directive, kind, reason] = DIRECTIVE.exec(rest!) ?? [];
     let name = (directive === undefined ? rest! : rest!.slice(0, -directive.length)).trim();
     this.#inBraces = /(?:^|\s)\{$/.test(name) || /(?:^|\s)\{$/.test(reason ?? "");
@@ -144,22 +164,17 @@ class Reader {
       ? "passed"
       : "failed";
     this.#point = {
-      record: { case: name === "" ? numbered(at) : caseName(name), outcome },
+      record: { case: this.#nameOf(name === "" ? numbered(at) : name), outcome },
       isBad: not !== undefined && !isSkip || outcome === "xpassed",
       text: `${(reason ?? "").replace(/(?:^|\s)\{$/, "")}\n${not === undefined ? "" : this.#subtest}`,
     };
     this.#subtest = "";
+    this.#inFailure = false;
   }
 
-  #mark(at: number): void {
-    if (this.#plan !== undefined && at > this.#plan) this.#beyond++;
-    if (at > MAX_PLANNED) return;
-    if (at >= this.#seen.length) {
-      const grown = new Uint8Array(Math.min(MAX_PLANNED + 1, Math.max(at + 1, this.#seen.length * 2)));
-      grown.set(this.#seen);
-      this.#seen = grown;
-    }
-    this.#seen[at] = 1;
+  /** Scripts of one log may name their points alike. */
+  #nameOf(name: string): string {
+    return caseName(this.#script === undefined ? name : `${this.#script}: ${name}`);
   }
 
   *#flush(): Generator<FormatItem> {
@@ -169,6 +184,17 @@ class Reader {
     const message = excerpt(text);
     if (message !== undefined) record.message = message;
     yield { kind: "result", record };
+  }
+}
+
+/** The message of a block that is one line of JSON, as Deno writes it. */
+function messageIn(line: string): string | undefined {
+  if (!line.startsWith('{"message":')) return undefined;
+  try {
+    const { message } = JSON.parse(line) as { message: unknown };
+    return typeof message === "string" ? message : undefined;
+  } catch {
+    return undefined;
   }
 }
 
