@@ -175,11 +175,14 @@ class JunitHandler implements XmlHandler<FormatItem> {
   }
 }
 
-/** What pytest and Node's runner say by the type of a `skipped`: the first of a test that failed as it was expected to. */
+/**
+ * What pytest and Node's runner say by the type of a `skipped`: a test that failed as it was expected to. pytest's own totals
+ * count it as skipped, and so do its readers; the word tells.
+ */
 function verdict({ outcome, word, skipType }: OpenCase): { outcome: Outcome; word: string | undefined } {
-  const isExpected = skipType === "pytest.xfail" && outcome === "skipped" ||
-    skipType === "todo" && outcome === "failed";
-  return isExpected ? { outcome: "xfailed", word: undefined } : { outcome, word };
+  if (skipType === "pytest.xfail" && outcome === "skipped") return { outcome, word: "xfailed" };
+  if (skipType === "todo" && outcome === "failed") return { outcome: "xfailed", word: undefined };
+  return { outcome, word };
 }
 
 /** Drops a verdict's type and message where its text begins with them. */

@@ -4,7 +4,7 @@ import { readBack } from "../../helpers/formats.ts";
 
 const records = async (input: string, size?: number) => (await readBack(input, { size })).records;
 
-test("JUnit: what failed as expected is xfailed, by pytest's and by Node's words for it", async () => {
+test("JUnit: what failed as expected is told apart, by pytest's and by Node's words for it", async () => {
   const xml = `<testsuites><testsuite name="s">
 <testcase name="a"><skipped type="pytest.xfail" message="known"/></testcase>
 <testcase name="b"><skipped type="pytest.skip" message="off">f.py:1: off</skipped></testcase>
@@ -14,7 +14,7 @@ test("JUnit: what failed as expected is xfailed, by pytest's and by Node's words
 <testcase name="f"><skipped message="x"/><failure>bad</failure></testcase>
 </testsuite></testsuites>`;
   expect(await records(xml, 7)).toEqual([
-    { case: "s.a", outcome: "xfailed", message: "pytest.xfail: known" },
+    { case: "s.a", outcome: "skipped", word: "xfailed", message: "pytest.xfail: known" },
     { case: "s.b", outcome: "skipped", message: "pytest.skip: off\nf.py:1: off" },
     { case: "s.c", outcome: "error", message: "teardown\nE" },
     { case: "s.d", outcome: "xfailed", message: "e: as told\nstack" },
