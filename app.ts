@@ -1,7 +1,7 @@
 import { Hono } from "hono";
 import { compress } from "hono/compress";
 import { clientOf } from "./auth/client.ts";
-import { type Allowance, RateExceeded } from "./auth/throttle.ts";
+import { RateExceeded } from "./auth/throttle.ts";
 import { HubError } from "./errors.ts";
 import type { Context, Deps } from "./routers/context.ts";
 import { checkSource, countRequest, readSessionId, writeSessionId } from "./routers/rest/credentials.ts";
@@ -45,7 +45,9 @@ export function createApp(deps: Deps, { log }: AppOptions): Hono<RestEnv> {
 
   const { auth, throttle, config } = deps;
   const versions = createVersions(deps.sql, config.home);
-  app.use(compress({ threshold: 1024 }));
+  const compressing = compress({ threshold: 1024 });
+  // To look whether an answer can be packed costs more than many an answer does.
+  app.use((c, next) => c.req.header("accept-encoding") === undefined ? next() : compressing(c, next));
   if (config.auth.corsOrigins.length > 0) app.use(crossOrigin(config.auth.corsOrigins));
   app.use(async (c, next) => {
     const given = c.req.header("x-request-id");
@@ -61,10 +63,10 @@ export function createApp(deps: Deps, { log }: AppOptions): Hono<RestEnv> {
       idempotencyKey: undefined,
       versions,
       knownTags: knownTags(c.req.raw),
-      reply: { status: 200 },
+      allowance: undefined,
+      reply: { status: 200, texts: [] },
     };
     c.set("hub", hub);
-    let allowance: Allowance | undefined;
     try {
       checkPath(c.req.url);
       hub.idempotencyKey = idempotencyKey(c.req.header("idempotency-key"));
@@ -73,15 +75,19 @@ export function createApp(deps: Deps, { log }: AppOptions): Hono<RestEnv> {
         sessionId: readSessionId(c, client),
       });
       checkSource(c.req.raw, hub);
-      allowance = await countRequest(throttle, c.req.raw, hub);
+      hub.allowance = await countRequest(throttle, c.req.raw, hub);
       await next();
-      if (c.error !== undefined) c.res = fail(c.error, requestId);
+      if (c.error !== undefined) {
+        hub.reply.isWhole = false;
+        c.res = fail(c.error, requestId);
+      }
     } catch (error) {
-      if (error instanceof RateExceeded) allowance = error.allowance;
+      if (error instanceof RateExceeded) hub.allowance = error.allowance;
+      hub.reply.isWhole = false;
       c.res = fail(error, requestId);
     }
     if (hub.reply.session !== undefined) writeSessionId(c, client, hub.reply.session);
-    setHeaders(c.res.headers, { client, requestId, allowance });
+    if (hub.reply.isWhole !== true) setHeaders(c.res.headers, hub);
   });
   app.use(withEtag);
   // The middleware above sees the error too, and logs it.

@@ -1,4 +1,5 @@
 import type { BenchDatabase } from "./database.ts";
+import { freePort } from "./load.ts";
 
 export interface BenchHub {
   url: string;
@@ -56,9 +57,4 @@ export async function startHub(
     },
     stop,
   };
-}
-
-function freePort(): number {
-  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-  return listener.addr.port;
 }

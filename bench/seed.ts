@@ -2,7 +2,7 @@ import type { Db } from "../db/client.ts";
 
 export const PACKAGES = 2000;
 export const BUILDS = 500;
-export const TESTS = 20;
+export const TESTS = 10;
 export const PER_RUN = 1000;
 /** Changelists of the one package whose list is deep. */
 export const DEEP = 1_000_100;
@@ -21,7 +21,8 @@ export async function seedBuilds(sql: Db): Promise<void> {
     insert into builds (root_id, package_id, changelist, file, size, first_seen)
     select roots.id, packages.id, 100000 + n * 7, 'SW_' || 100000 + n * 7 || '_' || packages.name || '.tgz', n * 4096,
       timestamptz '2024-01-01' + n * interval '1 hour'
-    from roots, packages, generate_series(1, ${BUILDS}) as n where packages.name <> 'deep'`;
+    from roots, packages, generate_series(1, ${BUILDS}) as n where packages.name <> 'deep'
+    order by packages.id, n`;
   await sql`
     insert into builds (root_id, package_id, changelist, file, size, first_seen)
     select roots.id, packages.id, n, 'SW_' || n || '_deep.tgz', n, timestamptz '2024-01-01' + n * interval '1 minute'
@@ -32,7 +33,7 @@ export async function seedBuilds(sql: Db): Promise<void> {
   await sql`vacuum analyze builds, packages, package_readings`;
 }
 
-/** Brings the results of each of 20 tests to `runs` runs of 1,000. */
+/** Brings the results of each of 10 tests to `runs` runs of 1,000. */
 export async function seedResults(sql: Db, runs: number): Promise<void> {
   await sql`insert into environments (keys) values ('{"os": "linux", "cpu": "x86-64"}') on conflict do nothing`;
   await sql`

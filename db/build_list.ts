@@ -1,47 +1,33 @@
 import type { Fragment } from "postgres";
-import type { ChangelistItem, ChangelistList } from "../schemas/build.ts";
-import { MAX_CHANGELIST, type Page } from "../schemas/common.ts";
-import { encodePart, folderOf } from "../schemas/location.ts";
+import type { ChangelistList, ChangelistPage } from "../schemas/build.ts";
+import { MAX_CHANGELIST } from "../schemas/common.ts";
 import type { Queryable } from "./client.ts";
-import { type Columns, isoTime, nullableIsoTime, rowsOf } from "./columns.ts";
-import { decodeCursor, toPage } from "./cursor.ts";
+import { decodeCursor, encodeCursor } from "./cursor.ts";
+import { type JsonText, pageText, withoutLast } from "./json_text.ts";
 import { getPackageId, unknownPackages } from "./packages.ts";
+import { buildsVersion } from "./versions.ts";
 
-/** A build of a page, its times as JSON has them. */
-interface ListedRow {
-  changelist: number;
-  revision: number;
-  file: string;
-  rootId: number;
-  size: number | null;
-  firstSeen: string;
-  lastSeen: string;
-  goneAt: string | null;
-  builds: number;
+interface Range {
+  from: number;
+  to: number;
+  down: boolean;
+  limit: number;
 }
 
-const LISTED = [
-  "changelist",
-  "revision",
-  "file",
-  "rootId",
-  "size",
-  "firstSeen",
-  "lastSeen",
-  "goneAt",
-  "builds",
-] as const;
-
-interface ListedPage extends Columns<ListedRow> {
+/** One row for a page and one changelist more. */
+interface Listed {
   packageId: number | null;
-  roots: { id: number; name: string; url: string; configured: boolean }[] | null;
+  version: string;
+  /** Items as JSON, a line each. */
+  lines: string | null;
+  changelists: number[] | null;
 }
 
 /** Changelists of a package, each with its best build. @throws HubError NOT_FOUND */
 export async function listChangelists(
   sql: Queryable,
   input: ChangelistList,
-): Promise<Page<ChangelistItem>> {
+): Promise<JsonText<ChangelistPage>> {
   const { name, limit, available } = input;
   const [after] = input.cursor === undefined ? [null] : decodeCursor(input.cursor, ["number"]);
   const down = input.order === "desc";
@@ -49,11 +35,55 @@ export async function listChangelists(
   const to = Math.min(input.to ?? MAX_CHANGELIST, down && after !== null ? after - 1 : MAX_CHANGELIST);
   if (from > to) {
     await getPackageId(sql, name);
-    return { items: [], nextCursor: null };
+    return pageText(null, null);
   }
+  const range = { from, to, down, limit };
+  let listed = available === undefined ? await readFirst(sql, name, range) : undefined;
+  if (listed === undefined || !isDistinct(listed)) {
+    listed = await readRanked(sql, name, { ...range, available });
+  }
+  if (listed.packageId === null) throw unknownPackages([name]);
+  const { lines, changelists, version } = listed;
+  if (lines === null || changelists === null || changelists.length <= limit) {
+    return pageText(lines, null, version);
+  }
+  return pageText(withoutLast(lines), encodeCursor([changelists[limit - 1]!]), version);
+}
+
+function isDistinct({ changelists }: Listed): boolean {
+  return changelists === null || changelists.every((one, at) => one !== changelists[at - 1]);
+}
+
+/**
+ * The first builds of the package, the page where no changelist has two: then nothing needs to be ranked, and most packages
+ * are so. Of each root one more than the page wants is read, so that the last one's fellows are known.
+ */
+async function readFirst(sql: Queryable, name: string, { from, to, down, limit }: Range): Promise<Listed> {
   const order = down ? sql`desc` : sql`asc`;
-  // One row, in one statement; the builds of each root are probed by the list of changelists that the page has.
-  const [page] = await sql<[ListedPage]>`
+  const [listed] = await sql<[Listed]>`
+    with package as materialized (select id from packages where name = ${name})
+    select (select id from package) as "packageId", (${buildsVersion(sql)}) as version, ${columnsOf(sql)}
+    from (
+      select root.*, here.*, 1 as builds
+      from (${rootsOf(sql, name)} offset 0) as root
+      cross join lateral (
+        select changelist, revision, file, size, first_seen, last_seen, gone_at from builds
+        where root_id = root.id and package_id = (select id from package) and changelist between ${from} and ${to}
+        order by changelist ${order} limit ${limit + 1}
+      ) as here
+      order by changelist ${order} limit ${limit + 1}
+    ) as build`;
+  return listed;
+}
+
+/** The best build of each changelist: an available one before others, then the newest revision. */
+async function readRanked(
+  sql: Queryable,
+  name: string,
+  { from, to, down, limit, available }: Range & { available: boolean | undefined },
+): Promise<Listed> {
+  const order = down ? sql`desc` : sql`asc`;
+  const [listed] = await sql<[Listed]>`
     with package as materialized (select id from packages where name = ${name}),
     listed as materialized (
       select array(
@@ -64,19 +94,13 @@ export async function listChangelists(
       ) as changelists
     ),
     ranked as (
-      select here.*, root.id as root_id,
-        case when here.gone_at is null then greatest(here.first_seen, root.read_at)
-          else coalesce(here.last_seen, here.first_seen) end as seen_last,
+      select root.*, here.*,
         row_number() over (
           partition by here.changelist
-          order by (here.gone_at is null and root.configured) desc, here.revision desc, root.id, here.file
+          order by (here.gone_at is null and root.configured) desc, here.revision desc, root.id, here.file collate "C"
         ) as place,
         count(*) over (partition by here.changelist) as builds
-      from (
-        select roots.id, roots.configured, readings.read_at
-        from roots left join package_readings as readings
-          on readings.root_id = roots.id and readings.package_id = (select id from package)
-      ) as root
+      from (${rootsOf(sql, name)} offset 0) as root
       cross join lateral (
         select changelist, revision, file, size, first_seen, last_seen, gone_at from builds
         where root_id = root.id and package_id = (select id from package)
@@ -84,32 +108,43 @@ export async function listChangelists(
         offset 0
       ) as here
     )
-    select (select id from package) as "packageId",
-      (select json_agg(json_build_object('id', id, 'name', name, 'url', url, 'configured', configured)) from roots) as roots,
-      json_agg(changelist) as changelist, json_agg(revision) as revision, json_agg(file) as file,
-      json_agg(root_id) as "rootId", json_agg(size) as size, json_agg(first_seen) as "firstSeen",
-      json_agg(seen_last) as "lastSeen", json_agg(gone_at) as "goneAt", json_agg(builds) as builds
-    from (select * from ranked where place = 1 order by changelist ${order}) as page`;
-  if (page.packageId === null) throw unknownPackages([name]);
-  const roots = new Map(page.roots?.map((root) => [root.id, { ...root, folder: folderOf(root.url, name) }]));
-  const toItem = ({ rootId, ...row }: ListedRow): ChangelistItem => {
-    const root = roots.get(rootId)!;
-    return {
-      package: name,
-      changelist: row.changelist,
-      revision: row.revision,
-      file: row.file,
-      location: root.folder + encodePart(row.file),
-      root: root.name,
-      size: row.size,
-      firstSeen: isoTime(row.firstSeen),
-      lastSeen: isoTime(row.lastSeen),
-      goneAt: nullableIsoTime(row.goneAt),
-      available: row.goneAt === null && root.configured,
-      builds: row.builds,
-    };
-  };
-  return toPage(rowsOf<ListedRow>(page, LISTED), limit, toItem, (row) => [row.changelist]);
+    select (select id from package) as "packageId", (${buildsVersion(sql)}) as version, ${columnsOf(sql)}
+    from (select * from ranked where place = 1 order by changelist ${order}) as build`;
+  return listed;
+}
+
+/** Every root, with what items of the statement's package have in common. */
+function rootsOf(sql: Queryable, name: string): Fragment {
+  return sql`
+    select roots.id, roots.configured, readings.read_at, json_time(readings.read_at) as read_at_text,
+      '{"package":' || to_json(${name}::text) || ',"root":' || to_json(roots.name) as head,
+      trim(both '"' from to_json(coalesce(roots.base, roots.url) || '/' || url_part(${name}) || '/')::text) as folder_text
+    from roots left join package_readings as readings
+      on readings.root_id = roots.id and readings.package_id = (select id from package)`;
+}
+
+/**
+ * `build` as items of a page. A build that is there was last seen by the last complete reading of its package. A
+ * file's name that needs no escaping, as most, is looked at once.
+ */
+function columnsOf(sql: Queryable): Fragment {
+  return sql`
+    json_agg(changelist) as changelists,
+    string_agg(
+      head || ',"changelist":' || changelist || ',"revision":' || revision || case
+          when file collate "C" ~ '^[A-Za-z0-9_~-][A-Za-z0-9_.~-]*$'
+            then ',"file":"' || file || '","location":"' || folder_text || file
+          else ',"file":' || to_json(file)::text || ',"location":"' || folder_text || url_part(file) end
+        || '","size":' || coalesce(size::text, 'null')
+        || ',"firstSeen":' || json_time(first_seen) || ',"lastSeen":' || case
+          when gone_at is not null then json_time(coalesce(last_seen, first_seen))
+          when read_at > first_seen then read_at_text
+          else json_time(first_seen) end
+        || ',"goneAt":' || case when gone_at is null then 'null' else json_time(gone_at) end
+        || ',"available":' || case when gone_at is null and configured then 'true' else 'false' end
+        || ',"builds":' || builds || '}',
+      E',\n'
+    ) as lines`;
 }
 
 /** Changelists of the statement's package that a page may hold, some twice. */

@@ -41,7 +41,7 @@ function buildsAt(sql: Queryable, packageId: number, changelist: number) {
     left join package_readings as readings
       on readings.root_id = builds.root_id and readings.package_id = builds.package_id
     where builds.package_id = ${packageId} and builds.changelist = ${changelist}
-    order by available desc, builds.revision desc, roots.id, builds.file`;
+    order by available desc, builds.revision desc, roots.id, builds.file collate "C"`;
 }
 
 /** Every build of a package at a changelist. @throws HubError NOT_FOUND that names the nearest available ones. */

@@ -12,6 +12,8 @@ export interface OpenOptions {
   /** Most connections. */
   max?: number;
   name?: string;
+  /** Told each statement as it is sent: for what measures or explains statements. */
+  onStatement?(text: string, values: unknown[]): void;
 }
 
 /** Opens a pool. Connects at the first query; a lost database heals by itself. */
@@ -24,6 +26,9 @@ export function openDatabase(url: string, options: OpenOptions = {}): Db {
     idle_timeout: 60,
     backoff: (attempt) => Math.min(2, 0.1 * 2 ** attempt),
     onnotice: () => {},
+    ...(options.onStatement === undefined ? {} : {
+      debug: (_connection: number, text: string, values: unknown[]) => options.onStatement!(text, values),
+    }),
     connection: { application_name: options.name ?? "chub", TimeZone: "UTC" },
     types: { bigint: { to: INT8, from: [INT8], serialize: String, parse: Number } },
   }) as unknown as Db;

@@ -1,3 +1,4 @@
+import { baseOf } from "../schemas/location.ts";
 import type { Queryable } from "./client.ts";
 
 export interface StoredRoot {
@@ -15,12 +16,13 @@ export async function configureRoots(
   const urls = [...names.keys()];
   await sql`update roots set configured = false where configured and url <> all(${urls})`;
   await sql`
-    insert into roots (url, name)
-    select url, name
-    from unnest(${urls}::text[], ${[...names.values()]}::text[]) with ordinality as given (url, name, place)
+    insert into roots (url, name, base)
+    select url, name, base
+    from unnest(${urls}::text[], ${[...names.values()]}::text[], ${urls.map(baseOf)}::text[])
+      with ordinality as given (url, name, base, place)
     order by place
-    on conflict (url) do update set name = excluded.name, configured = true
-    where roots.name <> excluded.name or not roots.configured`;
+    on conflict (url) do update set name = excluded.name, base = excluded.base, configured = true
+    where (roots.name, roots.base, roots.configured) is distinct from (excluded.name, excluded.base, true)`;
   const rows = await sql<StoredRoot[]>`
     select id, name, url from roots where url = any(${urls}) order by array_position(${urls}::text[], url)`;
   return [...rows];

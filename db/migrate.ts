@@ -13,7 +13,7 @@ const MIGRATIONS = [
   "0004_axes",
   "0005_pieces_aliases",
   "0006_retention",
-  "0007_written_in",
+  "0007_reads",
 ] as const;
 const LOCK = 727_000;
 

@@ -1,35 +1,24 @@
 import type { Fragment } from "postgres";
-import type { Page } from "../schemas/common.ts";
 import { OUTCOMES } from "../schemas/outcome.ts";
-import type { ResultInRun, ResultList } from "../schemas/result.ts";
+import type { ResultInRun, ResultInRunPage, ResultList } from "../schemas/result.ts";
 import type { Queryable } from "./client.ts";
-import { type Columns, rowsOf } from "./columns.ts";
-import { decodeCursor, encodeCursor, toPage } from "./cursor.ts";
+import { decodeCursor, encodeCursor } from "./cursor.ts";
+import { type JsonText, pageText, withoutLast } from "./json_text.ts";
 import { outcomeIds } from "./results.ts";
 import { unknownTest } from "./tests.ts";
+import { resultsVersion } from "./versions.ts";
 
 /** Runs looked at for one page of results; a page may hold fewer than `limit` and still have a next one. */
 const RUN_WINDOW = 500;
 
-interface ListedRow {
-  runId: number;
-  caseId: number;
-  case: string;
-  ordinal: number;
-  outcome: number;
-  word: string | null;
-  durationMs: number | null;
-  message: string | null;
-}
-
-const LISTED = ["runId", "caseId", "case", "ordinal", "outcome", "word", "durationMs", "message"] as const;
-
-interface ListedPage extends Columns<ListedRow> {
+/** One row for a page and one result more. */
+interface Listed {
   testId: number | null;
-  /** Those that the page has results of. */
-  runs:
-    | { id: number; changelist: number; package: string | null; environment: Record<string, string> }[]
-    | null;
+  version: string | null;
+  /** Items as JSON, a line each. */
+  lines: string | null;
+  /** Ids of their cases. */
+  cases: number[] | null;
 }
 
 /** Last changelist, run, case and ordinal of the page before. */
@@ -39,20 +28,35 @@ type After = [changelist: number, run: number, caseId: number, ordinal: number];
  * Results of a test by changelist, newest first. Its runs are gone through in order, and no further than the page needs: so
  * a page costs the same however deep it lies and however large the runs are. @throws HubError NOT_FOUND
  */
-export async function listResults(sql: Queryable, input: ResultList): Promise<Page<ResultInRun>> {
+export async function listResults(sql: Queryable, input: ResultList): Promise<JsonText<ResultInRunPage>> {
   const { limit, outcome } = input;
   const after = input.cursor === undefined
     ? undefined
     : decodeCursor(input.cursor, ["number", "number", "number", "number"]) as After;
   // A join over what a limited subquery gives in order is a loop over it, and ends with the page.
-  const [page] = await sql<[ListedPage]>`
-    with asked as materialized (${askedOf(sql, input)}),
-    page as materialized (
-      select chosen.changelist, chosen.id as run_id, found.*
+  const [listed] = await sql<[Listed]>`
+    with asked as materialized (${askedOf(sql, input)})
+    select (select test_id from asked) as "testId",
+      (${resultsVersion(sql, sql`(select test_id from asked)`)}) as version,
+      array_agg(case_id) as cases,
+      string_agg(
+        '{"runId":' || run_id || ',"case":' || to_json(name)::text || ',"ordinal":' || ordinal
+          || ',"outcome":"' || outcome_name || '","word":' || coalesce(to_json(word)::text, 'null')
+          || ',"durationMs":' || coalesce(duration_ms::text, 'null')
+          || ',"message":' || coalesce(to_json(message)::text, 'null') || tail,
+        E',\n'
+      ) as lines
+    from (
+      select chosen.changelist, chosen.id as run_id, chosen.tail, found.*,
+        (select name from cases where id = found.case_id) as name,
+        (${OUTCOMES}::text[])[found.outcome] as outcome_name
       from (
         select id, changelist, expired_at is null and ${
     outcome === undefined ? sql`true` : sql`counts ?| ${outcome}::text[]`
-  } as holds
+  } as holds,
+          ',"changelist":' || changelist
+            || ',"package":' || coalesce((select to_json(name)::text from packages where id = package_id), 'null')
+            || ',"environment":' || (select keys::text from environments where id = environment_id) || '}' as tail
         from (${runsInOrder(sql, input, after)} limit ${RUN_WINDOW}) as in_order
       ) as chosen
       cross join lateral (
@@ -75,53 +79,18 @@ export async function listResults(sql: Queryable, input: ResultList): Promise<Pa
         limit ${limit + 1}
       ) as found
       limit ${limit + 1}
-    )
-    select (select test_id from asked) as "testId",
-      (
-        select json_agg(json_build_object(
-          'id', runs.id, 'changelist', runs.changelist, 'package', packages.name, 'environment', environments.keys
-        ))
-        from runs join environments on environments.id = runs.environment_id
-          left join packages on packages.id = runs.package_id
-        where runs.id = any(array(select distinct run_id from page))
-      ) as runs,
-      json_agg(run_id) as "runId", json_agg(case_id) as "caseId", json_agg(name) as case, json_agg(ordinal) as ordinal,
-      json_agg(outcome) as outcome, json_agg(word) as word, json_agg(duration_ms) as "durationMs",
-      json_agg(message) as message
-    from (
-      select page.*, (select name from cases where id = page.case_id) as name
-      from page order by changelist desc, run_id desc, case_id, ordinal
-    ) as page`;
-  if (page.testId === null) throw await unknownTest(sql, input.test);
-  const runs = new Map(page.runs?.map((run) => [run.id, run]));
-  const toItem = (row: ListedRow): ResultInRun => {
-    const { changelist, package: packageName, environment } = runs.get(row.runId)!;
-    return {
-      runId: row.runId,
-      case: row.case,
-      ordinal: row.ordinal,
-      outcome: OUTCOMES[row.outcome - 1]!,
-      word: row.word,
-      durationMs: row.durationMs,
-      message: row.message,
-      changelist,
-      package: packageName,
-      environment,
-    };
-  };
-  const listed = toPage(
-    rowsOf<ListedRow>(page, LISTED),
-    limit,
-    toItem,
-    (row) => [runs.get(row.runId)!.changelist, row.runId, row.caseId, row.ordinal],
-  );
-  if (listed.nextCursor !== null) return listed;
+    ) as result`;
+  const { testId, version, lines, cases } = listed;
+  if (testId === null) throw await unknownTest(sql, input.test);
+  if (lines !== null && cases !== null && cases.length > limit) {
+    const page = withoutLast(lines);
+    const { changelist, runId, ordinal } = JSON.parse(page.slice(page.lastIndexOf("\n") + 1)) as ResultInRun;
+    return pageText(page, encodeCursor([changelist, runId, cases[limit - 1]!, ordinal]), version);
+  }
   const [next] = await sql<{ id: number; changelist: number }[]>`
     with asked as materialized (${askedOf(sql, input)})
     select id, changelist from (${runsInOrder(sql, input, after)} offset ${RUN_WINDOW} limit 1) as next`;
-  return next === undefined
-    ? listed
-    : { ...listed, nextCursor: encodeCursor([next.changelist, next.id, 0, 0]) };
+  return pageText(lines, next === undefined ? null : encodeCursor([next.changelist, next.id, 0, 0]), version);
 }
 
 /** Ids of the test and the axis, null where there is none. */
@@ -135,7 +104,7 @@ function askedOf(sql: Queryable, { test, axis }: ResultList): Fragment {
 function runsInOrder(sql: Queryable, input: ResultList, after: After | undefined): Fragment {
   const { changelist, from, to, environment } = input;
   return sql`
-    select runs.id, runs.changelist, runs.expired_at, runs.counts
+    select runs.id, runs.changelist, runs.expired_at, runs.counts, runs.package_id, runs.environment_id
     from runs
     where runs.test_id = (select test_id from asked) and runs.axis_id = (select axis_id from asked)
       and ${after === undefined ? sql`true` : sql`(runs.changelist, runs.id) <= (${after[0]}, ${after[1]})`}

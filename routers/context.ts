@@ -1,10 +1,11 @@
 import type { Config } from "../config.ts";
 import type { Db } from "../db/client.ts";
+import type { JsonText } from "../db/json_text.ts";
 import type { Queue } from "../cron/queue.ts";
 import type { Auth } from "../auth/auth.ts";
 import type { Client } from "../auth/client.ts";
 import { type Identity, mayAct } from "../auth/roles.ts";
-import type { Throttle } from "../auth/throttle.ts";
+import type { Allowance, Throttle } from "../auth/throttle.ts";
 import type { Author } from "../db/audit.ts";
 import type { Versions } from "./versions.ts";
 
@@ -33,6 +34,8 @@ export interface Context extends Deps {
   idempotencyKey: string | undefined;
   /** Entity tags of `If-None-Match`; none where several calls are asked at once. */
   knownTags: readonly string[];
+  /** What is left to who asks; undefined where it is not counted. */
+  allowance: Allowance | undefined;
   reply: Reply;
 }
 
@@ -43,6 +46,10 @@ export interface Reply {
   session?: SessionCookie;
   /** Entity tag, where a procedure knows one; else one is made of the answer. */
   etag?: string;
+  /** Whether the answer has all its headers. */
+  isWhole?: boolean;
+  /** Answers that are JSON already, of all calls of the request. */
+  texts: JsonText<unknown>[];
 }
 
 /** What the answer does to the session's cookie; an id of null takes it away. */

@@ -2,6 +2,7 @@ import { initTRPC, TRPCError } from "@trpc/server";
 import { HubError, type HubErrorCode } from "../errors.ts";
 import { mayAct, type Role } from "../auth/roles.ts";
 import { isDatabaseAway } from "../db/client.ts";
+import { JsonText } from "../db/json_text.ts";
 import type { Context } from "./context.ts";
 import { inTime } from "./deadline.ts";
 import { hasLabels, withNumbers } from "./labels.ts";
@@ -91,6 +92,7 @@ function entrance({ takesNewLabels }: { takesNewLabels: boolean }) {
       const input = hasLabels(given) ? await withNumbers(ctx.sql, given) : given;
       const answering = input === given ? next() : next({ getRawInput: () => Promise.resolve(input) });
       const result = await (type === "query" ? inTime(answering, READ_LIMIT_MS, tooLate) : answering);
+      if (result.ok && result.data instanceof JsonText) ctx.reply.texts.push(result.data);
       if (result.ok || !(result.error.cause instanceof HubError)) return result;
       return { ...result, error: toTrpcError(result.error.cause) };
     } catch (error) {

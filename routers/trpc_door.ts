@@ -2,6 +2,7 @@ import { fetchRequestHandler } from "@trpc/server/adapters/fetch";
 import { HubError } from "../errors.ts";
 import type { Context } from "./context.ts";
 import { appRouter } from "./mod.ts";
+import { answerRead } from "./rest/answer.ts";
 import { boundedBody, checkDepth, tooLarge } from "./rest/body.ts";
 import { isAway } from "./trpc.ts";
 
@@ -40,9 +41,10 @@ export async function answerTrpc(request: Request, hub: Context): Promise<Respon
     },
   });
   if (away !== undefined) throw away;
-  // The answer itself is none: see UNCHANGED.
-  const { etag } = hub.reply;
-  if (etag !== undefined && hub.knownTags.includes(etag)) return new Response(null, { status: 304 });
+  if (!isRead || response.status !== 200) return response;
   if (calls.length > 1) delete hub.reply.etag;
-  return response;
+  let json = await response.text();
+  for (const text of hub.reply.texts) json = text.putInto(json);
+  // Where the asker has it already, what was written is no answer (see UNCHANGED), and is not sent.
+  return answerRead(hub, json);
 }

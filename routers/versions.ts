@@ -1,48 +1,54 @@
 import { createHash } from "node:crypto";
 import type { Db } from "../db/client.ts";
+import type { JsonText } from "../db/json_text.ts";
 import { findBuildsVersion, findResultsVersions } from "../db/versions.ts";
 import type { Context } from "./context.ts";
 
 /** Raise it where answers come to look otherwise for the same rows, or clients keep the old ones. */
 const FORM = 1;
 
-/** Tells whether what was answered still holds, for less than it costs to answer. */
+/** Tells whether what was answered still holds, for less than it costs to answer: versions, as the entity tags of answers. */
 export interface Versions {
   builds(): Promise<string | undefined>;
   /** By a test's name. */
   results(test: string): Promise<string | undefined>;
+  tagOf(version: string): string;
 }
 
-/** Versions as the entity tags of answers; those asked for at once are asked of the database together. */
+/** Those asked for at once are asked of the database together. */
 export function createVersions(sql: Db, home: string): Versions {
-  const tag = (version: string) =>
+  const tagOf = (version: string) =>
     `"${createHash("sha256").update(`${FORM} ${home} ${version}`).digest("base64url").slice(0, 16)}"`;
-  const builds = together(async () => new Map([["", tag(await findBuildsVersion(sql))]]));
+  const builds = together(async () => new Map([["", tagOf(await findBuildsVersion(sql))]]));
   const results = together(async (tests) => {
     const found = await findResultsVersions(sql, tests);
-    return new Map([...found].map(([name, version]) => [name, tag(version)]));
+    return new Map([...found].map(([name, version]) => [name, tagOf(version)]));
   });
-  return { builds: () => builds(""), results };
+  return { builds: () => builds(""), results, tagOf };
 }
 
 /** What a read gives for an answer that the asker has already; the doors make a 304 of it. */
 export const UNCHANGED = Symbol("unchanged");
 
 /**
- * Answers by `read`, unless the asker has what would be answered: then nothing is read. `version` is asked first, so that an
- * answer is never newer than its tag says.
+ * Answers by `read`, unless the asker has what would be answered: then nothing is read. An answer's version is read with it,
+ * in one statement, so that it is never newer than its tag says.
  */
 export async function unlessKnown<T>(
-  { knownTags, reply }: Context,
-  version: Promise<string | undefined>,
-  read: () => Promise<T>,
-): Promise<T> {
-  const tag = await version;
-  if (tag !== undefined) {
-    reply.etag = tag;
-    if (knownTags.includes(tag)) return UNCHANGED as T;
+  { knownTags, reply, versions }: Context,
+  askVersion: () => Promise<string | undefined>,
+  read: () => Promise<JsonText<T>>,
+): Promise<JsonText<T>> {
+  if (knownTags.length > 0) {
+    const tag = await askVersion();
+    if (tag !== undefined && knownTags.includes(tag)) {
+      reply.etag = tag;
+      return UNCHANGED as unknown as JsonText<T>;
+    }
   }
-  return await read();
+  const answer = await read();
+  if (answer.version !== null) reply.etag = versions.tagOf(answer.version);
+  return answer;
 }
 
 /** While one question is under way those that come meanwhile wait, and are asked together by the next. */

@@ -1,12 +1,13 @@
 import { isDeepStrictEqual } from "node:util";
 import type { z } from "zod";
+import { JsonText } from "../db/json_text.ts";
 import { UNCHANGED } from "./versions.ts";
 
 /** What a procedure answers with, as tRPC, the site map and OpenAPI take it. */
 export interface Wire<T extends z.ZodType> {
   schema: T;
   /** For types only. */
-  _input: z.input<T>;
+  _input: z.input<T> | JsonText<z.output<T>>;
   _output: z.output<T>;
   parse(answer: unknown): z.output<T>;
 }
@@ -24,8 +25,8 @@ export function wire<T extends z.ZodType>(schema: T): Wire<T> {
     schema,
     parse(answer) {
       if (isChecked && answer !== UNCHANGED) {
-        const sent = toJson(answer);
-        if (!isDeepStrictEqual(toJson(schema.parse(answer)), sent)) {
+        const sent = answer instanceof JsonText ? answer.value : toJson(answer);
+        if (!isDeepStrictEqual(toJson(schema.parse(sent)), sent)) {
           throw new Error(`An answer is not what its schema says: ${JSON.stringify(sent).slice(0, 2000)}`);
         }
       }

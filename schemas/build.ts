@@ -51,6 +51,7 @@ export const changelistList = z.object({
 });
 export type ChangelistList = z.infer<typeof changelistList>;
 export const changelistPage = pageOf(changelistItem);
+export type ChangelistPage = z.infer<typeof changelistPage>;
 
 export const changelistPath = z.object({ name: packageName, changelist: changelistInput });
 /** Most builds shown of one changelist. */

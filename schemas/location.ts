@@ -3,18 +3,17 @@
  * and file. Names are data: each is percent-encoded, so that none of them can name another place.
  */
 export function locationOf(rootUrl: string, packageName: string, file: string): string {
-  return folderOf(rootUrl, packageName) + encodePart(file);
+  return [baseOf(rootUrl), encodePart(packageName), encodePart(file)].join("/");
 }
 
-/** URL of a package's folder in a drop root, with a slash at its end. */
-export function folderOf(rootUrl: string, packageName: string): string {
+/** URL that the folders of a drop root's packages lie under. */
+export function baseOf(rootUrl: string): string {
   const url = new URL(rootUrl.replace(/^(?:index|s3|gcs)\+/, ""));
   const prefix = (url.searchParams.get("prefix") ?? "").split("/").filter((part) => part !== "");
   url.search = "";
-  return [url.href.replace(/\/+$/, ""), ...[...prefix, packageName].map(encodePart), ""].join("/");
+  return [url.href.replace(/\/+$/, ""), ...prefix.map(encodePart)].join("/");
 }
 
-/** A name as a part of a URL's path. */
-export function encodePart(part: string): string {
+function encodePart(part: string): string {
   return /^\.{1,2}$/.test(part) ? part.replaceAll(".", "%2E") : encodeURIComponent(part.toWellFormed());
 }

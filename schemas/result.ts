@@ -37,6 +37,7 @@ export const resultList = z.object({
 });
 export type ResultList = z.infer<typeof resultList>;
 export const resultInRunPage = pageOf(resultInRun);
+export type ResultInRunPage = z.infer<typeof resultInRunPage>;
 
 export const summaryList = z.object({
   test: z.string().min(1).max(200),

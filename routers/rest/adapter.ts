@@ -1,12 +1,15 @@
 import type { Hono } from "hono";
 import { z } from "zod";
+import { JsonText } from "../../db/json_text.ts";
 import { HubError } from "../../errors.ts";
 import { appRouter } from "../mod.ts";
 import { asHubError, createCallerFactory, requireRole } from "../trpc.ts";
 import { UNCHANGED } from "../versions.ts";
+import { answerRead, answerUnchanged } from "./answer.ts";
 import { readJson } from "./body.ts";
 import { pathParameters, type RestContext, type RestEnv, type RestOnly, type Route } from "./route.ts";
 
+const JSON_TYPE = { "content-type": "application/json" };
 const createCaller = createCallerFactory(appRouter);
 type Call = (input: unknown) => Promise<unknown>;
 
@@ -51,6 +54,7 @@ export function honoPath(path: string): string {
 function toHandler(route: Route, options: MountOptions): (c: RestContext) => Promise<Response> {
   const names = pathParameters(route.path);
   const known = Object.keys(route.input?.shape ?? {}).filter((name) => !names.includes(name));
+  const isRead = route.method === "GET";
   const hasBody = route.method === "POST" || route.method === "PATCH";
   const limit = route.path === "/api/results" ? options.pushJsonLimit : options.jsonLimit;
   const steps = route.procedure!.split(".");
@@ -70,8 +74,10 @@ function toHandler(route: Route, options: MountOptions): (c: RestContext) => Pro
     for (const step of steps) call = (call as Record<string, unknown>)[step];
     try {
       const answer = await (call as Call)(input);
-      if (answer === UNCHANGED) return c.body(null, 304);
-      return c.json(answer as Record<string, unknown>, hub.reply.status as 200);
+      if (answer === UNCHANGED) return answerUnchanged(hub, hub.reply.etag!);
+      const text = answer instanceof JsonText ? answer.text : JSON.stringify(answer);
+      if (isRead && hub.reply.status === 200) return answerRead(hub, text);
+      return c.body(text, hub.reply.status as 200, JSON_TYPE);
     } catch (error) {
       throw asHubError(error);
     }

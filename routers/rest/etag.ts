@@ -9,23 +9,18 @@ export function knownTags(request: Request): string[] {
   return header.split(",").map((tag) => tag.trim().replace(/^W\//, ""));
 }
 
-/**
- * Tags what a read answers as JSON: with the tag that its procedure tells, else with a hash of the answer. Who has it
- * already is answered 304.
- */
+/** Tags what else is read as JSON, documents, with a hash of it; see `answerRead`. */
 export const withEtag: MiddlewareHandler<RestEnv> = async (c, next) => {
   await next();
+  const { reply, knownTags } = c.get("hub");
+  if (reply.isWhole === true) return;
   const isRead = c.req.method === "GET" || c.req.method === "HEAD";
   const isAnswer = c.res.status === 200 && c.res.headers.get("content-type")?.startsWith("application/json");
-  if (!isRead || !isAnswer && c.res.status !== 304) return;
-  const { reply, knownTags } = c.get("hub");
-  let tag = reply.etag;
-  if (tag === undefined) {
-    const { status, headers } = c.res;
-    const bytes = new Uint8Array(await c.res.arrayBuffer());
-    tag = `"${createHash("sha1").update(bytes).digest("base64url").slice(0, 16)}"`;
-    c.res = new Response(bytes, { status, headers });
-  }
+  if (!isRead || !isAnswer) return;
+  const { status, headers } = c.res;
+  const bytes = new Uint8Array(await c.res.arrayBuffer());
+  const tag = `"${createHash("sha1").update(bytes).digest("base64url").slice(0, 16)}"`;
+  c.res = new Response(bytes, { status, headers });
   if (knownTags.includes(tag) || knownTags.includes("*")) {
     const { headers } = c.res;
     headers.delete("content-type");

@@ -16,23 +16,33 @@ const NO_PAGE = "default-src 'none'; frame-ancestors 'none'";
 const HSTS = "max-age=31536000; includeSubDomains";
 
 /** What every answer carries. */
-export function setHeaders(
-  headers: Headers,
+export function headersOf(
   { client, requestId, allowance }: { client: Client; requestId: string; allowance: Allowance | undefined },
-): void {
-  headers.set("x-request-id", requestId);
-  for (const [name, value] of Object.entries(ALWAYS)) headers.set(name, value);
-  if (!headers.has("content-security-policy")) headers.set("content-security-policy", NO_PAGE);
-  // A proxy that gathers an answer before it hands it on would hold these back.
-  if (/^text\/(?:csv|event-stream)/.test(headers.get("content-type") ?? "")) {
-    headers.set("x-accel-buffering", "no");
-  }
-  if (client.isSecure) headers.set("strict-transport-security", HSTS);
+): Record<string, string> {
+  const headers: Record<string, string> = {
+    ...ALWAYS,
+    "x-request-id": requestId,
+    "content-security-policy": NO_PAGE,
+  };
+  if (client.isSecure) headers["strict-transport-security"] = HSTS;
   if (allowance !== undefined) {
     // The IETF's RateLimit fields: a policy and what is left of it.
     const { name, limit, remaining, resetS } = allowance;
-    headers.set("ratelimit-policy", `"${name}";q=${limit};w=60`);
-    headers.set("ratelimit", `"${name}";r=${remaining};t=${resetS}`);
+    headers["ratelimit-policy"] = `"${name}";q=${limit};w=60`;
+    headers.ratelimit = `"${name}";r=${remaining};t=${resetS}`;
+  }
+  return headers;
+}
+
+/** Puts them on an answer that lacks them; a page keeps a policy of its own. */
+export function setHeaders(headers: Headers, of: Parameters<typeof headersOf>[0]): void {
+  const isPage = headers.has("content-security-policy");
+  for (const [name, value] of Object.entries(headersOf(of))) {
+    if (!isPage || name !== "content-security-policy") headers.set(name, value);
+  }
+  // A proxy that gathers an answer before it hands it on would hold these back.
+  if (/^text\/(?:csv|event-stream)/.test(headers.get("content-type") ?? "")) {
+    headers.set("x-accel-buffering", "no");
   }
 }
 

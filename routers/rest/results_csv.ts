@@ -37,14 +37,14 @@ async function handle(c: RestContext): Promise<Response> {
   const given = await withNumbers(sql, readQuery(c.req.url, Object.keys(input.shape)));
   const { format, ...query } = parseInput(input, given);
   if (format === "json") return c.json(await listResults(sql, query));
-  let page = await listResults(sql, { ...query, limit: PAGE });
+  let page = (await listResults(sql, { ...query, limit: PAGE })).value;
   let isFirst = true;
   const encoder = new TextEncoder();
   const body = new ReadableStream<Uint8Array>({
     async pull(controller) {
       if (isFirst) controller.enqueue(encoder.encode(COLUMNS.join(",") + "\r\n"));
       else if (page.nextCursor === null) return controller.close();
-      else page = await listResults(sql, { ...query, limit: PAGE, cursor: page.nextCursor });
+      else page = (await listResults(sql, { ...query, limit: PAGE, cursor: page.nextCursor })).value;
       isFirst = false;
       const rows = page.items.map((item) =>
         COLUMNS.map((name) => cell(name === "environment" ? JSON.stringify(item[name]) : item[name])).join(

@@ -26,7 +26,7 @@ beforeAll(async () => {
 afterAll(() => db.drop());
 
 const list = (input: Record<string, unknown>) =>
-  listChangelists(db.sql, changelistList.parse({ name: "calc", ...input }));
+  listChangelists(db.sql, changelistList.parse({ name: "calc", ...input })).then((page) => page.value);
 const common = (input: Record<string, unknown>, options = {}) =>
   listCommon(db.sql, commonQuery.parse(input), options);
 

@@ -46,7 +46,7 @@ test.each(FILTERS.flatMap((filter) => [1, 7, 41, 1000].map((limit) => ({ filter,
     const paged: string[] = [];
     let cursor: string | undefined;
     do {
-      const page = await listResults(database.sql, { ...input, cursor });
+      const page = (await listResults(database.sql, { ...input, cursor })).value;
       expect(page.items.length).toBeLessThanOrEqual(limit);
       paged.push(
         ...page.items.map((item) => `${item.changelist} ${item.runId} ${item.case} ${item.ordinal}`),

@@ -47,7 +47,7 @@ export function scanBench() {
     },
     async available(name: string): Promise<number[]> {
       const input = changelistList.parse({ name, available: true, order: "asc" });
-      return (await listChangelists(db.sql, input)).items.map((item) => item.changelist);
+      return (await listChangelists(db.sql, input)).value.items.map((item) => item.changelist);
     },
     /** Where each build row lies and who wrote it: changes with any write. */
     rowsOfBuilds() {

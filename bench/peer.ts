@@ -1,0 +1,86 @@
+import { freePort, output } from "./load.ts";
+
+/**
+ * The app before this one, to be measured in the same run on the same Postgres. CHUB_BENCH_PEER names a folder with its
+ * `peer.sh` (install, seed, start, stop), `bulk.py` and `tasks.py`; without it what is held against it is left out, and said.
+ */
+export interface Peer {
+  /** Puts a database's tables and a million builds and results into an empty one. */
+  seed(databaseUrl: string): Promise<void>;
+  /** Serves until `stop`: with a database connection a request, or one kept by each worker. */
+  serve(databaseUrl: string, options: { keepsConnections: boolean }): Promise<Served>;
+  /** Results a second that its bulk route stores, 1,000 a request over 4 connections. */
+  bulk(url: string, total: number): Promise<number>;
+  /** Results a second that its Celery task stores of pages on a server. */
+  scrape(databaseUrl: string, pages: string[], perPage: number): Promise<number>;
+}
+
+export interface Served {
+  url: string;
+  stop(): Promise<void>;
+}
+
+export function findPeer(): Peer | undefined {
+  const folder = Deno.env.get("CHUB_BENCH_PEER");
+  if (folder === undefined) {
+    console.log("The app before this one is left out: CHUB_BENCH_PEER names no folder of it.");
+    return undefined;
+  }
+  const run = (args: string[], env: Record<string, string> = {}) =>
+    output("bash", [`${folder}/peer.sh`, ...args], "the app before", { env });
+  return {
+    async seed(databaseUrl) {
+      await run(["seed", databaseUrl]);
+    },
+
+    async serve(databaseUrl, { keepsConnections }) {
+      const port = String(freePort());
+      await run(["start", port, ...(keepsConnections ? ["wsgi_cached"] : [])], { CHUB_DSN: databaseUrl });
+      return {
+        url: `http://127.0.0.1:${port}`,
+        stop: async () => void await run(["stop", port]),
+      };
+    },
+
+    async bulk(url, total) {
+      const out = await output("/usr/bin/python3", [`${folder}/bulk.py`, url, "1000", String(total), "4"]);
+      return Number(/ (\d+) results\/s/.exec(out)![1]);
+    },
+
+    async scrape(databaseUrl, pages, perPage) {
+      const port = freePort();
+      const broker = new Deno.Command("redis-server", {
+        args: ["--port", String(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"],
+        stdout: "null",
+      }).spawn();
+      const env = { CHUB_BROKER: `redis://127.0.0.1:${port}/0`, CHUB_DSN: databaseUrl };
+      const worker = new Deno.Command("/usr/bin/python3", {
+        args: ["-m", "celery", "-A", "tasks", "worker", "-c", "2", "--loglevel", "ERROR"],
+        cwd: folder,
+        env,
+        stdout: "null",
+        stderr: "null",
+      }).spawn();
+      try {
+        const out = await output("/usr/bin/python3", ["-c", ASK, ...pages], "python3", { env, cwd: folder });
+        return pages.length * perPage / Number(out);
+      } finally {
+        worker.kill("SIGTERM");
+        await worker.status;
+        broker.kill("SIGTERM");
+        await broker.status;
+      }
+    },
+  };
+}
+
+/** Has one page stored first, so that the worker is there; then the others at once, and tells the seconds of these. */
+const ASK = `
+import sys, time
+from tasks import scrape_page
+first, *others = sys.argv[1:]
+scrape_page.delay(first).get(timeout=60)
+begun = time.perf_counter()
+for one in [scrape_page.delay(url) for url in others]: one.get(timeout=300)
+print((time.perf_counter() - begun) * (len(others) + 1) / len(others))
+`;
