@@ -4,18 +4,18 @@ import { headText, type Line, readByLine } from "./lines.ts";
 import { caseName, excerpt } from "./text.ts";
 
 const NAME = "TAP";
-const POINT = /^(not )?ok\b(?:[ \t]+(\d+)(?=\s|$))?[ \t]*(?:-(?=\s|$))?(.*)$/;
-const PLAN = /^1\.\.(\d+)\s*(?:#\s*(.*))?$/;
-const DIRECTIVE = /(?:^|\s)#\s*(todo\b|skip\S*)\s*(.*)$/i;
-const BAIL = /^Bail out!\s*(.*)$/i;
+const POINT = /^(not )?ok\b(?:[ \t]+(\d+)(?=\s|$))?[ \t]*(?:-(?=\s|$))?(.*)$/s;
+/** `1..4`; some producers begin later. Perl's Test.pm adds the numbers of points that are expected to fail. */
+const PLAN = /^([1-9]\d*)\.\.(\d+)(?:\s+todo[\s\d]*;?)?\s*(?:#\s*(.*))?$/s;
+const DIRECTIVE = /^#\s*(todo\b|skip\S*)\s*(.*)$/is;
+const BAIL = /^Bail out!\s*(.*)$/is;
 /** Points whose absence is told; a plan may promise any number. */
 const MAX_PLANNED = 1_000_000;
 
 /** Whether a text looks like TAP: a version, a plan, or a test point at the beginning of a line. */
 export function isTap(text: string): boolean {
-  return /^(?:TAP version \d+|1\.\.\d+\s*(?:#.*)?$|(?:not )?ok(?:[ \t]+(?:\d+(?:\s|$)|-)|[ \t]*$))/im.test(
-    text,
-  );
+  return /^(?:[Tt][Aa][Pp] [Vv]ersion \d+|1\.\.\d+\s*(?:#.*)?$|(?:not )?ok(?:[ \t]+(?:\d+(?:\s|$)|-)|[ \t]*$))/m
+    .test(text);
 }
 
 /**
@@ -29,7 +29,8 @@ export const tap: ResultFormat = {
   summary: "TAP",
   recognises(fileName, head) {
     const text = headText(head);
-    return !text.includes("\0") && !/^\s*[<{[]/.test(text) && (/\.tap$/i.test(fileName) || isTap(text));
+    if (/^\s*[<{[]/.test(text)) return false;
+    return /\.tap$/i.test(fileName) || /^TAP version \d/i.test(text) || !text.includes("\0") && isTap(text);
   },
   parse: (input) => readByLine(input, new Reader()),
 };
@@ -43,6 +44,8 @@ interface Point {
 class Reader {
   #hasAny = false;
   #isOver = false;
+  #first = 1;
+  /** The last number that the plan tells. */
   #plan: number | undefined;
   #count = 0;
   #beyond = 0;
@@ -68,9 +71,12 @@ class Reader {
     } else if (plan !== null) {
       this.#hasAny = true;
       if (this.#plan !== undefined) yield note(number, "it has a second plan, which is not followed");
-      this.#plan ??= Number(plan[1]);
-      if (this.#plan === 0 && plan[2]) {
-        yield note(number, `all of it was skipped: ${plan[2].replace(/^skip\S*\s*/i, "")}`);
+      else if (Number(plan[1]) <= Number(plan[2]) + 1) {
+        this.#first = Number(plan[1]);
+        this.#plan = Number(plan[2]);
+      }
+      if (this.#plan === 0 && plan[3]) {
+        yield note(number, `all of it was skipped: ${plan[3].replace(/^skip\S*\s*/i, "")}`);
       }
     } else if (bail !== null) {
       this.#hasAny = true;
@@ -90,14 +96,11 @@ class Reader {
       }
       return;
     }
-    if (this.#beyond > 0 || this.#count > this.#plan) {
-      yield {
-        kind: "note",
-        place: "the file",
-        text: `${this.#count} points, where its plan has ${this.#plan}`,
-      };
+    const planned = this.#plan - this.#first + 1;
+    if (this.#beyond > 0 || this.#count > planned) {
+      yield { kind: "note", place: "the file", text: `${this.#count} points, where its plan has ${planned}` };
     }
-    for (let at = 1; at <= Math.min(this.#plan, MAX_PLANNED); at++) {
+    for (let at = this.#first; at <= Math.min(this.#plan, MAX_PLANNED); at++) {
       if (this.#seen[at] !== 1) {
         yield { kind: "result", record: { case: numbered(at), outcome: "not_run" }, isMissing: true };
       }
@@ -115,7 +118,7 @@ class Reader {
     if (/^\s+---/.test(text) && !/^ {4}|^\t/.test(text)) this.#inBlock = true;
     else if (this.#inBlock && /^\s+\.\.\.\s*$/.test(text)) this.#inBlock = false;
     else if (this.#inBlock) this.#say(text.replace(/^ {2}/, ""));
-    else if (/^\s+not ok\b/.test(text) && !DIRECTIVE.test(text)) {
+    else if (/^\s+not ok\b/.test(text) && directiveOf(text) === undefined) {
       if (this.#inBraces) this.#say(text.trim());
       else if (this.#subtest.length < MAX_EXCERPT) this.#subtest += `${text.trim()}\n`;
     }
@@ -130,8 +133,8 @@ class Reader {
     const at = number === undefined ? this.#count + 1 : Number(number);
     this.#count++;
     this.#mark(at);
-    const [directive, kind, reason] = DIRECTIVE.exec(rest!) ?? [];
-    let name = (directive === undefined ? rest! : rest!.slice(0, -directive.length)).trim();
+    const { kind, reason, text } = directiveOf(rest!) ?? { text: rest! };
+    let name = text.trim();
     this.#inBraces = /(?:^|\s)\{$/.test(name) || /(?:^|\s)\{$/.test(reason ?? "");
     name = name.replace(/(?:^|\s)\{$/, "").replace(/\\([\\#])/g, "$1").trim();
     const isTodo = /^todo/i.test(kind ?? "");
@@ -170,6 +173,13 @@ class Reader {
     if (message !== undefined) record.message = message;
     yield { kind: "result", record };
   }
+}
+
+/** What a point's first `#` says, which follows white space and so is not escaped; `text` is what stands before it. */
+function directiveOf(rest: string): { kind: string; reason: string; text: string } | undefined {
+  const at = rest.search(/(?<!\S)#/);
+  const [, kind, reason] = at < 0 ? [] : DIRECTIVE.exec(rest.slice(at)) ?? [];
+  return kind === undefined ? undefined : { kind, reason: reason!, text: rest.slice(0, at) };
 }
 
 function numbered(at: number): string {
