@@ -3,7 +3,7 @@ import type { Outcome } from "../../schemas/outcome.ts";
 import { type FormatItem, machineOf, type ResultFormat, timeOf } from "./format.ts";
 import { PROPERTY } from "./junit_write.ts";
 import { caseName, excerpt, milliseconds } from "./text.ts";
-import { readXml, XmlFault, type XmlHandler, xmlHead } from "./xml.ts";
+import { readXml, type XmlHandler, xmlHead } from "./xml.ts";
 
 const NAME = "JUnit XML";
 /** Worst last. */
@@ -43,6 +43,8 @@ class JunitHandler implements XmlHandler<FormatItem> {
   readonly roots = ["testsuites", "testsuite", "testcase", "testrun"];
   #items: FormatItem[] = [];
   #case: OpenCase | undefined;
+  /** Those that `#case` lies in. */
+  #outer: OpenCase[] = [];
   #suites: string[] = [];
 
   take(): FormatItem[] {
@@ -68,7 +70,7 @@ class JunitHandler implements XmlHandler<FormatItem> {
   }
 
   #begin(attributes: Record<string, string>): void {
-    if (this.#case !== undefined) throw new XmlFault("a testcase lies in another");
+    if (this.#case !== undefined) this.#outer.push(this.#case);
     const { name = "", classname, status, result } = attributes;
     const prefix = classname ?? this.#suites.filter((suite) => suite !== "").join(".");
     const word = [status, result].find((one) => one !== undefined && NOT_RUN.test(one));
@@ -122,7 +124,7 @@ class JunitHandler implements XmlHandler<FormatItem> {
 
   #finish(): void {
     const { name, outcome, word, durationMs, message, output, exact } = this.#case!;
-    this.#case = undefined;
+    this.#case = this.#outer.pop();
     if (exact !== undefined) {
       this.#items.push({ kind: "result", record: exact });
       return;
