@@ -28,6 +28,7 @@ const SUFFIXES: [RegExp, string][] = [
   [/\.user$/, "user_time"],
   [/\.sys$/, "sys_time"],
   [/\.wall$/, "wall_time"],
+  [/\.profile$/, "profile"],
   [/\.status$/, "status"],
 ];
 
@@ -42,7 +43,9 @@ export const lnt: ResultFormat = {
   recognises(_fileName, head) {
     const text = headText(head);
     if (!/^\s*\{/.test(text) || /"code"\s*:|"testsuites"\s*:|"benchmarks"\s*:/.test(text)) return false;
-    return /"(?:Machine|machine)"\s*:/.test(text) && /"(?:Run|run)"\s*:/.test(text) ||
+    // What is told of a machine may fill the head.
+    return /^\s*\{\s*"(?:Machine|machine|Run)"\s*:\s*\{/.test(text) ||
+      /"(?:Machine|machine)"\s*:/.test(text) && /"(?:Run|run)"\s*:/.test(text) ||
       /"format_version"\s*:/.test(text) ||
       /^\s*\{\s*"(?:Tests|tests)"\s*:\s*\[\s*\{[^}]*"(?:Name|name)"\s*:/.test(text);
   },
