@@ -76,15 +76,22 @@ export async function* readResults(
   for await (const { name: file, head, content, isInside } of openFiles(name, input, limits)) {
     // Only what lies in a container may be something else beside the results.
     const format = isInside ? findFormat(file, head) : detectFormat(file, head);
-    if (format === undefined) {
+    if (format === undefined || isInside && head.length === 0) {
       unknown++;
-      const text = "it is of no known format, and was passed over";
+      const text = `it is ${head.length === 0 ? "empty" : "of no known format"}, and was passed over`;
       yield { file, items: [{ kind: "note", place: "the file", text }] };
       continue;
     }
     known++;
-    for await (const items of format.parse(content)) {
-      if (items.length > 0) yield { file, items };
+    try {
+      for await (const items of format.parse(content)) {
+        if (items.length > 0) yield { file, items };
+      }
+    } catch (error) {
+      if (!isInside || !(error instanceof FormatError)) throw error;
+      throw new HubError("BAD_REQUEST", `${JSON.stringify(file.slice(-200))}: ${error.message}`, {
+        cause: error,
+      });
     }
   }
   if (known === 0) {

@@ -130,10 +130,16 @@ async function* open(
 function containerOf(head: Uint8Array): "gzip" | "zstd" | "tar" | "zip" | undefined {
   const [a, b, c, d] = head;
   if (a === 0x1f && b === 0x8b) return "gzip";
-  if (a === 0x28 && b === 0xb5 && c === 0x2f && d === 0xfd) return "zstd";
-  if (a === 0x50 && b === 0x4b && (c === 3 && d === 4 || c === 5 && d === 6)) return "zip";
+  // A skippable frame may be the first.
+  if (
+    a === 0x28 && b === 0xb5 && c === 0x2f && d === 0xfd ||
+    (a ?? 0) >> 4 === 5 && b === 0x2a && c === 0x4d && d === 0x18
+  ) return "zstd";
+  if (a === 0x50 && b === 0x4b && (c === 3 && d === 4 || c === 5 && d === 6 || c === 7 && d === 8)) {
+    return "zip";
+  }
   const latin1 = Buffer.from(head.buffer, head.byteOffset, head.length);
-  if (latin1.toString("latin1", 257, 262) === "ustar") return "tar";
+  if (latin1.toString("latin1", 257, 262) === "ustar" || isOldTar(latin1)) return "tar";
   const magic = latin1.toString("latin1", 0, 6);
   const other = magic.startsWith("BZh")
     ? "bzip2"
@@ -149,6 +155,15 @@ function containerOf(head: Uint8Array): "gzip" | "zstd" | "tar" | "zip" | undefi
     );
   }
   return undefined;
+}
+
+/** Whether it begins with a header of the tar of Unix v7, which has no magic but a checksum. */
+function isOldTar(head: Buffer): boolean {
+  const told = /^ *([0-7]+)[ \0]/.exec(head.toString("latin1", 148, 156))?.[1];
+  if (told === undefined || head.length < 512) return false;
+  let sum = 8 * 0x20;
+  for (let at = 0; at < 512; at++) if (at < 148 || at >= 156) sum += head[at]!;
+  return sum === parseInt(told, 8);
 }
 
 async function* inflate(
@@ -180,7 +195,7 @@ async function* openTar(
   meter: Meter,
   depth: number,
 ): AsyncGenerator<OpenedFile> {
-  const extract = tar.extract();
+  const extract = tar.extract({ allowUnknownFormat: true });
   let cut = true;
   const source = Readable.from(input, { objectMode: false, highWaterMark: 1 << 16 });
   const done = new Promise<void>((resolve) => {
@@ -192,7 +207,11 @@ async function* openTar(
   try {
     for await (const entry of extract) {
       const path = entry.header.name;
-      if (entry.header.type === "file" && !JUNK.test(path)) {
+      const isFile = entry.header.type === "file" || entry.header.type === "contiguous-file";
+      if (isFile && !JUNK.test(path)) {
+        if (Object.keys(entry.header.pax ?? {}).some((key) => key.startsWith("GNU.sparse."))) {
+          throw new Error(`${path} is a sparse file, which is not read`);
+        }
         meter.entry(name);
         yield* open(`${name}/${path}`, meter.unpacks(name, entry), meter, {
           depth: depth + 1,
