@@ -58,6 +58,7 @@ declare module "yauzl" {
   import type { Readable } from "node:stream";
   export interface Entry {
     fileName: string;
+    crc32: number;
     uncompressedSize: number;
     compressedSize: number;
     canDecodeFileData(): boolean;

@@ -12,7 +12,8 @@ import { lnt } from "./lnt.ts";
 import { ndjson } from "./ndjson.ts";
 import { subtests } from "./subtests.ts";
 import { tap } from "./tap.ts";
-import { openFiles, type UnpackLimits } from "./unpack.ts";
+import { openFiles } from "./unpack.ts";
+import { ContainerError, type UnpackLimits } from "./unpack_meter.ts";
 
 export {
   FormatError,
@@ -88,7 +89,7 @@ export async function* readResults(
         if (items.length > 0) yield { file, items };
       }
     } catch (error) {
-      if (!isInside || !(error instanceof FormatError)) throw error;
+      if (!isInside || !(error instanceof FormatError) || error instanceof ContainerError) throw error;
       throw new HubError("BAD_REQUEST", `${JSON.stringify(file.slice(-200))}: ${error.message}`, {
         cause: error,
       });

@@ -3,6 +3,7 @@ import { zstdCompressSync } from "node:zlib";
 import tar from "tar-stream";
 import { expect, test } from "vitest";
 import { readBack } from "../../helpers/formats.ts";
+import { zipOf } from "../../helpers/zip.ts";
 
 const TAP = "1..2\nok 1 - a\nnot ok 2 - b\n";
 
@@ -60,4 +61,22 @@ test("a sparse file is refused, not read with its map", async () => {
   await expect(readBack(bytes, { name: "a.tar" })).rejects.toThrow(
     "r.tap is a sparse file, which is not read",
   );
+});
+
+test("what is damaged in its middle is told as the container's damage, by what is wrong", async () => {
+  const cases = Array.from({ length: 20_000 }, (_, at) => `ok ${at + 1} - case ${(at * 7919) % 100_003}\n`);
+  const content = `1..20000\n${cases.join("")}`;
+  const cutTar = (await tarOf([{ name: "r.tap", content }])).subarray(0, 300_000);
+  const hole = zipOf({ "r.tap": content });
+  hole.fill(0xff, hole.length >> 1, (hole.length >> 1) + 50);
+  const wrong = zipOf({ "r.tap": content });
+  const directory = wrong.indexOf("PK\x01\x02");
+  wrong.writeUInt32LE(wrong.readUInt32LE(directory + 16) ^ 1, directory + 16);
+  for (const size of [1000, 65_536]) {
+    await expect(readBack(cutTar, { name: "a.tar", size })).rejects.toThrow(
+      'tar file: "a.tar": Unexpected end',
+    );
+    await expect(readBack(hole, { name: "a.zip", size })).rejects.toThrow('Not a readable zip file: "a.zip"');
+    await expect(readBack(wrong, { name: "a.zip", size })).rejects.toThrow("r.tap does not fit its checksum");
+  }
 });
