@@ -61,6 +61,15 @@ export function detectFormat(fileName: string, head: Uint8Array): ResultFormat {
 export interface FileItems {
   file: string;
   items: FormatItem[];
+  /** Whether it is the first that is told of a file; where good ones are kept. */
+  begins?: true;
+  /** Why the file cannot be read: what was told of it is void. */
+  fault?: FormatError;
+}
+
+export interface ReadOptions extends UnpackLimits {
+  /** Whether one of a container's files that cannot be read is but told, for the others to be taken; unless it is all of them. */
+  keepsGood?: boolean;
 }
 
 /**
@@ -70,8 +79,9 @@ export interface FileItems {
 export async function* readResults(
   name: string,
   input: AsyncIterable<Uint8Array>,
-  limits: UnpackLimits = {},
+  { keepsGood = false, ...limits }: ReadOptions = {},
 ): AsyncGenerator<FileItems> {
+  const faults: HubError[] = [];
   let known = 0;
   let unknown = 0;
   for await (const { name: file, head, content, isInside } of openFiles(name, input, limits)) {
@@ -84,17 +94,20 @@ export async function* readResults(
       continue;
     }
     known++;
+    if (keepsGood && isInside) yield { file, items: [], begins: true };
     try {
       for await (const items of format.parse(content)) {
         if (items.length > 0) yield { file, items };
       }
     } catch (error) {
       if (!isInside || !(error instanceof FormatError) || error instanceof ContainerError) throw error;
-      throw new HubError("BAD_REQUEST", `${JSON.stringify(file.slice(-200))}: ${error.message}`, {
-        cause: error,
-      });
+      const named = `${JSON.stringify(file.slice(-200))}: ${error.message}`;
+      faults.push(new HubError("BAD_REQUEST", named, { cause: error }));
+      if (!keepsGood) throw faults[0];
+      yield { file, items: [], fault: error };
     }
   }
+  if (known > 0 && faults.length === known) throw faults[0];
   if (known === 0) {
     throw new HubError(
       "UNSUPPORTED_MEDIA_TYPE",

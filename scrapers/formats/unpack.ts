@@ -130,24 +130,30 @@ async function* openTar(
   try {
     for await (const entry of extract) {
       const path = entry.header.name;
+      const chunks = entry[Symbol.asyncIterator]() as AsyncIterator<Uint8Array>;
       const isFile = entry.header.type === "file" || entry.header.type === "contiguous-file";
       if (isFile && !JUNK.test(path)) {
         if (Object.keys(entry.header.pax ?? {}).some((key) => key.startsWith("GNU.sparse."))) {
           throw new Error(`${path} is a sparse file, which is not read`);
         }
         meter.entry(name);
-        yield* open(`${name}/${path}`, meter.unpacks("tar", name, entry), meter, {
+        yield* open(`${name}/${path}`, meter.unpacks("tar", name, leftOpen(chunks)), meter, {
           depth: depth + 1,
           isInside: true,
         });
       }
-      entry.resume();
+      while (!(await chunks.next()).done);
     }
     await done;
     if (cut) throw new Error("it ends in the middle");
   } catch (error) {
     throw meter.damage("tar", name, error);
   }
+}
+
+/** The rest of a stream, which is not closed when it is left: tar-stream loses its place where an entry is. */
+async function* leftOpen(chunks: AsyncIterator<Uint8Array>): AsyncGenerator<Uint8Array> {
+  for (let next = await chunks.next(); !next.done; next = await chunks.next()) yield next.value;
 }
 
 async function* openZip(

@@ -1,8 +1,9 @@
 import { Buffer } from "node:buffer";
-import { zstdCompressSync } from "node:zlib";
+import { gzipSync, zstdCompressSync } from "node:zlib";
 import tar from "tar-stream";
 import { expect, test } from "vitest";
-import { readBack } from "../../helpers/formats.ts";
+import { readResults } from "../../../scrapers/formats/mod.ts";
+import { chunksOf, readBack } from "../../helpers/formats.ts";
 import { zipOf } from "../../helpers/zip.ts";
 
 const TAP = "1..2\nok 1 - a\nnot ok 2 - b\n";
@@ -78,5 +79,88 @@ test("what is damaged in its middle is told as the container's damage, by what i
     );
     await expect(readBack(hole, { name: "a.zip", size })).rejects.toThrow('Not a readable zip file: "a.zip"');
     await expect(readBack(wrong, { name: "a.zip", size })).rejects.toThrow("r.tap does not fit its checksum");
+  }
+});
+
+test("where good files are kept, a bad one is void and told, however large, and the next one is read", async () => {
+  const bad = `<testsuite><testcase name="x"/>${" ".repeat(300_000)}</oops>${"y".repeat(300_000)}`;
+  const files = [{ name: "a.tap" }, { name: "bad.xml", content: bad }, { name: "b.tap" }];
+  const packed = await tarOf(files);
+  const zip = zipOf(Object.fromEntries(files.map(({ name, content = TAP }) => [name, content])));
+  for (const bytes of [packed, gzipSync(packed), zip]) {
+    const told: [string, string][] = [];
+    for await (
+      const { file, items, begins, fault } of readResults("c", chunksOf(bytes, 5000), { keepsGood: true })
+    ) {
+      const what = begins ? "begins" : fault?.message.replace(/line.*/, "") ?? items.length;
+      told.push([file, String(what)]);
+    }
+    expect(told).toEqual([
+      ["c/a.tap", "begins"],
+      ["c/a.tap", "1"],
+      ["c/a.tap", "1"],
+      ["c/bad.xml", "begins"],
+      ["c/bad.xml", "1"],
+      ["c/bad.xml", "Not a readable JUnit XML file: "],
+      ["c/b.tap", "begins"],
+      ["c/b.tap", "1"],
+      ["c/b.tap", "1"],
+    ]);
+  }
+  const all = await tarOf([{ name: "1.xml", content: bad }, { name: "2.xml", content: bad }, {
+    name: "notes",
+  }]);
+  await expect(Array.fromAsync(readResults("c", chunksOf(all.subarray(0, -1200)), { keepsGood: true })))
+    .rejects.toThrow("Unexpected end");
+  const whole = await tarOf([{ name: "1.xml", content: bad }, { name: "2.xml", content: bad }]);
+  await expect(Array.fromAsync(readResults("c", chunksOf(whole), { keepsGood: true })))
+    .rejects.toThrow('"c/1.xml": Not a readable JUnit XML file');
+});
+
+test("what is passed over in a container may be large, and packed in its turn", async () => {
+  const large = "no result at all\n".repeat(200_000);
+  const bad = gzipSync(`<testsuite></oops>${crypto.getRandomValues(new Uint8Array(50_000)).toString()}`);
+  const inner = await tarOf([{ name: "log.txt", content: large }, { name: "r.tap" }]);
+  const pack = tar.pack();
+  pack.entry({ name: "core.gz" }, gzipSync(large));
+  pack.entry({ name: "bad.xml.gz" }, bad);
+  pack.entry({ name: "logs.zip" }, zipOf({ "log.txt": large, "r.tap": TAP }));
+  pack.entry({ name: "inner.tgz" }, gzipSync(inner));
+  pack.entry({ name: "r.tap" }, TAP);
+  pack.finalize();
+  const bytes = Buffer.concat(await Array.fromAsync(pack as AsyncIterable<Uint8Array>));
+  for (const size of [1000, 65_536]) {
+    const files = new Set<string>();
+    const counts = { result: 0, note: 0, fault: 0 };
+    for await (
+      const { file, items, fault } of readResults("c.tar", chunksOf(bytes, size), { keepsGood: true })
+    ) {
+      files.add(file);
+      if (fault !== undefined) counts.fault++;
+      for (const { kind } of items) if (kind === "result" || kind === "note") counts[kind]++;
+    }
+    expect(counts).toEqual({ result: 6, note: 3, fault: 1 });
+    expect(files.size).toBe(7);
+  }
+});
+
+test("a container that is left in the middle of a file lets go of its source", async () => {
+  const content = "ok\n".repeat(500_000);
+  for (
+    const bytes of [
+      await tarOf([{ name: "r.tap", content }]),
+      gzipSync(await tarOf([{ name: "r.tap", content }])),
+    ]
+  ) {
+    let isClosed = false;
+    const source = async function* () {
+      try {
+        yield* chunksOf(bytes, 1000);
+      } finally {
+        isClosed = true;
+      }
+    };
+    for await (const { items } of readResults("a.tar", source())) if (items.length > 0) break;
+    expect(isClosed).toBe(true);
   }
 });
