@@ -45,7 +45,7 @@ class Reader {
   #path: string[] = [];
   #hasRoot = false;
   #isOver = false;
-  #sinceTag = 0;
+  #sincePart = 0;
   #parser = sax.parser(true, { position: true, strictEntities: false });
   #format: string;
   #handler: XmlHandler<unknown>;
@@ -65,16 +65,19 @@ class Reader {
     };
     parser.onopentag = (tag) => this.#open(tag);
     parser.onclosetag = (name) => this.#close(localName(name));
-    parser.ontext = (text) => handler.text(text, this.#path);
-    parser.oncdata = (text) => handler.text(text, this.#path);
+    parser.ontext = parser.oncdata = (text) => {
+      // Text comes in pieces, so that it may be of any length; what is held is a tag.
+      this.#sincePart = 0;
+      handler.text(text, this.#path);
+    };
   }
 
   write(text: string): void {
     if (text === "") return;
-    this.#sinceTag += text.length;
+    this.#sincePart += text.length;
     this.#guarded(() => {
       this.#parser.write(text);
-      if (this.#sinceTag > 64 * MAX_TAG) throw new XmlFault("one element is larger than 64 MiB");
+      if (this.#sincePart > 64 * MAX_TAG) throw new XmlFault("one tag is larger than 64 MiB");
     });
   }
 
@@ -97,7 +100,7 @@ class Reader {
   }
 
   #open(tag: Tag): void {
-    this.#sinceTag = 0;
+    this.#sincePart = 0;
     const name = localName(tag.name);
     if (this.#path.length >= MAX_DEPTH) throw new XmlFault(`elements are nested deeper than ${MAX_DEPTH}`);
     if (this.#isOver) throw new XmlFault("it has a second root");
@@ -110,7 +113,7 @@ class Reader {
   }
 
   #close(name: string): void {
-    this.#sinceTag = 0;
+    this.#sincePart = 0;
     this.#path.pop();
     this.#handler.close(name, this.#path);
     if (this.#path.length === 0) this.#isOver = true;

@@ -1,4 +1,5 @@
 import { expect, test } from "vitest";
+import { junit } from "../../../scrapers/formats/junit.ts";
 import { readBack } from "../../helpers/formats.ts";
 
 test("JUnit: a case in a case is one too, and each has its own verdict", async () => {
@@ -98,3 +99,22 @@ test("LNT: a report is one however much it tells of its machine, and a profile i
     { case: "nts.a.profile", outcome: "passed", samples: [{ metric: "profile", value: "eJw=" }] },
   ]);
 });
+
+test("JUnit: an output may be of any length, a tag may not", async () => {
+  async function* input(before: string, piece: string, after: string) {
+    const encoder = new TextEncoder();
+    yield encoder.encode(before);
+    const bytes = encoder.encode(piece.repeat(Math.ceil((1 << 20) / piece.length)));
+    for (let at = 0; at < 70; at++) yield bytes;
+    yield encoder.encode(after);
+  }
+  const long = input(
+    "<testsuite><system-out><![CDATA[",
+    "line\n",
+    ']]></system-out><testcase name="a"/></testsuite>',
+  );
+  const items = (await Array.fromAsync(junit.parse(long))).flat();
+  expect(items).toEqual([{ kind: "result", record: { case: "a", outcome: "passed" } }]);
+  const endless = input("<testsuite><testcase ", "a='1' ", "/></testsuite>");
+  await expect(Array.fromAsync(junit.parse(endless))).rejects.toThrow("one tag is larger than 64 MiB");
+}, 30_000);
