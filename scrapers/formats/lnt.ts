@@ -44,7 +44,8 @@ export const lnt: ResultFormat = {
     const text = headText(head);
     if (!/^\s*\{/.test(text) || /"code"\s*:|"testsuites"\s*:|"benchmarks"\s*:/.test(text)) return false;
     // What is told of a machine may fill the head.
-    return /^\s*\{\s*"(?:Machine|machine|Run)"\s*:\s*\{/.test(text) ||
+    return /^\s*\{\s*"(?:Machine"\s*:\s*\{\s*"(?:Info|Name)"|Run"\s*:\s*\{\s*"(?:End Time|Info|Start Time)")/
+      .test(text) ||
       /"(?:Machine|machine)"\s*:/.test(text) && /"(?:Run|run)"\s*:/.test(text) ||
       /"format_version"\s*:/.test(text) ||
       /^\s*\{\s*"(?:Tests|tests)"\s*:\s*\[\s*\{[^}]*"(?:Name|name)"\s*:/.test(text);

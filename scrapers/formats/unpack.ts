@@ -137,7 +137,10 @@ async function* openTar(
           throw new Error(`${path} is a sparse file, which is not read`);
         }
         meter.entry(name);
-        yield* open(`${name}/${path}`, meter.unpacks("tar", name, leftOpen(chunks)), meter, {
+        const content = depth === 0
+          ? meter.unpacks("tar", name, leftOpen(chunks))
+          : meter.passes("tar", name, leftOpen(chunks));
+        yield* open(`${name}/${path}`, content, meter, {
           depth: depth + 1,
           isInside: true,
         });

@@ -43,11 +43,25 @@ export class Meter {
     }
   }
 
-  /** What comes out of a container; what its library throws is told as the container's damage. */
-  async *unpacks(kind: string, name: string, input: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+  /** What comes out of a container, counted; what its library throws is told as the container's damage. */
+  unpacks(kind: string, name: string, input: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+    return this.#passes(kind, name, input, true);
+  }
+
+  /** The same of a container that packs nothing, and was counted as what it came out of. */
+  passes(kind: string, name: string, input: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+    return this.#passes(kind, name, input, false);
+  }
+
+  async *#passes(
+    kind: string,
+    name: string,
+    input: AsyncIterable<Uint8Array>,
+    isCounted: boolean,
+  ): AsyncGenerator<Uint8Array> {
     try {
       for await (const chunk of input) {
-        this.#count(name, chunk.length);
+        if (isCounted) this.#count(name, chunk.length);
         yield chunk;
       }
     } catch (error) {

@@ -164,3 +164,15 @@ test("a container that is left in the middle of a file lets go of its source", a
     expect(isClosed).toBe(true);
   }
 });
+
+test("what a packed tar holds is counted once", async () => {
+  const lines = Array.from({ length: 3000 }, () => `# ${crypto.randomUUID()}${"x".repeat(12_000)}\n`).join(
+    "",
+  );
+  const packed = gzipSync(await tarOf([{ name: "r.tap", content: `1..1\nok 1 - a\n${lines}` }]));
+  const maxRatio = Math.ceil(lines.length / packed.length) + 10;
+  expect((await readBack(packed, { name: "r.tgz", maxRatio })).counts).toEqual({ passed: 1 });
+  await expect(readBack(packed, { name: "r.tgz", maxRatio: maxRatio - 20 })).rejects.toThrow(
+    "times its size",
+  );
+});
