@@ -43,6 +43,9 @@ export const dejagnu: ResultFormat = {
     const text = headText(head);
     if (/^\s*[<{[]/.test(text)) return false;
     const lines = text.split(/\r?\n/);
+    if (/^Test run by /im.test(text)) return true;
+    // A TAP file may hold what looks like a heading.
+    if (/\.tap$/i.test(fileName) || /^\s*(?:TAP version|1\.\.|(?:not )?ok) ?\d/i.test(text)) return false;
     if (lines.some((line) => HEADING.test(line))) return true;
     if (isTap(text)) return false;
     // Any log may warn; what a program under test wrote into one of DejaGnu's may hold NULs.

@@ -54,6 +54,14 @@ test("logs that only look like results are no results; NULs in DejaGnu's own do 
   expect((await readBack("WARNING: program timed out.\nFAIL: a\n")).counts).toEqual({ failed: 1 });
 });
 
+test("what looks like a heading of DejaGnu's does not make TAP into it, nor points its logs into TAP", async () => {
+  const tap = "1..1\n  === RUN a ===\nPASS: inner\nok 1 - a\n";
+  expect((await readBack(tap)).records).toEqual([{ case: "a", outcome: "passed" }]);
+  expect((await readBack(`# a\n${tap}`, { name: "a.tap" })).records).toHaveLength(1);
+  const log = "ok\nTest run by x on Mon\n\t\t=== demo tests ===\nok 1\nPASS: b\n";
+  expect((await readBack(log, { name: "demo.log" })).records).toEqual([{ case: "b", outcome: "passed" }]);
+});
+
 test("TAP: a point's first hash alone may be a directive", async () => {
   const { records } = await readBack(`1..6
 ok 1 - hash # 12 # TODO no
