@@ -37,7 +37,9 @@ export const csv: ResultFormat = {
       let twice = 0;
       for await (const { record, info } of rows as AsyncIterable<{ record: Row; info: Info }>) {
         // csv-parse counts a CRLF within a field as two lines.
-        for (const value of Object.values(record)) twice += value.split("\r\n").length - 1;
+        for (const value of Object.values(record)) {
+          if (value.includes("\r\n")) twice += value.split("\r\n").length - 1;
+        }
         items.push(toItem(record, info.lines - twice, info.error));
         if (items.length < AT_ONCE) continue;
         yield items;

@@ -1,4 +1,4 @@
-import { decodeText, DecodingError } from "./lines.ts";
+import { decodeText } from "./lines.ts";
 import { FormatError } from "./format.ts";
 
 /** The WHATWG's name of an encoding, of which producers write several spellings; undefined where it is not known. */
@@ -29,12 +29,7 @@ export function xmlEncoding(head: Uint8Array, format: string): string {
   return name.startsWith("utf-16") ? "utf-8" : name;
 }
 
-/** Text of a byte stream; the encoding is found from the first bytes. @throws FormatError where the bytes do not fit it */
-export async function* decodeXml(input: AsyncIterable<Uint8Array>, format: string): AsyncGenerator<string> {
-  const encodingOf = (head: Uint8Array) => xmlEncoding(head, format);
-  try {
-    yield* decodeText(input, { fatal: true, headBytes: 200, encodingOf });
-  } catch (error) {
-    throw error instanceof DecodingError ? new FormatError(format, error.message) : error;
-  }
+/** Text of a byte stream; the encoding is found from the first bytes. @throws DecodingError where the bytes do not fit it */
+export function decodeXml(input: AsyncIterable<Uint8Array>, format: string): AsyncGenerator<string> {
+  return decodeText(input, { fatal: true, headBytes: 200, encodingOf: (head) => xmlEncoding(head, format) });
 }

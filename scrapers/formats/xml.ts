@@ -1,6 +1,7 @@
 import sax, { type Tag } from "sax";
 import { decodeXml } from "./encoding.ts";
 import { FormatError } from "./format.ts";
+import { DecodingError } from "./lines.ts";
 
 const MAX_DEPTH = 200;
 const MAX_TAG = 1 << 20;
@@ -33,9 +34,14 @@ export async function* readXml<Item>(
   handler: XmlHandler<Item>,
 ): AsyncGenerator<Item[]> {
   const reader = new Reader(format, handler);
-  for await (const text of decodeXml(input, format)) {
-    reader.write(text);
-    yield handler.take();
+  try {
+    for await (const text of decodeXml(input, format)) {
+      reader.write(text);
+      yield handler.take();
+    }
+  } catch (error) {
+    if (!(error instanceof DecodingError)) throw error;
+    throw new FormatError(format, `from line ${reader.line} on ${error.message}`);
   }
   reader.end();
   yield handler.take();
@@ -72,6 +78,11 @@ class Reader {
     };
   }
 
+  /** From 1. */
+  get line(): number {
+    return this.#parser.line + 1;
+  }
+
   write(text: string): void {
     if (text === "") return;
     this.#sincePart += text.length;
@@ -94,8 +105,7 @@ class Reader {
       run();
     } catch (error) {
       const reason = error instanceof Error ? error.message.split("\n")[0]! : String(error);
-      const { line, column } = this.#parser;
-      throw new FormatError(this.#format, `line ${line + 1}, column ${column + 1}: ${reason}`);
+      throw new FormatError(this.#format, `line ${this.line}, column ${this.#parser.column + 1}: ${reason}`);
     }
   }
 

@@ -49,6 +49,14 @@ test.each([
   }
 });
 
+test("bytes that do not fit the encoding are told by about where they are", async () => {
+  const text = `<testsuite>${"<testcase/>\n".repeat(30)}`;
+  const bytes = Uint8Array.from([...new TextEncoder().encode(text), 0xff, 0xfe, 0x80]);
+  await expect(readBack(bytes, { size: 200 })).rejects.toThrow(
+    /^Not a readable JUnit XML file: from line 16 on its bytes are not utf-8$/,
+  );
+});
+
 test("CTest: a measurement outside of a test is passed over", async () => {
   const read = await readBack(
     '<Site><Testing><NamedMeasurement name="x"><Value>1</Value></NamedMeasurement><Measurement/>' +
