@@ -24,10 +24,13 @@ const HEADING =
 const OWN_ERROR = /^(?:ERROR: (?:tcl error |\(DejaGnu\) |comparison of )|WARNING: program timed out)/;
 const NOISE =
   /^(?:\s*$|\s*=== |# of |Running |Test [Rr]un |Native conf|Target is|Host +is|Build is|Using |Schedule of|\(?DejaGnu\)? ver)/;
+const ICE = " (internal compiler error: ";
 const BAD: Outcome[] = ["failed", "xpassed", "unresolved"];
 /** Notes for errors of the harness itself, of one file. */
 const MAX_NOTES = 20;
 const MAX_VARIATIONS = 1000;
+/** Characters of a heading, which patterns are slow on if it is endless. */
+const MAX_HEADING = 1000;
 
 /**
  * DejaGnu's `.sum` and `.log` (its manual, "Output files"; GCC, GDB and binutils write them), and lists of unexpected
@@ -80,7 +83,7 @@ class Reader {
       this.#context = "";
       return;
     }
-    if (HEADING.test(text)) return this.#heading(text);
+    if (text.length <= MAX_HEADING && HEADING.test(text)) return this.#heading(text);
     if (this.#inSchedule && this.#variation(text)) return;
     const error = /^ERROR: (.*)$/s.exec(text)?.[1];
     if (error !== undefined) {
@@ -122,23 +125,27 @@ class Reader {
   }
 
   #variation(text: string): boolean {
-    const name = /^\s+(\S.*?)\s*$/.exec(text)?.[1];
-    if (name === undefined) this.#inSchedule = false;
+    const name = text.trim();
+    const isOne = /^\s/.test(text) && name !== "";
+    if (!isOne) this.#inSchedule = false;
     else if (this.#variations.length < MAX_VARIATIONS) this.#variations.push(name);
-    return name !== undefined;
+    return isOne;
   }
 
   #record(word: string, rest: string): ResultRecord {
     const outcome = WORDS[word]!;
     const said: string[] = [];
-    let name = rest.replace(/ *\((?:PRMS:?) ([^()]*)\)\s*$/, (_all, bug) => {
+    let name = rest.trimEnd();
+    const [suffix, bug] = /\(PRMS:? ([^()]*)\)$/.exec(name) ?? [];
+    if (suffix !== undefined) {
       said.push(`PRMS ${bug}`);
-      return "";
-    });
-    name = name.replace(/ \(internal compiler error: (.*)\)$/s, (_all, reason) => {
-      said.push(`internal compiler error: ${reason}`);
-      return " (internal compiler error)";
-    });
+      name = name.slice(0, -suffix.length).trimEnd();
+    }
+    const at = name.indexOf(ICE);
+    if (at >= 0 && name.endsWith(")")) {
+      said.push(name.slice(at + 2, -1));
+      name = `${name.slice(0, at)} (internal compiler error)`;
+    }
     if (this.#variations.length > 1 && this.#target !== "" || this.#target !== this.#firstTarget) {
       name = `${name.trim()} [${this.#target}]`;
     }

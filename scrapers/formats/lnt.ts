@@ -113,7 +113,7 @@ function fromV0(test: Record<string, unknown> | undefined, place: string): Forma
 /** LNT takes numbers in quotes too; a hash is a text whatever it looks like. */
 function numberOf(metric: string, value: unknown): unknown {
   return typeof value === "string" && metric !== "hash" &&
-      /^\s*[-+]?(?:\d+\.?\d*|\.\d+)(?:e[-+]?\d+)?\s*$/i.test(value)
+      /^\s*[-+]?(?:\d+(?:\.\d*)?|\.\d+)(?:e[-+]?\d+)?\s*$/i.test(value)
     ? Number(value)
     : value;
 }
