@@ -58,6 +58,7 @@ declare module "yauzl" {
   import type { Readable } from "node:stream";
   export interface Entry {
     fileName: string;
+    crc32: number;
     uncompressedSize: number;
     compressedSize: number;
     canDecodeFileData(): boolean;
@@ -79,12 +80,15 @@ declare module "yauzl" {
 declare module "tar-stream" {
   import type { Readable, Writable } from "node:stream";
   export interface Entry extends Readable {
-    header: { name: string; type: string; size: number };
+    header: { name: string; type: string | null; size: number; pax: Record<string, string> | null };
   }
   export interface Extract extends Writable, AsyncIterable<Entry> {}
-  export function extract(): Extract;
+  export function extract(options?: { allowUnknownFormat?: boolean }): Extract;
   export interface Pack extends Readable {
-    entry(header: { name: string; type?: string; size?: number }, content?: string | Uint8Array): Writable;
+    entry(
+      header: { name: string; type?: string; size?: number; pax?: Record<string, string> },
+      content?: string | Uint8Array,
+    ): Writable;
     finalize(): void;
   }
   export function pack(): Pack;

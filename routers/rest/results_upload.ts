@@ -125,9 +125,15 @@ async function readFile(
   content: AsyncIterable<Uint8Array>,
   { received, told, isOne }: Reading & { isOne: boolean },
 ): Promise<void> {
-  for await (const { file, items } of readResults(name, content)) {
+  let mark = received.mark();
+  for await (const { file, items, begins, fault } of readResults(name, content, { keepsGood: true })) {
+    if (begins) mark = received.mark();
     // The one file that was sent needs no telling which it is.
     const where = isOne && file === name ? {} : { file: file.slice(-300) };
+    if (fault !== undefined) {
+      await received.rewind(mark);
+      received.reject({ ...where, place: "the file", reason: reasonOf(fault).slice(0, 500) });
+    }
     for (const item of items) {
       if (item.kind === "rejected") received.reject({ ...where, place: item.place, reason: item.reason });
       else if (item.kind === "note") received.note({ ...where, place: item.place, text: item.text });

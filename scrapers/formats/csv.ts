@@ -22,12 +22,25 @@ export const csv: ResultFormat = {
   },
   async *parse(input) {
     const rows = Readable.from(decodeText(input)).pipe(
-      parseCsv({ bom: true, columns: true, info: true, max_record_size: MAX_ROW, skip_empty_lines: true }),
+      parseCsv({
+        bom: true,
+        columns: true,
+        info: true,
+        max_record_size: MAX_ROW,
+        relax_column_count: true,
+        skip_empty_lines: true,
+        skip_records_with_empty_values: true,
+      }),
     );
     try {
       let items: FormatItem[] = [];
-      for await (const { record, info } of rows as AsyncIterable<{ record: Row; info: { lines: number } }>) {
-        items.push(toItem(record, info.lines));
+      let twice = 0;
+      for await (const { record, info } of rows as AsyncIterable<{ record: Row; info: Info }>) {
+        // csv-parse counts a CRLF within a field as two lines.
+        for (const value of Object.values(record)) {
+          if (value.includes("\r\n")) twice += value.split("\r\n").length - 1;
+        }
+        items.push(toItem(record, info.lines - twice, info.error));
         if (items.length < AT_ONCE) continue;
         yield items;
         items = [];
@@ -41,8 +54,16 @@ export const csv: ResultFormat = {
 };
 
 type Row = Record<string, string>;
+interface Info {
+  lines: number;
+  /** That it has more columns than the first row, or fewer. */
+  error?: CsvError;
+}
 
-function toItem(row: Row, line: number): FormatItem {
+function toItem(row: Row, line: number, error: CsvError | undefined): FormatItem {
+  if (error !== undefined) {
+    return { kind: "rejected", place: `line ${line}`, reason: error.message.replace(/ on line \d+$/, "") };
+  }
   const fields: Record<string, unknown> = {};
   for (const name of ["case", "outcome", "word", "message"]) {
     const value = row[name];

@@ -100,9 +100,10 @@ class CtestHandler implements XmlHandler<FormatItem> {
   }
 
   #measured(element: string): void {
-    const { name, type, isPacked, text } = this.#value!;
+    if (this.#value === undefined || this.#test === undefined) return;
+    const { name, type, isPacked, text } = this.#value;
     this.#value = undefined;
-    const test = this.#test!;
+    const test = this.#test;
     if (element === "Measurement") test.output = isPacked ? unpack(text) : text;
     else if (!isPacked && test.measured.size < 1000) test.measured.set(name, { type, value: text.trim() });
   }

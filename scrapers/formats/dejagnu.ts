@@ -17,14 +17,20 @@ const WORDS: Record<string, Outcome> = {
   UNRESOLVED: "unresolved",
   UNTESTED: "untested",
 };
-const RESULT = /^(PASS|FAIL|XFAIL|XPASS|KFAIL|KPASS|UNSUPPORTED|UNRESOLVED|UNTESTED): *(.*)$/;
+// A line may hold a CR of its own, which GCC's dg-regexp names do.
+const RESULT = /^(PASS|FAIL|XFAIL|XPASS|KFAIL|KPASS|UNSUPPORTED|UNRESOLVED|UNTESTED): *(.*)$/s;
 const HEADING =
   /^(?:\s+=== .+ ===|Test [Rr]un [Bb]y .+|Schedule of variations:|Running target .+|# of .+\t+\d+)\s*$/;
+const OWN_ERROR = /^(?:ERROR: (?:tcl error |\(DejaGnu\) |comparison of )|WARNING: program timed out)/;
 const NOISE =
   /^(?:\s*$|\s*=== |# of |Running |Test [Rr]un |Native conf|Target is|Host +is|Build is|Using |Schedule of|\(?DejaGnu\)? ver)/;
+const ICE = " (internal compiler error: ";
 const BAD: Outcome[] = ["failed", "xpassed", "unresolved"];
 /** Notes for errors of the harness itself, of one file. */
 const MAX_NOTES = 20;
+const MAX_VARIATIONS = 1000;
+/** Characters of a heading, which patterns are slow on if it is endless. */
+const MAX_HEADING = 1000;
 
 /**
  * DejaGnu's `.sum` and `.log` (its manual, "Output files"; GCC, GDB and binutils write them), and lists of unexpected
@@ -37,14 +43,17 @@ export const dejagnu: ResultFormat = {
   name: "dejagnu",
   summary: "DejaGnu .sum and .log",
   recognises(fileName, head) {
-    if (head.includes(0) && head[0] !== 0xff && head[0] !== 0xfe) return false;
     const text = headText(head);
     if (/^\s*[<{[]/.test(text)) return false;
     const lines = text.split(/\r?\n/);
+    if (/^Test run by /im.test(text)) return true;
+    // A TAP file may hold what looks like a heading.
+    if (/\.tap$/i.test(fileName) || /^\s*(?:TAP version|1\.\.|(?:not )?ok) ?\d/i.test(text)) return false;
     if (lines.some((line) => HEADING.test(line))) return true;
     if (isTap(text)) return false;
-    return /\.sum(?:\.\w+)?$/i.test(fileName) ||
-      lines.some((line) => RESULT.test(line) || /^(?:ERROR|WARNING): /.test(line));
+    // Any log may warn; what a program under test wrote into one of DejaGnu's may hold NULs.
+    return /\.sum(?:\.\w+)?$/i.test(fileName) && !/(?:^|\/)go\.sum$/.test(fileName) ||
+      !text.includes("\0") && lines.some((line) => RESULT.test(line) || OWN_ERROR.test(line));
   },
   parse: (input) => readByLine(input, new Reader()),
 };
@@ -53,6 +62,8 @@ class Reader {
   #variations: string[] = [];
   #inSchedule = false;
   #target = "";
+  /** In a list, which has no schedule, the first target adds nothing to a name. */
+  #firstTarget = "";
   #context = "";
   #notes = 0;
   #hasAny = false;
@@ -72,9 +83,9 @@ class Reader {
       this.#context = "";
       return;
     }
-    if (HEADING.test(text)) return this.#heading(text);
+    if (text.length <= MAX_HEADING && HEADING.test(text)) return this.#heading(text);
     if (this.#inSchedule && this.#variation(text)) return;
-    const error = /^ERROR: (.*)$/.exec(text)?.[1];
+    const error = /^ERROR: (.*)$/s.exec(text)?.[1];
     if (error !== undefined) {
       this.#hasAny = true;
       if (++this.#notes <= MAX_NOTES) {
@@ -107,28 +118,37 @@ class Reader {
     if (/^\s+=== .* Summary\b|^# of /.test(text)) this.#isSummed = true;
     // A list of unexpected results has headings, and no summary to wait for.
     if (/: Unexpected /.test(text)) this.#isList = true;
-    this.#target = /^Running target (.+?)\s*$/.exec(text)?.[1] ?? this.#target;
+    const target = /^Running target (.+?)\s*$|: Unexpected .+ for (.+?)\s+===/.exec(text);
+    if (target === null) return;
+    this.#target = target[1] ?? target[2]!;
+    this.#firstTarget ||= this.#target;
   }
 
   #variation(text: string): boolean {
-    const name = /^\s+(\S.*?)\s*$/.exec(text)?.[1];
-    if (name === undefined) this.#inSchedule = false;
-    else this.#variations.push(name);
-    return name !== undefined;
+    const name = text.trim();
+    const isOne = /^\s/.test(text) && name !== "";
+    if (!isOne) this.#inSchedule = false;
+    else if (this.#variations.length < MAX_VARIATIONS) this.#variations.push(name);
+    return isOne;
   }
 
   #record(word: string, rest: string): ResultRecord {
     const outcome = WORDS[word]!;
     const said: string[] = [];
-    let name = rest.replace(/ *\((?:PRMS:?) ([^()]*)\)\s*$/, (_all, bug) => {
+    let name = rest.trimEnd();
+    const [suffix, bug] = /\(PRMS:? ([^()]*)\)$/.exec(name) ?? [];
+    if (suffix !== undefined) {
       said.push(`PRMS ${bug}`);
-      return "";
-    });
-    name = name.replace(/ \(internal compiler error: (.*)\)$/, (_all, reason) => {
-      said.push(`internal compiler error: ${reason}`);
-      return " (internal compiler error)";
-    });
-    if (this.#variations.length > 1 && this.#target !== "") name = `${name.trim()} [${this.#target}]`;
+      name = name.slice(0, -suffix.length).trimEnd();
+    }
+    const at = name.indexOf(ICE);
+    if (at >= 0 && name.endsWith(")")) {
+      said.push(name.slice(at + 2, -1));
+      name = `${name.slice(0, at)} (internal compiler error)`;
+    }
+    if (this.#variations.length > 1 && this.#target !== "" || this.#target !== this.#firstTarget) {
+      name = `${name.trim()} [${this.#target}]`;
+    }
     if (BAD.includes(outcome)) said.push(this.#context);
     const record: ResultRecord = { case: caseName(name), outcome };
     if (word.startsWith("K")) record.word = word;

@@ -1,19 +1,17 @@
-import { decodeText, DecodingError } from "./lines.ts";
+import { decodeText } from "./lines.ts";
 import { FormatError } from "./format.ts";
 
-const ENCODINGS = new Set([
-  "utf-8",
-  "utf8",
-  "us-ascii",
-  "ascii",
-  "iso-8859-1",
-  "latin1",
-  "iso-8859-15",
-  "windows-1252",
-  "utf-16",
-  "utf-16le",
-  "utf-16be",
-]);
+/** The WHATWG's name of an encoding, of which producers write several spellings; undefined where it is not known. */
+function knownEncoding(declared: string): string | undefined {
+  for (const label of [declared, declared.replaceAll("_", "-"), declared.replace(/[-_]/g, "")]) {
+    try {
+      return new TextDecoder(label).encoding;
+    } catch {
+      // Another spelling may be known.
+    }
+  }
+  return undefined;
+}
 
 /** The encoding of an XML file: by its BOM, else its declaration, else UTF-8 (XML 1.0, appendix F). @throws FormatError */
 export function xmlEncoding(head: Uint8Array, format: string): string {
@@ -24,19 +22,14 @@ export function xmlEncoding(head: Uint8Array, format: string): string {
   const declared = /^\s*<\?xml[^>]*\sencoding\s*=\s*["']([\w.-]+)["']/.exec(
     new TextDecoder("latin1").decode(head.slice(0, 200)),
   )?.[1];
-  const name = declared?.toLowerCase() ?? "utf-8";
-  if (!ENCODINGS.has(name)) {
+  const name = knownEncoding(declared ?? "utf-8");
+  if (name === undefined) {
     throw new FormatError(format, `its encoding ${JSON.stringify(declared)} is not known`);
   }
   return name.startsWith("utf-16") ? "utf-8" : name;
 }
 
-/** Text of a byte stream; the encoding is found from the first bytes. @throws FormatError where the bytes do not fit it */
-export async function* decodeXml(input: AsyncIterable<Uint8Array>, format: string): AsyncGenerator<string> {
-  const encodingOf = (head: Uint8Array) => xmlEncoding(head, format);
-  try {
-    yield* decodeText(input, { fatal: true, headBytes: 200, encodingOf });
-  } catch (error) {
-    throw error instanceof DecodingError ? new FormatError(format, error.message) : error;
-  }
+/** Text of a byte stream; the encoding is found from the first bytes. @throws DecodingError where the bytes do not fit it */
+export function decodeXml(input: AsyncIterable<Uint8Array>, format: string): AsyncGenerator<string> {
+  return decodeText(input, { fatal: true, headBytes: 200, encodingOf: (head) => xmlEncoding(head, format) });
 }

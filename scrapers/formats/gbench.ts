@@ -44,12 +44,12 @@ function toItem(entry: Record<string, unknown> | undefined, place: string): Form
     return { kind: "rejected", place, reason: "is no benchmark with a name" };
   }
   const isError = entry.error_occurred === true;
-  const isSkipped = entry.skipped === true || entry.skipped_message !== undefined;
+  const isSkipped = entry.skipped === true;
   const record: ResultRecord = {
     case: caseName(entry.name),
     outcome: isError ? "error" : isSkipped ? "skipped" : "passed",
   };
-  const message = excerpt(asText(entry.error_message ?? entry.skipped_message));
+  const message = excerpt(asText(entry.error_message ?? entry.skip_message));
   if (message !== undefined) record.message = message;
   const samples = isError ? [] : samplesIn(entry);
   if (samples.length > 0) record.samples = samples.slice(0, 1000);

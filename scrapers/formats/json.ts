@@ -1,7 +1,7 @@
 import { type ParsedElementInfo, Tokenizer, TokenParser, TokenType } from "@streamparser/json";
+import { LenientJson } from "./lenient_json.ts";
 import { decodeText, DecodingError } from "./lines.ts";
 import { FormatError } from "./format.ts";
-import { NonFinite } from "./non_finite.ts";
 
 const MAX_DEPTH = 200;
 /** Most characters between two parts that are handed on, which bounds what one part holds. */
@@ -20,7 +20,7 @@ const MAX_ROOT = 1000;
 
 /**
  * The parts of one JSON document that lie at `paths` (`$.tests.*`), in the order they end, some at a time, read as it comes and dropped
- * when handed on; `root` is filled meanwhile. A path must not lie under another. Bare `NaN` and `Infinity` are null. @throws FormatError where it is not JSON, ends early, nests deeper than 200 or has a part over 64 MiB
+ * when handed on; `NaN` and `Infinity` are null; `root` is filled meanwhile. A path must not lie under another. @throws FormatError where it is not JSON, ends early, nests deeper than 200 or has a part over 64 MiB
  */
 export async function* readJsonParts(
   input: AsyncIterable<Uint8Array>,
@@ -35,8 +35,10 @@ export async function* readJsonParts(
   let word = "";
   let isNamed = false;
   const tokenizer = new Tokenizer();
+  const json = new LenientJson(tokenizer);
   const parser = new TokenParser({ paths, keepStack: false });
   tokenizer.onToken = (token) => {
+    json.onToken(token.token);
     if (depth === 1) {
       if (isNamed && root.size < MAX_ROOT) {
         const kind = token.token === TokenType.LEFT_BRACKET
@@ -71,13 +73,12 @@ export async function* readJsonParts(
     }
   };
   let isEmpty = true;
-  const finite = new NonFinite();
   for await (const text of decoded(input, format)) {
     if (text === "") continue;
     isEmpty = false;
     guarded(() => {
-      if (!isOver) tokenizer.write(finite.write(text));
-      else if (text.trim() !== "") throw new FormatError(format, "something follows the JSON");
+      if (!isOver) json.write(text);
+      else if ((json.held + text).trim() !== "") throw new FormatError(format, "something follows the JSON");
     });
     sincePart += text.length;
     if (sincePart > MAX_PART) throw new FormatError(format, "one part of it is larger than 64 MiB");
@@ -89,8 +90,8 @@ export async function* readJsonParts(
   }
   if (isEmpty) throw new FormatError(format, "it is empty");
   guarded(() => {
-    if (!isOver) tokenizer.write(finite.end());
-    if (!isOver) tokenizer.end();
+    if (!isOver) json.end();
+    else if (json.held !== "") throw new FormatError(format, "something follows the JSON");
   });
   if (!isOver) throw new FormatError(format, "it ends in the middle");
   yield parts;

@@ -10,7 +10,7 @@ import { type FormatItem, machineOf, type ResultFormat, timeOf } from "./format.
 import { PROPERTY } from "./junit_write.ts";
 import { numberSample } from "./sample.ts";
 import { caseName, excerpt, milliseconds } from "./text.ts";
-import { readXml, XmlFault, type XmlHandler, xmlHead } from "./xml.ts";
+import { readXml, type XmlHandler, xmlHead } from "./xml.ts";
 
 const NAME = "JUnit XML";
 /** Worst last. */
@@ -55,6 +55,8 @@ class JunitHandler implements XmlHandler<FormatItem> {
   readonly roots = ["testsuites", "testsuite", "testcase", "testrun"];
   #items: FormatItem[] = [];
   #case: OpenCase | undefined;
+  /** Those that `#case` lies in. */
+  #outer: OpenCase[] = [];
   #suites: string[] = [];
   #isTimed = false;
 
@@ -85,7 +87,7 @@ class JunitHandler implements XmlHandler<FormatItem> {
   }
 
   #begin(attributes: Record<string, string>): void {
-    if (this.#case !== undefined) throw new XmlFault("a testcase lies in another");
+    if (this.#case !== undefined) this.#outer.push(this.#case);
     const { name = "", status, result } = attributes;
     const prefix = this.#prefix(attributes);
     const word = [status, result].find((one) => one !== undefined && NOT_RUN.test(one));
@@ -158,7 +160,7 @@ class JunitHandler implements XmlHandler<FormatItem> {
   #finish(): void {
     const open = this.#case!;
     const { name, durationMs, message, output, samples, exact } = open;
-    this.#case = undefined;
+    this.#case = this.#outer.pop();
     if (exact !== undefined) {
       this.#items.push({ kind: "result", record: exact });
       return;

@@ -1,7 +1,8 @@
 import type { FormatItem } from "./format.ts";
 
-/** Longest line that is kept whole; the rest of a longer one is dropped. */
+/** Longest line that is kept whole unless told; the rest of a longer one is dropped. */
 const MAX_LINE = 1 << 16;
+const AT_ONCE = 1000;
 
 export interface Line {
   text: string;
@@ -15,17 +16,18 @@ export interface Line {
  */
 export async function* readLines(
   input: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
+  maxLine = MAX_LINE,
 ): AsyncGenerator<Line[]> {
   let rest = "";
   let number = 0;
   const toLine = (text: string): Line => ({
-    text: (text.length > MAX_LINE ? text.slice(0, MAX_LINE) : text).replace(/\r$/, ""),
+    text: (text.length > maxLine ? text.slice(0, maxLine) : text).replace(/\r$/, ""),
     number: ++number,
   });
   for await (const text of decodeText(input)) {
     const lines = (rest + text).split("\n");
     rest = lines.pop()!;
-    if (rest.length > MAX_LINE) rest = rest.slice(0, MAX_LINE);
+    if (rest.length > maxLine) rest = rest.slice(0, maxLine);
     if (lines.length > 0) yield lines.map(toLine);
   }
   if (rest !== "") yield [toLine(rest)];
@@ -89,7 +91,15 @@ export async function* readByLine(
   reader: { read(line: Line): Iterable<FormatItem>; end(): Iterable<FormatItem> },
 ): AsyncGenerator<FormatItem[]> {
   for await (const lines of readLines(input)) yield lines.flatMap((line) => [...reader.read(line)]);
-  yield [...reader.end()];
+  // A file may tell of many more cases at its end than it has lines.
+  let items: FormatItem[] = [];
+  for (const item of reader.end()) {
+    items.push(item);
+    if (items.length < AT_ONCE) continue;
+    yield items;
+    items = [];
+  }
+  yield items;
 }
 
 /** The head of a file as text, for telling its format. */

@@ -28,6 +28,7 @@ const SUFFIXES: [RegExp, string][] = [
   [/\.user$/, "user_time"],
   [/\.sys$/, "sys_time"],
   [/\.wall$/, "wall_time"],
+  [/\.profile$/, "profile"],
   [/\.status$/, "status"],
 ];
 
@@ -42,7 +43,10 @@ export const lnt: ResultFormat = {
   recognises(_fileName, head) {
     const text = headText(head);
     if (!/^\s*\{/.test(text) || /"code"\s*:|"testsuites"\s*:|"benchmarks"\s*:/.test(text)) return false;
-    return /"(?:Machine|machine)"\s*:/.test(text) && /"(?:Run|run)"\s*:/.test(text) ||
+    // What is told of a machine may fill the head.
+    return /^\s*\{\s*"(?:Machine"\s*:\s*\{\s*"(?:Info|Name)"|Run"\s*:\s*\{\s*"(?:End Time|Info|Start Time)")/
+      .test(text) ||
+      /"(?:Machine|machine)"\s*:/.test(text) && /"(?:Run|run)"\s*:/.test(text) ||
       /"format_version"\s*:/.test(text) ||
       /^\s*\{\s*"(?:Tests|tests)"\s*:\s*\[\s*\{[^}]*"(?:Name|name)"\s*:/.test(text);
   },
@@ -109,7 +113,7 @@ function fromV0(test: Record<string, unknown> | undefined, place: string): Forma
 /** LNT takes numbers in quotes too; a hash is a text whatever it looks like. */
 function numberOf(metric: string, value: unknown): unknown {
   return typeof value === "string" && metric !== "hash" &&
-      /^\s*[-+]?(?:\d+\.?\d*|\.\d+)(?:e[-+]?\d+)?\s*$/i.test(value)
+      /^\s*[-+]?(?:\d+(?:\.\d*)?|\.\d+)(?:e[-+]?\d+)?\s*$/i.test(value)
     ? Number(value)
     : value;
 }

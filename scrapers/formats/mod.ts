@@ -12,7 +12,8 @@ import { lnt } from "./lnt.ts";
 import { ndjson } from "./ndjson.ts";
 import { subtests } from "./subtests.ts";
 import { tap } from "./tap.ts";
-import { openFiles, type UnpackLimits } from "./unpack.ts";
+import { openFiles } from "./unpack.ts";
+import { ContainerError, type UnpackLimits } from "./unpack_meter.ts";
 
 export {
   FormatError,
@@ -60,6 +61,15 @@ export function detectFormat(fileName: string, head: Uint8Array): ResultFormat {
 export interface FileItems {
   file: string;
   items: FormatItem[];
+  /** Whether it is the first that is told of a file; where good ones are kept. */
+  begins?: true;
+  /** Why the file cannot be read: what was told of it is void. */
+  fault?: FormatError;
+}
+
+export interface ReadOptions extends UnpackLimits {
+  /** Whether one of a container's files that cannot be read is but told, for the others to be taken; unless it is all of them. */
+  keepsGood?: boolean;
 }
 
 /**
@@ -69,24 +79,35 @@ export interface FileItems {
 export async function* readResults(
   name: string,
   input: AsyncIterable<Uint8Array>,
-  limits: UnpackLimits = {},
+  { keepsGood = false, ...limits }: ReadOptions = {},
 ): AsyncGenerator<FileItems> {
+  const faults: HubError[] = [];
   let known = 0;
   let unknown = 0;
   for await (const { name: file, head, content, isInside } of openFiles(name, input, limits)) {
     // Only what lies in a container may be something else beside the results.
     const format = isInside ? findFormat(file, head) : detectFormat(file, head);
-    if (format === undefined) {
+    if (format === undefined || isInside && head.length === 0) {
       unknown++;
-      const text = "it is of no known format, and was passed over";
+      const text = `it is ${head.length === 0 ? "empty" : "of no known format"}, and was passed over`;
       yield { file, items: [{ kind: "note", place: "the file", text }] };
       continue;
     }
     known++;
-    for await (const items of format.parse(content)) {
-      if (items.length > 0) yield { file, items };
+    if (keepsGood && isInside) yield { file, items: [], begins: true };
+    try {
+      for await (const items of format.parse(content)) {
+        if (items.length > 0) yield { file, items };
+      }
+    } catch (error) {
+      if (!isInside || !(error instanceof FormatError) || error instanceof ContainerError) throw error;
+      const named = `${JSON.stringify(file.slice(-200))}: ${error.message}`;
+      faults.push(new HubError("BAD_REQUEST", named, { cause: error }));
+      if (!keepsGood) throw faults[0];
+      yield { file, items: [], fault: error };
     }
   }
+  if (known > 0 && faults.length === known) throw faults[0];
   if (known === 0) {
     throw new HubError(
       "UNSUPPORTED_MEDIA_TYPE",

@@ -3,6 +3,9 @@ import { type FormatItem, type ResultFormat } from "./format.ts";
 import { asObject } from "./json.ts";
 import { headText, readLines } from "./lines.ts";
 
+/** A record of 1000 samples with long names, all of it escaped, has 4 million characters. */
+const MAX_RECORD = 1 << 22;
+
 /**
  * The wire format's result records, a JSON object a line: `{case, outcome, word?, durationMs?, message?, samples?}`, as
  * `GET /api/runs/{id}/results?format=ndjson` writes them. Other keys are passed over, null is as good as absent.
@@ -12,10 +15,11 @@ export const ndjson: ResultFormat = {
   summary: "NDJSON of result records",
   recognises(fileName, head) {
     const first = headText(head).trimStart().split("\n", 1)[0]!;
-    return /^\{.*"case"\s*:/.test(first) || /\.(?:ndjson|jsonl)$/i.test(fileName) && /^(?:\{|$)/.test(first);
+    return /^\{.*"case"\s*:/.test(first) ||
+      /\.(?:ndjson|jsonl)$/i.test(fileName) && /^(?:\{|$)|^\s*\{.*"case"\s*:/m.test(headText(head));
   },
   async *parse(input) {
-    for await (const lines of readLines(input)) {
+    for await (const lines of readLines(input, MAX_RECORD)) {
       yield lines.flatMap(({ text, number }) => text.trim() === "" ? [] : [toItem(text, number)]);
     }
   },

@@ -82,7 +82,7 @@ function* read(line: string, number: number): Generator<FormatItem> {
 }
 
 function outcomeOf(score: string): Outcome | undefined {
-  if (/^\+?(?:\d+\.?\d*|\.\d+)(?:e[-+]?\d+)?%?$/i.test(score)) {
+  if (/^\+?(?:\d+(?:\.\d*)?|\.\d+)(?:e[-+]?\d+)?%?$/i.test(score)) {
     return Number.parseFloat(score) === 0 ? "failed" : "passed";
   }
   return Object.hasOwn(WORDS, score.toLowerCase()) ? WORDS[score.toLowerCase()] : undefined;

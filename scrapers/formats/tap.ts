@@ -5,10 +5,11 @@ import { TapPlan } from "./tap_plan.ts";
 import { caseName, excerpt } from "./text.ts";
 
 const NAME = "TAP";
-const POINT = /^(not )?ok\b(?:[ \t]+(\d+)(?=\s|$))?[ \t]*(?:-(?=\s|$))?(.*)$/;
-const PLAN = /^1\.\.(\d+)\s*(?:#\s*(.*))?$/;
-const DIRECTIVE = /(?:^|\s)#\s*(todo\b|skip\S*)\s*(.*)$/i;
-const BAIL = /^Bail out!\s*(.*)$/i;
+const POINT = /^(not )?ok\b(?:[ \t]+(\d+)(?=\s|$))?[ \t]*(?:-(?=\s|$))?(.*)$/s;
+/** `1..4`; some producers begin later. Perl's Test.pm adds the numbers of points that are expected to fail. */
+const PLAN = /^([1-9]\d*)\.\.(\d+)(?:\s+todo[\s\d]*;?)?\s*(?:#\s*(.*))?$/s;
+const DIRECTIVE = /^#\s*(todo\b|skip\S*)\s*(.*)$/is;
+const BAIL = /^Bail out!\s*(.*)$/is;
 /** What `prove` says of a script before its points, and of a good one behind them. */
 const SCRIPT = /^(?:\[\d\d:\d\d:\d\d\] )?((?=\S*[./])\S+) \.\.+ ?(?:skipped: (.*))?$/;
 const SCRIPT_OK = /^ok(?: +\d+ ms\b.*)?\s*$/;
@@ -16,9 +17,8 @@ const PROVE_SAYS = /^(?:(Dubious, test returned .*)|Bailout called\. +Further te
 
 /** Whether a text looks like TAP: a version, a plan, or a test point at the beginning of a line. */
 export function isTap(text: string): boolean {
-  return /^(?:TAP version \d+|1\.\.\d+\s*(?:#.*)?$|(?:not )?ok(?:[ \t]+(?:\d+(?:\s|$)|-)|[ \t]*$))/im.test(
-    text,
-  );
+  return /^(?:[Tt][Aa][Pp] [Vv]ersion \d+|1\.\.\d+\s*(?:#.*)?$|(?:not )?ok(?:[ \t]+(?:\d+(?:\s|$)|-)|[ \t]*$))/m
+    .test(text);
 }
 
 /**
@@ -33,8 +33,8 @@ export const tap: ResultFormat = {
   summary: "TAP",
   recognises(fileName, head) {
     const text = headText(head);
-    return !text.includes("\0") && !/^\s*(?:[<{]|\[(?!\d\d:\d\d:))/.test(text) &&
-      (/\.tap$/i.test(fileName) || isTap(text));
+    if (/^\s*(?:[<{]|\[(?!\d\d:\d\d:))/.test(text)) return false;
+    return /\.tap$/i.test(fileName) || /^TAP version \d/i.test(text) || !text.includes("\0") && isTap(text);
   },
   parse: (input) => readByLine(input, new Reader()),
 };
@@ -75,8 +75,9 @@ class Reader {
       if (this.#script !== undefined && this.#plan.isComplete && SCRIPT_OK.test(text)) return;
       yield* this.#flush();
       this.#begin(point);
-    } else if (plan !== null) yield* this.#planned(Number(plan[1]), plan[2], number);
-    else if (bail !== null) {
+    } else if (plan !== null) {
+      yield* this.#planned({ first: Number(plan[1]), last: Number(plan[2]) }, plan[3], number);
+    } else if (bail !== null) {
       this.#hasAny = true;
       this.#isOver = true;
       yield* this.#flush();
@@ -106,12 +107,19 @@ class Reader {
     yield note(number, `all of ${script} was skipped: ${skipped}`);
   }
 
-  *#planned(planned: number, reason: string | undefined, number: number): Generator<FormatItem> {
+  *#planned(
+    { first, last }: { first: number; last: number },
+    reason: string | undefined,
+    number: number,
+  ): Generator<FormatItem> {
     this.#hasAny = true;
     // Behind a plan that comes last, comments are of the file.
     yield* this.#flush();
     if (this.#plan.planned !== undefined) yield note(number, "it has a second plan, which is not followed");
-    this.#plan.planned ??= planned;
+    else if (first <= last + 1) {
+      this.#plan.first = first;
+      this.#plan.planned = last;
+    }
     if (this.#plan.planned === 0 && reason) {
       yield note(number, `all of it was skipped: ${reason.replace(/^skip\S*\s*/i, "")}`);
     }
@@ -122,7 +130,7 @@ class Reader {
     else if (this.#inBlock && /^\s+\.\.\.\s*$/.test(text)) this.#inBlock = false;
     else if (this.#inBlock) this.#block(text.replace(/^ {2}/, ""));
     else if (/^\s+(?:not )?ok\b/.test(text)) {
-      this.#inFailure = /^\s+not ok\b/.test(text) && !DIRECTIVE.test(text);
+      this.#inFailure = /^\s+not ok\b/.test(text) && directiveOf(text) === undefined;
       if (this.#inFailure) this.#sayInside(text.trim());
     } else if (this.#inFailure && !/^\s*(?:---|\.\.\.|# Subtest\b.*|1\.\.\d+.*)?\s*$/.test(text)) {
       this.#sayInside(text.replace(/^ {4}/, "").trimEnd());
@@ -150,8 +158,8 @@ class Reader {
     this.#hasAny = true;
     const at = number === undefined ? this.#plan.count + 1 : Number(number);
     this.#plan.mark(at);
-    const [directive, kind, reason] = DIRECTIVE.exec(rest!) ?? [];
-    let name = (directive === undefined ? rest! : rest!.slice(0, -directive.length)).trim();
+    const { kind, reason, text } = directiveOf(rest!) ?? { text: rest! };
+    let name = text.trim();
     this.#inBraces = /(?:^|\s)\{$/.test(name) || /(?:^|\s)\{$/.test(reason ?? "");
     name = name.replace(/(?:^|\s)\{$/, "").replace(/\\([\\#])/g, "$1").trim();
     const isTodo = /^todo/i.test(kind ?? "");
@@ -196,6 +204,13 @@ function messageIn(line: string): string | undefined {
   } catch {
     return undefined;
   }
+}
+
+/** What a point's first `#` says, which follows white space and so is not escaped; `text` is what stands before it. */
+function directiveOf(rest: string): { kind: string; reason: string; text: string } | undefined {
+  const at = rest.search(/(?<!\S)#/);
+  const [, kind, reason] = at < 0 ? [] : DIRECTIVE.exec(rest.slice(at)) ?? [];
+  return kind === undefined ? undefined : { kind, reason: reason!, text: rest.slice(0, at) };
 }
 
 function numbered(at: number): string {

@@ -5,13 +5,16 @@ const MAX_PLANNED = 1_000_000;
 
 /** What one stream of TAP planned, and which points of it came. */
 export class TapPlan {
+  /** The number of the first point; some producers begin later than with 1. */
+  first = 1;
+  /** The number of the last point. */
   planned: number | undefined;
   count = 0;
   #beyond = 0;
   #seen = new Uint8Array(1024);
 
   get isComplete(): boolean {
-    return this.planned === this.count;
+    return this.planned !== undefined && this.planned - this.first + 1 === this.count;
   }
 
   mark(at: number): void {
@@ -32,10 +35,11 @@ export class TapPlan {
       if (!isOver) yield { kind: "note", place, text: "it has no plan: it may have been cut" };
       return;
     }
-    if (this.#beyond > 0 || this.count > this.planned) {
-      yield { kind: "note", place, text: `${this.count} points, where its plan has ${this.planned}` };
+    const points = this.planned - this.first + 1;
+    if (this.#beyond > 0 || this.count > points) {
+      yield { kind: "note", place, text: `${this.count} points, where its plan has ${points}` };
     }
-    for (let at = 1; at <= Math.min(this.planned, MAX_PLANNED); at++) {
+    for (let at = this.first; at <= Math.min(this.planned, MAX_PLANNED); at++) {
       if (this.#seen[at] !== 1) {
         yield { kind: "result", record: { case: nameOf(at), outcome: "not_run" }, isMissing: true };
       }

@@ -1,11 +1,11 @@
 import { Buffer } from "node:buffer";
 import { pipeline, Readable } from "node:stream";
-import { createGunzip, createZstdDecompress } from "node:zlib";
+import { crc32, createGunzip, createZstdDecompress } from "node:zlib";
 import tar from "tar-stream";
 import { fromBufferPromise } from "yauzl";
 import { HubError } from "../../errors.ts";
-import { FormatError } from "./format.ts";
 import { type Joined, splitHead } from "./head.ts";
+import { ContainerError, Meter, quoted, type UnpackLimits } from "./unpack_meter.ts";
 import { wholeZstd } from "./zstd_end.ts";
 
 /** A result file, maybe out of a container. `content` is to be read before the next one is asked for. */
@@ -18,17 +18,6 @@ export interface OpenedFile {
   isInside: boolean;
 }
 
-export interface UnpackLimits {
-  /** Most bytes that one input may unpack to. */
-  maxBytes?: number;
-  /** Most bytes unpacked for each byte packed, asked once 32 MiB are unpacked. */
-  maxRatio?: number;
-}
-
-const MAX_BYTES = 4 * 2 ** 30;
-const MAX_RATIO = 250;
-const FREE_BYTES = 32 << 20;
-const MAX_ENTRIES = 10_000;
 /** Containers in containers: a .tar.gz of .gz files is three. */
 const MAX_DEPTH = 4;
 /** A zip's directory is at its end, so that all of it is held. */
@@ -48,62 +37,6 @@ export async function* openFiles(
   yield* open(name, input, new Meter(limits), { depth: 0, isInside: false });
 }
 
-/** Counts what goes into the outermost container, and what comes out of all. */
-class Meter {
-  packed = 0;
-  entries = 0;
-  /** Why the input broke off, which no container is to blame for. */
-  fault: unknown;
-  #unpacked = 0;
-  #maxBytes: number;
-  #maxRatio: number;
-
-  constructor({ maxBytes = MAX_BYTES, maxRatio = MAX_RATIO }: UnpackLimits) {
-    this.#maxBytes = maxBytes;
-    this.#maxRatio = maxRatio;
-  }
-
-  async *packs(input: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
-    try {
-      for await (const chunk of input) {
-        this.packed += chunk.length;
-        yield chunk;
-      }
-    } catch (error) {
-      this.fault = error;
-      throw error;
-    }
-  }
-
-  async *unpacks(name: string, input: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
-    for await (const chunk of input) {
-      this.#unpacked += chunk.length;
-      const isBomb = this.#unpacked > FREE_BYTES && this.#unpacked > this.packed * this.#maxRatio;
-      if (isBomb || this.#unpacked > this.#maxBytes) {
-        throw new HubError(
-          "PAYLOAD_TOO_LARGE",
-          isBomb
-            ? `${
-              quoted(name)
-            } unpacks to more than ${this.#maxRatio} times its size (now: ${this.#unpacked} bytes of ${this.packed}).`
-            : `${quoted(name)} unpacks to more than the ${this.#maxBytes} bytes that are taken.`,
-        );
-      }
-      yield chunk;
-    }
-  }
-
-  entry(name: string): void {
-    if (++this.entries > MAX_ENTRIES) {
-      throw new HubError("PAYLOAD_TOO_LARGE", `${quoted(name)} holds more than ${MAX_ENTRIES} files.`);
-    }
-  }
-}
-
-function quoted(name: string): string {
-  return JSON.stringify(name.slice(-200) || "The file");
-}
-
 async function* open(
   name: string,
   input: AsyncIterable<Uint8Array>,
@@ -114,7 +47,7 @@ async function* open(
   try {
     const kind = containerOf(head);
     if (kind !== undefined && depth >= MAX_DEPTH) {
-      throw new FormatError(kind, `${quoted(name)} lies in too many containers`);
+      throw new ContainerError(kind, `${quoted(name)} lies in too many containers`);
     }
     const source = depth === 0 && kind !== undefined ? meter.packs(all) : all;
     if (kind === undefined) yield { name, head, content: all, isInside };
@@ -130,10 +63,16 @@ async function* open(
 function containerOf(head: Uint8Array): "gzip" | "zstd" | "tar" | "zip" | undefined {
   const [a, b, c, d] = head;
   if (a === 0x1f && b === 0x8b) return "gzip";
-  if (a === 0x28 && b === 0xb5 && c === 0x2f && d === 0xfd) return "zstd";
-  if (a === 0x50 && b === 0x4b && (c === 3 && d === 4 || c === 5 && d === 6)) return "zip";
+  // A skippable frame may be the first.
+  if (
+    a === 0x28 && b === 0xb5 && c === 0x2f && d === 0xfd ||
+    (a ?? 0) >> 4 === 5 && b === 0x2a && c === 0x4d && d === 0x18
+  ) return "zstd";
+  if (a === 0x50 && b === 0x4b && (c === 3 && d === 4 || c === 5 && d === 6 || c === 7 && d === 8)) {
+    return "zip";
+  }
   const latin1 = Buffer.from(head.buffer, head.byteOffset, head.length);
-  if (latin1.toString("latin1", 257, 262) === "ustar") return "tar";
+  if (latin1.toString("latin1", 257, 262) === "ustar" || isOldTar(latin1)) return "tar";
   const magic = latin1.toString("latin1", 0, 6);
   const other = magic.startsWith("BZh")
     ? "bzip2"
@@ -151,6 +90,15 @@ function containerOf(head: Uint8Array): "gzip" | "zstd" | "tar" | "zip" | undefi
   return undefined;
 }
 
+/** Whether it begins with a header of the tar of Unix v7, which has no magic but a checksum. */
+function isOldTar(head: Buffer): boolean {
+  const told = /^ *([0-7]+)[ \0]/.exec(head.toString("latin1", 148, 156))?.[1];
+  if (told === undefined || head.length < 512) return false;
+  let sum = 8 * 0x20;
+  for (let at = 0; at < 512; at++) if (at < 148 || at >= 156) sum += head[at]!;
+  return sum === parseInt(told, 8);
+}
+
 async function* inflate(
   name: string,
   input: AsyncIterable<Uint8Array>,
@@ -161,17 +109,7 @@ async function* inflate(
   const source = Readable.from(whole, { objectMode: false, highWaterMark: 1 << 16 });
   const unpacker = kind === "gzip" ? createGunzip() : createZstdDecompress();
   const out = pipeline(source, unpacker, () => {});
-  try {
-    yield* meter.unpacks(name, out as AsyncIterable<Uint8Array>);
-  } catch (error) {
-    throw meter.fault ?? toFormatError(kind, name, error);
-  }
-}
-
-/** What a library says of a damaged container. */
-function toFormatError(kind: string, name: string, error: unknown): unknown {
-  if (error instanceof HubError || !(error instanceof Error)) return error;
-  return new FormatError(kind, `${quoted(name)}: ${error.message.slice(0, 200)}`, { cause: error });
+  yield* meter.unpacks(kind, name, out as AsyncIterable<Uint8Array>);
 }
 
 async function* openTar(
@@ -180,7 +118,7 @@ async function* openTar(
   meter: Meter,
   depth: number,
 ): AsyncGenerator<OpenedFile> {
-  const extract = tar.extract();
+  const extract = tar.extract({ allowUnknownFormat: true });
   let cut = true;
   const source = Readable.from(input, { objectMode: false, highWaterMark: 1 << 16 });
   const done = new Promise<void>((resolve) => {
@@ -192,20 +130,33 @@ async function* openTar(
   try {
     for await (const entry of extract) {
       const path = entry.header.name;
-      if (entry.header.type === "file" && !JUNK.test(path)) {
+      const chunks = entry[Symbol.asyncIterator]() as AsyncIterator<Uint8Array>;
+      const isFile = entry.header.type === "file" || entry.header.type === "contiguous-file";
+      if (isFile && !JUNK.test(path)) {
+        if (Object.keys(entry.header.pax ?? {}).some((key) => key.startsWith("GNU.sparse."))) {
+          throw new Error(`${path} is a sparse file, which is not read`);
+        }
         meter.entry(name);
-        yield* open(`${name}/${path}`, meter.unpacks(name, entry), meter, {
+        const content = depth === 0
+          ? meter.unpacks("tar", name, leftOpen(chunks))
+          : meter.passes("tar", name, leftOpen(chunks));
+        yield* open(`${name}/${path}`, content, meter, {
           depth: depth + 1,
           isInside: true,
         });
       }
-      entry.resume();
+      while (!(await chunks.next()).done);
     }
     await done;
     if (cut) throw new Error("it ends in the middle");
   } catch (error) {
-    throw meter.fault ?? toFormatError("tar", name, error);
+    throw meter.damage("tar", name, error);
   }
+}
+
+/** The rest of a stream, which is not closed when it is left: tar-stream loses its place where an entry is. */
+async function* leftOpen(chunks: AsyncIterator<Uint8Array>): AsyncGenerator<Uint8Array> {
+  for (let next = await chunks.next(); !next.done; next = await chunks.next()) yield next.value;
 }
 
 async function* openZip(
@@ -236,13 +187,26 @@ async function* openZip(
       meter.entry(name);
       if (entry.isEncrypted()) throw new Error(`${path} is encrypted`);
       const content = await zip.openReadStreamPromise(entry);
-      yield* open(`${name}/${path}`, meter.unpacks(name, content), meter, {
+      yield* open(`${name}/${path}`, meter.unpacks("zip", name, withChecksum(content, entry)), meter, {
         depth: depth + 1,
         isInside: true,
       });
       content.destroy();
     }
   } catch (error) {
-    throw meter.fault ?? toFormatError("zip", name, error);
+    throw meter.damage("zip", name, error);
   }
+}
+
+/** A file's bytes, checked against the zip's checksum, which yauzl leaves to its users. */
+async function* withChecksum(
+  content: AsyncIterable<Uint8Array>,
+  { fileName, crc32: told }: { fileName: string; crc32: number },
+): AsyncGenerator<Uint8Array> {
+  let sum = 0;
+  for await (const chunk of content) {
+    sum = crc32(chunk, sum);
+    yield chunk;
+  }
+  if (sum !== told) throw new Error(`${fileName} does not fit its checksum`);
 }

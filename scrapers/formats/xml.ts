@@ -1,6 +1,7 @@
 import sax, { type Tag } from "sax";
 import { decodeXml } from "./encoding.ts";
 import { FormatError } from "./format.ts";
+import { DecodingError } from "./lines.ts";
 
 const MAX_DEPTH = 200;
 const MAX_TAG = 1 << 20;
@@ -33,9 +34,14 @@ export async function* readXml<Item>(
   handler: XmlHandler<Item>,
 ): AsyncGenerator<Item[]> {
   const reader = new Reader(format, handler);
-  for await (const text of decodeXml(input, format)) {
-    reader.write(text);
-    yield handler.take();
+  try {
+    for await (const text of decodeXml(input, format)) {
+      reader.write(text);
+      yield handler.take();
+    }
+  } catch (error) {
+    if (!(error instanceof DecodingError)) throw error;
+    throw new FormatError(format, `from line ${reader.line} on ${error.message}`);
   }
   reader.end();
   yield handler.take();
@@ -45,7 +51,7 @@ class Reader {
   #path: string[] = [];
   #hasRoot = false;
   #isOver = false;
-  #sinceTag = 0;
+  #sincePart = 0;
   #parser = sax.parser(true, { position: true, strictEntities: false });
   #format: string;
   #handler: XmlHandler<unknown>;
@@ -58,24 +64,31 @@ class Reader {
       throw new XmlFault(error.message.split("\n")[0]!);
     };
     parser.ondoctype = (text) => {
-      if (/\[/.test(text) || /\b(?:SYSTEM|PUBLIC)\b/.test(text)) {
-        throw new XmlFault(
-          "it declares a document type with entities or outside parts, which are never read",
-        );
+      // A document type that is but named, or describes elements, is passed over.
+      if (/<!ENTITY|%/.test(text)) {
+        throw new XmlFault("it declares a document type with entities, which are never read");
       }
     };
     parser.onopentag = (tag) => this.#open(tag);
     parser.onclosetag = (name) => this.#close(localName(name));
-    parser.ontext = (text) => handler.text(text, this.#path);
-    parser.oncdata = (text) => handler.text(text, this.#path);
+    parser.ontext = parser.oncdata = (text) => {
+      // Text comes in pieces, so that it may be of any length; what is held is a tag.
+      this.#sincePart = 0;
+      handler.text(text, this.#path);
+    };
+  }
+
+  /** From 1. */
+  get line(): number {
+    return this.#parser.line + 1;
   }
 
   write(text: string): void {
     if (text === "") return;
-    this.#sinceTag += text.length;
+    this.#sincePart += text.length;
     this.#guarded(() => {
       this.#parser.write(text);
-      if (this.#sinceTag > 64 * MAX_TAG) throw new XmlFault("one element is larger than 64 MiB");
+      if (this.#sincePart > 64 * MAX_TAG) throw new XmlFault("one tag is larger than 64 MiB");
     });
   }
 
@@ -92,13 +105,12 @@ class Reader {
       run();
     } catch (error) {
       const reason = error instanceof Error ? error.message.split("\n")[0]! : String(error);
-      const { line, column } = this.#parser;
-      throw new FormatError(this.#format, `line ${line + 1}, column ${column + 1}: ${reason}`);
+      throw new FormatError(this.#format, `line ${this.line}, column ${this.#parser.column + 1}: ${reason}`);
     }
   }
 
   #open(tag: Tag): void {
-    this.#sinceTag = 0;
+    this.#sincePart = 0;
     const name = localName(tag.name);
     if (this.#path.length >= MAX_DEPTH) throw new XmlFault(`elements are nested deeper than ${MAX_DEPTH}`);
     if (this.#isOver) throw new XmlFault("it has a second root");
@@ -111,7 +123,7 @@ class Reader {
   }
 
   #close(name: string): void {
-    this.#sinceTag = 0;
+    this.#sincePart = 0;
     this.#path.pop();
     this.#handler.close(name, this.#path);
     if (this.#path.length === 0) this.#isOver = true;

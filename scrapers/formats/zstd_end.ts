@@ -1,15 +1,15 @@
-import { FormatError } from "./format.ts";
+import { ContainerError } from "./unpack_meter.ts";
 
 /**
  * Passes on the frames of a zstd file (RFC 8878, section 3), followed to their ends, since Deno's decompressor takes a file
- * that was cut for one that ended, and knows no skippable frames, which pzstd writes. @throws FormatError where they end within a frame
+ * that was cut for one that ended, and knows no skippable frames, which pzstd writes. @throws ContainerError where they end within a frame
  */
 export async function* wholeZstd(input: AsyncIterable<Uint8Array>, name: string): AsyncGenerator<Uint8Array> {
   const frames = new Frames();
   for await (const chunk of input) {
     yield* frames.read(chunk);
   }
-  if (!frames.isWhole) throw new FormatError("zstd", `${name}: it ends in the middle`);
+  if (!frames.isWhole) throw new ContainerError("zstd", `${name}: it ends in the middle`);
 }
 
 /** What comes next, and how many bytes of it are wanted. */

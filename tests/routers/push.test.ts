@@ -51,18 +51,23 @@ test("many files of many kinds in a form are one run; each remark tells its file
     { name: "junit.xml.gz", content: gzipSync(XML) },
     { name: "logs.zip", content: zipOf({ "g.sum": "PASS: g\n", "notes.md": "# no" }) },
     { name: "broken.xml", content: "<testsuite><testcase name='kept?'/>" },
+    {
+      name: "half.zip",
+      content: zipOf({ "h.tap": "1..1\nok 1 - h\n", "h.xml": "<testsuite><testcase name='h?'/>" }),
+    },
     { name: "r.ndjson", content: '{"case":"n","outcome":"passed"}\n{"case":""}\n' },
   ]);
   expect(status).toBe(201);
   expect(body).toMatchObject({
-    accepted: 6,
-    counts: { passed: 4, failed: 1, error: 1 },
+    accepted: 7,
+    counts: { passed: 5, failed: 1, error: 1 },
     missing: 1,
     samples: 0,
-    rejectedCount: 2,
+    rejectedCount: 3,
   });
   expect(body.rejected).toEqual([
     { file: "broken.xml", place: "the file", reason: expect.stringContaining("Unclosed root tag") },
+    { file: "half.zip/h.xml", place: "the file", reason: expect.stringContaining("Unclosed root tag") },
     { file: "r.ndjson", place: "line 2", reason: expect.stringContaining("case") },
   ]);
   expect(body.notes).toEqual(expect.arrayContaining([
@@ -74,13 +79,14 @@ test("many files of many kinds in a form are one run; each remark tells its file
       "a passed",
       "b failed",
       "g passed",
+      "h passed",
       "n passed",
       "s.x passed",
       "test 3 not_run",
       "y error",
     ]);
   expect((await get(`/api/runs/${body.runId}`)).counts).toEqual({
-    passed: 4,
+    passed: 5,
     failed: 1,
     error: 1,
     not_run: 1,

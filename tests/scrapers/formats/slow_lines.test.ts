@@ -1,0 +1,40 @@
+import { expect, test } from "vitest";
+import { readBack } from "../../helpers/formats.ts";
+
+const LENGTH = 60_000;
+const BLANKS = " ".repeat(LENGTH);
+const DEJAGNU = "Test run by x on y\n";
+
+function endless(piece: string): string {
+  return piece.repeat(Math.floor(LENGTH / piece.length));
+}
+
+// Several of these took a pattern, which tried every beginning with every end, seconds.
+test.each([
+  ["a name with blanks", `${DEJAGNU}FAIL: a${BLANKS}b\n`],
+  ["a name with blanks at its end", `${DEJAGNU}FAIL: a${BLANKS}\n`],
+  ["bugs' numbers", `${DEJAGNU}FAIL: ${endless("(PRMS ")}\n`],
+  ["compiler crashes", `${DEJAGNU}FAIL: ${endless(" (internal compiler error: ")}x\n`],
+  ["a total", `${DEJAGNU}# of ${"\t".repeat(LENGTH)}x\nPASS: a\n`],
+  ["a variation", `${DEJAGNU}Schedule of variations:\n    a${BLANKS}b\nPASS: a\n`],
+  ["a target", `${DEJAGNU}Running target a${BLANKS}b\nPASS: a\n`],
+  ["a heading", `${DEJAGNU}   === g: Unexpected x for a${BLANKS}b ===\nPASS: a\n`],
+  ["a point with blanks", `1..1\nok 1${BLANKS}x\n`],
+  ["a point with hashes", `1..1\nok 1 ${endless(" #")}\n`],
+  ["a plan", `ok 1\n1..1${BLANKS}x\n1..1 todo${endless(" 1")}x\n`],
+  ["JSON's blanks", `{"__version__":[1],"tests":[{"name":"a","code":"PASS"}],"x":${BLANKS}1}`],
+  [
+    "a number in quotes",
+    JSON.stringify({
+      format_version: "2",
+      machine: {},
+      run: {},
+      tests: [{ name: "a", x: `${"1".repeat(LENGTH)}x` }],
+    }),
+  ],
+  ["a time", `<testsuite><testcase name="a" time="${endless("1,")}x"/></testsuite>`],
+])("a line that is endless does not hold up the hub: %s", async (_what, text) => {
+  const start = performance.now();
+  expect((await readBack(text)).records).toHaveLength(1);
+  expect(performance.now() - start).toBeLessThan(1000);
+});
