@@ -23,10 +23,10 @@ update roots set base = regexp_replace(
 create function json_time(t timestamptz) returns text language sql stable parallel safe -- UTC, to the millisecond, with a Z
 return '"' || to_char(t at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') || '"';
 
-create function percent_encoded(name text) returns text language sql immutable strict parallel safe -- all but RFC 3986's unreserved bytes
+create function percent_encoded(name text) returns text language sql immutable strict parallel safe -- as JavaScript's encodeURIComponent has it, and dots that name no file
 return (
   select string_agg(
-    case when chr(byte) ~ '[A-Za-z0-9_.~-]' and byte < 128 and name not in ('.', '..') then chr(byte)
+    case when byte < 128 and chr(byte) ~ '[A-Za-z0-9_.!~*''()-]' and name not in ('.', '..') then chr(byte)
       else '%' || lpad(upper(to_hex(byte)), 2, '0') end, '' order by place)
   from (
     select get_byte(convert_to(name, 'UTF8'), place) as byte, place
@@ -35,4 +35,4 @@ return (
 );
 
 create function url_part(name text) returns text language sql immutable parallel safe -- a name as a part of a URL's path
-return case when name collate "C" ~ '^[A-Za-z0-9_.~-]+$' and name not in ('.', '..') then name else percent_encoded(name) end;
+return case when name collate "C" ~ '^[A-Za-z0-9_.!~*''()-]+$' and name not in ('.', '..') then name else percent_encoded(name) end;

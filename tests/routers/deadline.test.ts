@@ -1,0 +1,23 @@
+import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import { inTime } from "../../routers/deadline.ts";
+
+beforeEach(() => void vi.useFakeTimers());
+afterEach(() => void vi.useRealTimers());
+
+test("what takes too long is late, others are not held up, and the timer ends with the last", async () => {
+  const late = () => new Error("late");
+  const slow = inTime(new Promise(() => {}), 30_000, late);
+  const caught = expect(slow).rejects.toThrow("late");
+  const { promise, resolve } = Promise.withResolvers<string>();
+  const quick = inTime(promise, 30_000, late);
+  const wrong = inTime(Promise.reject(new Error("wrong")), 30_000, late);
+  await expect(wrong).rejects.toThrow("wrong");
+  resolve("quick");
+  expect(await quick).toBe("quick");
+  await vi.advanceTimersByTimeAsync(29_000);
+  expect(vi.getTimerCount()).toBe(1);
+  await vi.advanceTimersByTimeAsync(1_500);
+  await caught;
+  await vi.advanceTimersByTimeAsync(1_000);
+  expect(vi.getTimerCount()).toBe(0);
+});

@@ -1,0 +1,192 @@
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { z } from "zod";
+import { findLease, holdLease } from "../../db/leases.ts";
+import { JsonText } from "../../db/json_text.ts";
+import { together } from "../../routers/versions.ts";
+import { wire } from "../../routers/wire.ts";
+import { type TestApp, testApp } from "../helpers/app.ts";
+
+let app: TestApp;
+beforeAll(async () => {
+  app = await testApp();
+});
+afterAll(() => app.close());
+
+async function push(test: string, externalId: string, names: string[], query = ""): Promise<void> {
+  const body = names.map((name) => JSON.stringify({ case: name, outcome: "passed" })).join("\n");
+  const response = await app.ask(
+    "POST",
+    `/api/results?test=${test}&changelist=7&externalId=${externalId}${query}`,
+    {
+      raw: body,
+      headers: { "content-type": "application/x-ndjson" },
+    },
+  );
+  expect(response.status, await response.clone().text()).toBeLessThan(300);
+}
+
+/** The tag of an answer; undefined where the asker, who sends `known`, has it already. */
+async function read(path: string, known?: string): Promise<string | undefined> {
+  const response = await app.ask("GET", path, {
+    headers: known === undefined ? {} : { "if-none-match": known },
+  });
+  const body = await response.text();
+  if (response.status === 304) {
+    expect([body, response.headers.get("etag")]).toEqual(["", known]);
+    expect(response.headers.get("content-security-policy")).not.toBeNull();
+    return undefined;
+  }
+  expect(response.status, body).toBe(200);
+  return response.headers.get("etag")!;
+}
+
+describe("results of a test", () => {
+  const path = "/api/results?test=kept&limit=10";
+
+  test("are unchanged until the test's own runs, or its cases' names, change", async () => {
+    await push("kept", "1", ["a", "b"]);
+    await push("other", "1", ["a"]);
+    const tag = (await read(path))!;
+    expect(await read(path, tag)).toBeUndefined();
+    const several = await app.ask("GET", path, { headers: { "if-none-match": `"another", W/${tag}` } });
+    expect(several.status).toBe(304);
+    await push("other", "2", ["a", "c"]);
+    await push("kept", "1", ["a", "b"]);
+    expect(await read(path, tag)).toBeUndefined();
+
+    const seen = new Set([tag]);
+    const changes: [string, () => Promise<unknown>][] = [
+      ["another run", () => push("kept", "2", ["a"])],
+      ["a run replaced", () => push("kept", "1", ["a"])],
+      ["a piece more", () => push("kept", "1", ["c"], "&mode=merge")],
+      [
+        "a case renamed",
+        () =>
+          app.ask("POST", "/api/tests/kept/aliases", { body: { from: "a", to: "z" } }).then((response) =>
+            expect(response.status).toBeLessThan(300)
+          ),
+      ],
+      [
+        "a run expired",
+        () => app.sql`update runs set expired_at = now() where external_id = '2' and source = 'push:kept'`,
+      ],
+    ];
+    let last = tag;
+    for (const [what, change] of changes) {
+      await change();
+      const next = await read(path, last);
+      expect(next, what).toBeDefined();
+      expect(seen.has(next!), what).toBe(false);
+      seen.add(last = next!);
+      expect(await read(path, last), what).toBeUndefined();
+    }
+  });
+
+  test("are changed by a transaction that began before the newest and ends after it", async () => {
+    await push("late", "1", ["a"]);
+    const asked = "/api/results?test=late";
+    const { promise: go, resolve } = Promise.withResolvers<void>();
+    const { promise: begun, resolve: isBegun } = Promise.withResolvers<void>();
+    const slow = app.sql.begin(async (tx) => {
+      await tx`update runs set changelist = 9 where source = 'push:late'`;
+      isBegun();
+      await go;
+    });
+    await begun;
+    await push("late", "2", ["a"]);
+    const tag = (await read(asked))!;
+    expect(await read(asked, tag)).toBeUndefined();
+    resolve();
+    await slow;
+    const response = await app.ask("GET", asked, { headers: { "if-none-match": tag } });
+    expect(response.status).toBe(200);
+    expect((await response.json()).items.map((item: { changelist: number }) => item.changelist)).toEqual([
+      9,
+      7,
+    ]);
+  });
+
+  test("by tRPC: one call is answered 304, of several each is answered", async () => {
+    const one = `/api/trpc/results.list?input=${encodeURIComponent('{"test":"kept"}')}`;
+    const tag = (await read(one))!;
+    expect(await read(one, tag)).toBeUndefined();
+    const several = `/api/trpc/results.list,results.list?batch=1&input=${
+      encodeURIComponent('{"0":{"test":"kept"},"1":{"test":"other"}}')
+    }`;
+    const response = await app.ask("GET", several, { headers: { "if-none-match": tag } });
+    const answers = await response.json();
+    expect(
+      answers.map((answer: { result: { data: { items: unknown[] } } }) => answer.result.data.items.length),
+    )
+      .toEqual([(await (await app.ask("GET", "/api/results?test=kept")).json()).items.length, 3]);
+  });
+});
+
+test("builds are unchanged until a batch of a scan, or the roots, change", async () => {
+  const { sql } = app;
+  await sql`insert into packages (name) values ('calc')`;
+  await sql`insert into roots (url, name) values ('file:///drop', 'drop')`;
+  const path = "/api/dvs/packages/calc/changelists";
+  const before = (await read(path))!;
+  expect(await read(path, before)).toBeUndefined();
+  const lease = (await findLease(sql, "scan", "test", 60))!;
+  const begun = (await read(path))!;
+  await sql.begin(async (tx) => {
+    await tx`insert into builds (root_id, package_id, changelist, file, first_seen) select roots.id, packages.id, 5, 'f', now() from roots, packages`;
+    await holdLease(tx, lease, 60);
+  });
+  const after = await read(path, begun);
+  expect(after).toBeDefined();
+  expect(await read(path, after)).toBeUndefined();
+  await sql`update roots set name = 'renamed'`;
+  expect(await read(path, after)).toBeDefined();
+});
+
+test("a read that one has no version of is told by its hash", async () => {
+  const tag = (await read("/api/tests"))!;
+  expect(await read("/api/tests", tag)).toBeUndefined();
+  expect((await app.ask("GET", "/api/tests", { headers: { "if-none-match": "*" } })).status).toBe(304);
+  await push("one-more", "1", ["a"]);
+  expect(await read("/api/tests", tag)).toBeDefined();
+});
+
+test("questions that come while one is asked are asked together by the next, and one that fails fails its askers alone", async () => {
+  const asked: string[][] = [];
+  const answers: (() => void)[] = [];
+  const ask = together((keys) => {
+    asked.push(keys);
+    return new Promise<Map<string, string>>((resolve, reject) =>
+      answers.push(() =>
+        keys.includes("bad")
+          ? reject(new Error("bad"))
+          : resolve(new Map(keys.map((key) => [key, `<${key}>`])))
+      )
+    );
+  });
+  const first = ask("a");
+  const later = Promise.all([ask("b"), ask("c"), ask("b")]);
+  expect(asked).toEqual([["a"]]);
+  answers[0]!();
+  expect(await first).toBe("<a>");
+  await Promise.resolve();
+  expect(asked).toEqual([["a"], ["b", "c"]]);
+  const bad = ask("bad");
+  answers[1]!();
+  expect(await later).toEqual(["<b>", "<c>", "<b>"]);
+  answers[2]!();
+  await expect(bad).rejects.toThrow("bad");
+  const good = ask("d");
+  answers[3]!();
+  expect(await good).toBe("<d>");
+});
+
+test("an answer that its schema would change is an error where answers are checked", () => {
+  const { parse } = wire(z.object({ a: z.number() }));
+  expect(parse({ a: 1 })).toEqual({ a: 1 });
+  expect(parse(new JsonText('{"a":1}'))).toBeInstanceOf(JsonText);
+  for (
+    const wrong of [{ a: 1, secret: "x" }, { a: "1" }, new JsonText('{"a":1,"b":2}'), new JsonText("{}")]
+  ) {
+    expect(() => parse(wrong)).toThrow();
+  }
+});
