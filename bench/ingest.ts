@@ -2,6 +2,7 @@ import type { Db } from "../db/client.ts";
 import { copyInto } from "../db/copy.ts";
 import { type BenchDatabase, median, show, time, withDatabase } from "./database.ts";
 import { type BenchHub, startHub } from "./hub.ts";
+import { findPeer, serveOld } from "./peer.ts";
 import { pushMemory } from "./push_memory.ts";
 
 const LARGE = 100_000;
@@ -18,6 +19,7 @@ export async function run(): Promise<void> {
       await large(bench, hub);
       await small(bench, hub);
       await writers(hub);
+      await old(bench);
     } finally {
       await hub.stop();
     }
@@ -136,6 +138,7 @@ async function large({ sql }: BenchDatabase, hub: BenchHub): Promise<void> {
     );
   }
   for (const name of Object.keys(FORMATS)) {
+    rates[name] = LARGE / median(times[name]!) * 1000;
     show(
       `copy / push of ${LARGE} as ${name}`,
       median(times.copy!) / median(times[name]!),
@@ -160,6 +163,31 @@ async function small({ sql }: BenchDatabase, hub: BenchHub): Promise<void> {
     } ms`,
   );
   show(`push / copy of ${SMALL} results, p50`, median(times.push) / median(times.copy), { atMost: 3 });
+}
+
+/** Results a second of the last pushes of 100,000, by format. */
+const rates: Record<string, number> = {};
+
+/** The app before this one: its bulk route on the same server, with a million results stored. */
+async function old(bench: BenchDatabase): Promise<void> {
+  const peer = findPeer();
+  if (peer === undefined) return;
+  const served = await serveOld(bench, peer);
+  try {
+    const rate = median([
+      await peer.bulk(served.kept.url, LARGE),
+      await peer.bulk(served.kept.url, LARGE),
+      await peer.bulk(served.kept.url, LARGE),
+    ]);
+    console.log(
+      `the app before: ${Math.round(rate / 1000)} thousand results/s by its bulk route, connections kept`,
+    );
+    for (const name of Object.keys(FORMATS)) {
+      show(`push as ${name} / bulk route of the app before`, rates[name]! / rate, { atLeast: 3 });
+    }
+  } finally {
+    await served.stop();
+  }
 }
 
 async function writers(hub: BenchHub): Promise<void> {

@@ -1,3 +1,4 @@
+import type { BenchDatabase } from "./database.ts";
 import { freePort, output } from "./load.ts";
 
 /**
@@ -70,6 +71,36 @@ export function findPeer(): Peer | undefined {
         broker.kill("SIGTERM");
         await broker.status;
       }
+    },
+  };
+}
+
+/** The app before, both ways, on a database of its own on the benchmark's server. */
+export interface Old {
+  databaseUrl: string;
+  plain: Served;
+  kept: Served;
+  stop(): Promise<void>;
+}
+
+export async function serveOld({ sql, url }: BenchDatabase, peer: Peer): Promise<Old> {
+  const name = `chub_bench_peer_${Deno.pid}`;
+  await sql.unsafe(`create database ${name}`);
+  const oldUrl = new URL(url);
+  oldUrl.pathname = `/${name}`;
+  await peer.seed(oldUrl.href);
+  const plain = await peer.serve(oldUrl.href, { keepsConnections: false });
+  const kept = await peer.serve(oldUrl.href, { keepsConnections: true });
+  let isUp = true;
+  return {
+    databaseUrl: oldUrl.href,
+    plain,
+    kept,
+    async stop() {
+      if (!isUp) return;
+      isUp = false;
+      await Promise.all([plain.stop(), kept.stop()]);
+      await sql.unsafe(`drop database ${name} with (force)`);
     },
   };
 }

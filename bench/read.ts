@@ -6,7 +6,7 @@ import { resultList } from "../schemas/result.ts";
 import { type BenchDatabase, median, show, time, withDatabase } from "./database.ts";
 import { type BenchHub, startHub } from "./hub.ts";
 import { pgbench, wrk } from "./load.ts";
-import { findPeer, type Peer, type Served } from "./peer.ts";
+import { findPeer, type Old, serveOld } from "./peer.ts";
 import { BUILDS, PACKAGES, seedBuilds, seedResults, TESTS } from "./seed.ts";
 
 const LOAD = { connections: 16, seconds: Number(Deno.env.get("CHUB_BENCH_SECONDS") ?? "4") };
@@ -38,33 +38,6 @@ export async function run(): Promise<void> {
       await hub.stop();
     }
   });
-}
-
-interface Old {
-  plain: Served;
-  kept: Served;
-  stop(): Promise<void>;
-}
-
-async function serveOld({ sql, url }: BenchDatabase, peer: Peer): Promise<Old> {
-  const name = `chub_bench_peer_${Deno.pid}`;
-  await sql.unsafe(`create database ${name}`);
-  const oldUrl = new URL(url);
-  oldUrl.pathname = `/${name}`;
-  await peer.seed(oldUrl.href);
-  const plain = await peer.serve(oldUrl.href, { keepsConnections: false });
-  const kept = await peer.serve(oldUrl.href, { keepsConnections: true });
-  let isUp = true;
-  return {
-    plain,
-    kept,
-    async stop() {
-      if (!isUp) return;
-      isUp = false;
-      await Promise.all([plain.stop(), kept.stop()]);
-      await sql.unsafe(`drop database ${name} with (force)`);
-    },
-  };
 }
 
 interface Page {

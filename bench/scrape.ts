@@ -1,18 +1,20 @@
 import { type BenchDatabase, median, show, time, withDatabase } from "./database.ts";
 import { type BenchHub, startHub } from "./hub.ts";
 import { casesOf, copyOf } from "./ingest.ts";
+import { findPeer, serveOld } from "./peer.ts";
 
 const PAGES = 100;
 const PER_PAGE = 1000;
 const ROUNDS = 3;
-/** Results a second that the Celery task of the app before this one stored on 2 cores: 21 to 24 thousand. */
-const OLD_TASK = 24_000;
 
 /** A scrape of a paged JSON API on loopback, by the `json` scraper, against `copy` of as many rows. */
 export async function run(): Promise<void> {
   const pages = pagesOf();
+  const oldPages = oldPagesOf();
   const server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen() {} }, (request) => {
-    const page = Number(new URL(request.url).searchParams.get("page"));
+    const { pathname, searchParams } = new URL(request.url);
+    const page = Number(searchParams.get("page"));
+    if (pathname === "/old") return new Response(oldPages[page - 1]);
     return new Response(pages[page - 1] ?? '{"runs":[]}', {
       headers: { "content-type": "application/json" },
     });
@@ -22,7 +24,8 @@ export async function run(): Promise<void> {
     await withDatabase(async (bench) => {
       const hub = await startHub(bench, { SCRAPE_HOSTS: host });
       try {
-        await measure(bench, hub, `http://${host}/api`);
+        const rate = await measure(bench, hub, `http://${host}/api`);
+        await compareWithOld(bench, rate, `http://${host}/old`);
       } finally {
         await hub.stop();
       }
@@ -40,7 +43,41 @@ function pagesOf(): Uint8Array<ArrayBuffer>[] {
     })));
 }
 
-async function measure({ sql }: BenchDatabase, hub: BenchHub, url: string): Promise<void> {
+/** The same results as the app before takes them. */
+function oldPagesOf(): Uint8Array<ArrayBuffer>[] {
+  const encoder = new TextEncoder();
+  return Array.from({ length: PAGES }, (_, page) =>
+    encoder.encode(JSON.stringify({
+      results: casesOf(PER_PAGE).map((one, at) => ({
+        lab: "bench",
+        lab_id: page * PER_PAGE + at,
+        test: one.name,
+        package: "pkg",
+        changelist: 1000 + page,
+        status: one.outcome === "passed" ? "pass" : "fail",
+        duration_ms: one.durationMs,
+        started_at: "2024-06-01T00:00:00Z",
+        message: one.message ?? null,
+      })),
+    })));
+}
+
+async function compareWithOld(bench: BenchDatabase, rate: number, url: string): Promise<void> {
+  const peer = findPeer();
+  if (peer === undefined) return;
+  const served = await serveOld(bench, peer);
+  try {
+    const pages = Array.from({ length: PAGES }, (_, page) => `${url}?page=${page + 1}`);
+    const old = await peer.scrape(served.databaseUrl, pages, PER_PAGE);
+    console.log(`the app before: ${Math.round(old / 1000)} thousand results/s by its Celery task, 2 workers`);
+    show("scrape / the Celery task of the app before", rate / old, { atLeast: 3 });
+  } finally {
+    await served.stop();
+  }
+}
+
+/** Results a second that a scrape stores. */
+async function measure({ sql }: BenchDatabase, hub: BenchHub, url: string): Promise<number> {
   const times: number[] = [];
   for (let round = 0; round < ROUNDS; round++) {
     await sql`checkpoint`;
@@ -65,7 +102,7 @@ async function measure({ sql }: BenchDatabase, hub: BenchHub, url: string): Prom
     } thousand results/s; copy of each page ${(copyMs / 1000).toFixed(2)} s`,
   );
   show("copy of each page / scrape", copyMs / ms);
-  show(`scrape / the old task (${OLD_TASK / 1000} thousand results/s)`, rate / OLD_TASK, { atLeast: 3 });
+  return rate;
 }
 
 /** Milliseconds that the hub says a scrape took. */
