@@ -103,7 +103,6 @@ function entrance({ takesNewLabels }: { takesNewLabels: boolean }) {
 
 export const router = t.router;
 export const mergeRouters = t.mergeRouters;
-export const createCallerFactory = t.createCallerFactory;
 /** For what takes labels that are new. */
 export const labellingProcedure = t.procedure.use(entrance({ takesNewLabels: true }));
 /** Every procedure states its `.meta()`; the guard reads the role there. Takes `label:…` for a changelist. */

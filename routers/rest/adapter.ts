@@ -1,17 +1,16 @@
+import { callTRPCProcedure } from "@trpc/server";
 import type { Hono } from "hono";
 import { z } from "zod";
 import { JsonText } from "../../db/json_text.ts";
 import { HubError } from "../../errors.ts";
 import { appRouter } from "../mod.ts";
-import { asHubError, createCallerFactory, requireRole } from "../trpc.ts";
+import { asHubError, requireRole } from "../trpc.ts";
 import { UNCHANGED } from "../versions.ts";
 import { answerRead, answerUnchanged } from "./answer.ts";
 import { readJson } from "./body.ts";
 import { pathParameters, type RestContext, type RestEnv, type RestOnly, type Route } from "./route.ts";
 
 const JSON_TYPE = { "content-type": "application/json" };
-const createCaller = createCallerFactory(appRouter);
-type Call = (input: unknown) => Promise<unknown>;
 
 export interface MountOptions {
   jsonLimit: number;
@@ -57,7 +56,13 @@ function toHandler(route: Route, options: MountOptions): (c: RestContext) => Pro
   const isRead = route.method === "GET";
   const hasBody = route.method === "POST" || route.method === "PATCH";
   const limit = route.path === "/api/results" ? options.pushJsonLimit : options.jsonLimit;
-  const steps = route.procedure!.split(".");
+  const called = {
+    router: appRouter,
+    path: route.procedure!,
+    type: isRead ? "query" as const : "mutation" as const,
+    signal: undefined,
+    batchIndex: 0,
+  };
   return async (c) => {
     const hub = c.get("hub");
     const input: Record<string, unknown> = hasBody ? await readJson(c.req.raw, limit) : {};
@@ -70,10 +75,12 @@ function toHandler(route: Route, options: MountOptions): (c: RestContext) => Pro
       input[name] = value;
     }
     for (const name of names) input[name] = c.req.param(name);
-    let call: unknown = createCaller(hub);
-    for (const step of steps) call = (call as Record<string, unknown>)[step];
     try {
-      const answer = await (call as Call)(input);
+      const answer = await callTRPCProcedure({
+        ...called,
+        ctx: hub,
+        getRawInput: () => Promise.resolve(input),
+      });
       if (answer === UNCHANGED) return answerUnchanged(hub, hub.reply.etag!);
       const text = answer instanceof JsonText ? answer.text : JSON.stringify(answer);
       if (isRead && hub.reply.status === 200) return answerRead(hub, text);
