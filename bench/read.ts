@@ -101,7 +101,7 @@ async function pagesOf({ url }: BenchDatabase): Promise<Page[]> {
         trpcInput(`{"test":"%s","limit":${PAGE},"to":%d}`)
       }", ${LUA_TEST}, ${LUA_TO})`,
       old:
-        `string.format("/api/results?limit=${PAGE}&test=suite%d/test-%04d", math.random(1, 20) % 20, math.random(1, 2000))`,
+        `(function(at) return string.format("/api/results?limit=${PAGE}&test=suite%d/test-%04d", at % 20, at) end)(math.random(1, 2000))`,
       paths: numbers.map((at) =>
         `/api/results?limit=${PAGE}&test=test-${String(at % TESTS + 1).padStart(2, "0")}&to=${
           100_000 + (at + 10) * 7
