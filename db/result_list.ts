@@ -17,8 +17,9 @@ interface Listed {
   version: string | null;
   /** Items as JSON, a line each. */
   lines: string | null;
-  /** Ids of their cases. */
-  cases: number[] | null;
+  count: number;
+  /** Id of the case of the last item that a page has room for. */
+  lastCase: number | null;
 }
 
 /** Last changelist, run, case and ordinal of the page before. */
@@ -38,7 +39,7 @@ export async function listResults(sql: Queryable, input: ResultList): Promise<Js
     with asked as materialized (${askedOf(sql, input)})
     select (select test_id from asked) as "testId",
       (${resultsVersion(sql, sql`(select test_id from asked)`)}) as version,
-      array_agg(case_id) as cases,
+      count(*)::int as count, (array_agg(case_id))[${limit}::int] as "lastCase",
       string_agg(
         '{"runId":' || run_id || ',"case":' || to_json(name)::text || ',"ordinal":' || ordinal
           || ',"outcome":"' || outcome_name || '","word":' || coalesce(to_json(word)::text, 'null')
@@ -80,12 +81,12 @@ export async function listResults(sql: Queryable, input: ResultList): Promise<Js
       ) as found
       limit ${limit + 1}
     ) as result`;
-  const { testId, version, lines, cases } = listed;
+  const { testId, version, lines, count, lastCase } = listed;
   if (testId === null) throw await unknownTest(sql, input.test);
-  if (lines !== null && cases !== null && cases.length > limit) {
+  if (lines !== null && lastCase !== null && count > limit) {
     const page = withoutLast(lines);
     const { changelist, runId, ordinal } = JSON.parse(page.slice(page.lastIndexOf("\n") + 1)) as ResultInRun;
-    return pageText(page, encodeCursor([changelist, runId, cases[limit - 1]!, ordinal]), version);
+    return pageText(page, encodeCursor([changelist, runId, lastCase, ordinal]), version);
   }
   const [next] = await sql<{ id: number; changelist: number }[]>`
     with asked as materialized (${askedOf(sql, input)})
