@@ -47,7 +47,11 @@ export function createApp(deps: Deps, { log }: AppOptions): Hono<RestEnv> {
   const versions = createVersions(deps.sql, config.home);
   const compressing = compress({ threshold: 1024 });
   // To look whether an answer can be packed costs more than many an answer does.
-  app.use((c, next) => c.req.header("accept-encoding") === undefined ? next() : compressing(c, next));
+  app.use(async (c, next) => {
+    if (c.req.header("accept-encoding") !== undefined) return await compressing(c, next);
+    await next();
+    if (c.get("hub").reply.isWhole !== true) c.res.headers.append("vary", "accept-encoding");
+  });
   if (config.auth.corsOrigins.length > 0) app.use(crossOrigin(config.auth.corsOrigins));
   app.use(async (c, next) => {
     const given = c.req.header("x-request-id");
@@ -62,9 +66,10 @@ export function createApp(deps: Deps, { log }: AppOptions): Hono<RestEnv> {
       signal: c.req.raw.signal,
       idempotencyKey: undefined,
       versions,
-      knownTags: knownTags(c.req.raw),
+      knownTags: knownTags(c.req.header("if-none-match")),
+      isBatch: false,
       allowance: undefined,
-      reply: { status: 200, texts: [] },
+      reply: { status: 200 },
     };
     c.set("hub", hub);
     try {

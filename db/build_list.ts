@@ -118,7 +118,7 @@ function rootsOf(sql: Queryable, name: string): Fragment {
   return sql`
     select roots.id, roots.configured, readings.read_at, json_time(readings.read_at) as read_at_text,
       '{"package":' || to_json(${name}::text) || ',"root":' || to_json(roots.name) as head,
-      trim(both '"' from to_json(rtrim(coalesce(roots.base, roots.url), '/') || '/' || url_part(${name}) || '/')::text) as folder_text
+      trim(both '"' from to_json(rtrim(coalesce(roots.base, regexp_replace(roots.url, '^(index|s3|gcs)\\+|[?].*$', '', 'g')), '/') || '/' || url_part(${name}) || '/')::text) as folder_text
     from roots left join package_readings as readings
       on readings.root_id = roots.id and readings.package_id = (select id from package)`;
 }

@@ -7,18 +7,23 @@ const PROCESS = crypto.randomUUID();
 export class JsonText<T> {
   static #made = 0;
   /** Stands for the text in JSON that it is to be put into, see `putInto`; nobody outside can know it. */
-  readonly #mark = `\u0001${PROCESS} ${JsonText.#made++}`;
+  #mark: string | undefined;
 
   /** `version` tells what it was read of, see `versions.ts`, where that can be told. */
   constructor(readonly text: string, readonly version: string | null = null) {}
 
-  toJSON(): string {
-    return this.#mark;
+  /** From now on a mark is written in place of the value, for `putInto` to find. */
+  mark(): void {
+    this.#mark ??= `\u0001${PROCESS} ${JsonText.#made++}`;
   }
 
-  /** JSON in which this was written, with the text in its place. */
+  toJSON(): unknown {
+    return this.#mark ?? this.value;
+  }
+
+  /** JSON in which this was written by its mark, with the text in its place, on one line. */
   putInto(json: string): string {
-    return json.replace(JSON.stringify(this.#mark), () => this.text);
+    return json.replace(JSON.stringify(this.#mark), () => this.text.replaceAll("\n", ""));
   }
 
   /** What the text says. */

@@ -71,6 +71,9 @@ export async function migrate(sql: Db): Promise<string[]> {
         values (${migration.number}, ${migration.name}, ${migration.oldestCode})`;
       names.push(migration.name);
     }
+    // After a restore into another server its transactions have lower numbers than those that the runs were written by.
+    await tx`
+      update runs set updated_at = updated_at where written_in >= pg_snapshot_xmax(pg_current_snapshot())`;
     return names;
   });
 }

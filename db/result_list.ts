@@ -20,6 +20,8 @@ interface Listed {
   count: number;
   /** Id of the case of the last item that a page has room for. */
   lastCase: number | null;
+  /** Changelist and id of the run after those looked at, where these do not fill the page. */
+  next: [number, number] | null;
 }
 
 /** Last changelist, run, case and ordinal of the page before. */
@@ -36,9 +38,13 @@ export async function listResults(sql: Queryable, input: ResultList): Promise<Js
     : decodeCursor(input.cursor, ["number", "number", "number", "number"]) as After;
   // A join over what a limited subquery gives in order is a loop over it, and ends with the page.
   const [listed] = await sql<[Listed]>`
-    with asked as materialized (${askedOf(sql, input)})
+    with asked as materialized (${askedOf(sql, input)}),
+    in_order as materialized (${runsInOrder(sql, input, after)} limit ${RUN_WINDOW + 1})
     select (select test_id from asked) as "testId",
       (${resultsVersion(sql, sql`(select test_id from asked)`)}) as version,
+      case when count(*) <= ${limit} then (
+        select json_build_array(changelist, id) from in_order offset ${RUN_WINDOW} limit 1
+      ) end as next,
       count(*)::int as count, (array_agg(case_id))[${limit}::int] as "lastCase",
       string_agg(
         '{"runId":' || run_id || ',"case":' || to_json(name)::text || ',"ordinal":' || ordinal
@@ -58,7 +64,7 @@ export async function listResults(sql: Queryable, input: ResultList): Promise<Js
           ',"changelist":' || changelist
             || ',"package":' || coalesce((select to_json(name)::text from packages where id = package_id), 'null')
             || ',"environment":' || (select keys::text from environments where id = environment_id) || '}' as tail
-        from (${runsInOrder(sql, input, after)} limit ${RUN_WINDOW}) as in_order
+        from (select * from in_order limit ${RUN_WINDOW}) as in_order
       ) as chosen
       cross join lateral (
         select case_id, ordinal, outcome, word, duration_ms, message from results
@@ -81,17 +87,14 @@ export async function listResults(sql: Queryable, input: ResultList): Promise<Js
       ) as found
       limit ${limit + 1}
     ) as result`;
-  const { testId, version, lines, count, lastCase } = listed;
+  const { testId, version, lines, count, lastCase, next } = listed;
   if (testId === null) throw await unknownTest(sql, input.test);
   if (lines !== null && lastCase !== null && count > limit) {
     const page = withoutLast(lines);
     const { changelist, runId, ordinal } = JSON.parse(page.slice(page.lastIndexOf("\n") + 1)) as ResultInRun;
     return pageText(page, encodeCursor([changelist, runId, lastCase, ordinal]), version);
   }
-  const [next] = await sql<{ id: number; changelist: number }[]>`
-    with asked as materialized (${askedOf(sql, input)})
-    select id, changelist from (${runsInOrder(sql, input, after)} offset ${RUN_WINDOW} limit 1) as next`;
-  return pageText(lines, next === undefined ? null : encodeCursor([next.changelist, next.id, 0, 0]), version);
+  return pageText(lines, next === null ? null : encodeCursor([...next, 0, 0]), version);
 }
 
 /** Ids of the test and the axis, null where there is none. */

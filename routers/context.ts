@@ -32,8 +32,10 @@ export interface Context extends Deps {
   signal: AbortSignal;
   /** `Idempotency-Key` of the request. */
   idempotencyKey: string | undefined;
-  /** Entity tags of `If-None-Match`; none where several calls are asked at once. */
+  /** Entity tags of `If-None-Match`. */
   knownTags: readonly string[];
+  /** Whether several procedures are called, so that no tag is of one of them. */
+  isBatch: boolean;
   /** What is left to who asks; undefined where it is not counted. */
   allowance: Allowance | undefined;
   reply: Reply;
@@ -48,8 +50,8 @@ export interface Reply {
   etag?: string;
   /** Whether the answer has all its headers. */
   isWhole?: boolean;
-  /** Answers that are JSON already, of all calls of the request. */
-  texts: JsonText<unknown>[];
+  /** Answers that are JSON already, of all calls of the request; where tRPC asks for them. */
+  texts?: JsonText<unknown>[];
 }
 
 /** What the answer does to the session's cookie; an id of null takes it away. */

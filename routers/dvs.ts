@@ -66,7 +66,11 @@ export const dvsRouter = router({
     .input(changelistList)
     .output(wire(changelistPage))
     .query(({ ctx, input }) =>
-      unlessKnown(ctx, () => ctx.versions.builds(), () => listChangelists(ctx.sql, input))
+      unlessKnown(ctx, {
+        input,
+        askVersion: () => ctx.versions.builds(),
+        read: () => listChangelists(ctx.sql, input),
+      })
     ),
 
   changelist: procedure

@@ -41,7 +41,11 @@ export const resultsRouter = router({
     .input(resultList)
     .output(wire(resultInRunPage))
     .query(({ ctx, input }) =>
-      unlessKnown(ctx, () => ctx.versions.results(input.test), () => listResults(ctx.sql, input))
+      unlessKnown(ctx, {
+        input,
+        askVersion: () => ctx.versions.results(input.test),
+        read: () => listResults(ctx.sql, input),
+      })
     ),
 
   push: labellingProcedure

@@ -88,11 +88,17 @@ function entrance({ takesNewLabels }: { takesNewLabels: boolean }) {
         summary: meta?.summary ?? "This",
         isOpen: meta?.isOpen,
       });
-      const given = takesNewLabels ? undefined : await getRawInput();
-      const input = hasLabels(given) ? await withNumbers(ctx.sql, given) : given;
-      const answering = input === given ? next() : next({ getRawInput: () => Promise.resolve(input) });
-      const result = await (type === "query" ? inTime(answering, READ_LIMIT_MS, tooLate) : answering);
-      if (result.ok && result.data instanceof JsonText) ctx.reply.texts.push(result.data);
+      const answer = async () => {
+        const given = takesNewLabels ? undefined : await getRawInput();
+        if (!hasLabels(given)) return await next();
+        const input = await withNumbers(ctx.sql, given);
+        return await next({ getRawInput: () => Promise.resolve(input) });
+      };
+      const result = await (type === "query" ? inTime(answer(), READ_LIMIT_MS, tooLate) : answer());
+      if (result.ok && result.data instanceof JsonText && ctx.reply.texts !== undefined) {
+        result.data.mark();
+        ctx.reply.texts.push(result.data);
+      }
       if (result.ok || !(result.error.cause instanceof HubError)) return result;
       return { ...result, error: toTrpcError(result.error.cause) };
     } catch (error) {

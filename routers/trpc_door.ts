@@ -1,4 +1,5 @@
 import { fetchRequestHandler } from "@trpc/server/adapters/fetch";
+import type { JsonText } from "../db/json_text.ts";
 import { HubError } from "../errors.ts";
 import type { Context } from "./context.ts";
 import { appRouter } from "./mod.ts";
@@ -15,7 +16,7 @@ const UPLOADS = ["results.push"];
  * @throws HubError PAYLOAD_TOO_LARGE, BAD_REQUEST; what says that the database is away
  */
 export async function answerTrpc(request: Request, hub: Context): Promise<Response> {
-  const calls = new URL(request.url).pathname.replace("/api/trpc/", "").split(",");
+  const calls = decodeURIComponent(new URL(request.url).pathname).replace("/api/trpc/", "").split(",");
   if (calls.length > MAX_BATCH) {
     throw new HubError("BAD_REQUEST", `A batch holds at most ${MAX_BATCH} calls.`);
   }
@@ -28,6 +29,8 @@ export async function answerTrpc(request: Request, hub: Context): Promise<Respon
     ? undefined
     : await new Blob(await Array.fromAsync(boundedBody(request.body, limit)) as BlobPart[]).text();
   if (body !== undefined) checkDepth(body);
+  hub.isBatch = calls.length > 1;
+  const texts: JsonText<unknown>[] = hub.reply.texts = [];
   let away: unknown;
   const response = await fetchRequestHandler({
     endpoint: "/api/trpc",
@@ -41,10 +44,12 @@ export async function answerTrpc(request: Request, hub: Context): Promise<Respon
     },
   });
   if (away !== undefined) throw away;
-  if (!isRead || response.status !== 200) return response;
-  if (calls.length > 1) delete hub.reply.etag;
+  const isAnswer = isRead && response.status === 200 &&
+    response.headers.get("content-type")?.startsWith("application/json") === true;
+  if (!isAnswer && texts.length === 0) return response;
   let json = await response.text();
-  for (const text of hub.reply.texts) json = text.putInto(json);
+  for (const text of texts) json = text.putInto(json);
+  const { status, headers } = response;
   // Where the asker has it already, what was written is no answer (see UNCHANGED), and is not sent.
-  return answerRead(hub, json);
+  return isAnswer ? answerRead(hub, json) : new Response(json, { status, headers });
 }

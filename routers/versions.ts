@@ -3,28 +3,32 @@ import type { Db } from "../db/client.ts";
 import type { JsonText } from "../db/json_text.ts";
 import { findBuildsVersion, findResultsVersions } from "../db/versions.ts";
 import type { Context } from "./context.ts";
+import { inTime } from "./deadline.ts";
 
 /** Raise it where answers come to look otherwise for the same rows, or clients keep the old ones. */
 const FORM = 1;
 
-/** Tells whether what was answered still holds, for less than it costs to answer: versions, as the entity tags of answers. */
+/** Versions of what is answered: whether it still holds, for less than it costs to answer; undefined where that cannot be told. */
 export interface Versions {
   builds(): Promise<string | undefined>;
   /** By a test's name. */
   results(test: string): Promise<string | undefined>;
-  tagOf(version: string): string;
+  /** Entity tag of what a question is answered at a version. */
+  tagOf(version: string, question: unknown): string;
 }
 
 /** Those asked for at once are asked of the database together. */
 export function createVersions(sql: Db, home: string): Versions {
-  const tagOf = (version: string) =>
-    `"${createHash("sha256").update(`${FORM} ${home} ${version}`).digest("base64url").slice(0, 16)}"`;
-  const builds = together(async () => new Map([["", tagOf(await findBuildsVersion(sql))]]));
-  const results = together(async (tests) => {
-    const found = await findResultsVersions(sql, tests);
-    return new Map([...found].map(([name, version]) => [name, tagOf(version)]));
-  });
-  return { builds: () => builds(""), results, tagOf };
+  const builds = together(async () => new Map([["", await findBuildsVersion(sql)]]));
+  const results = together((tests) => findResultsVersions(sql, tests));
+  return {
+    builds: () => builds(""),
+    results,
+    tagOf(version, question) {
+      const text = JSON.stringify([FORM, home, version, question]);
+      return `"${createHash("sha256").update(text).digest("base64url").slice(0, 16)}"`;
+    },
+  };
 }
 
 /** What a read gives for an answer that the asker has already; the doors make a 304 of it. */
@@ -35,23 +39,33 @@ export const UNCHANGED = Symbol("unchanged");
  * in one statement, so that it is never newer than its tag says.
  */
 export async function unlessKnown<T>(
-  { knownTags, reply, versions }: Context,
-  askVersion: () => Promise<string | undefined>,
-  read: () => Promise<JsonText<T>>,
+  { knownTags, isBatch, reply, versions }: Context,
+  { input, askVersion, read }: {
+    input: unknown;
+    askVersion: () => Promise<string | undefined>;
+    read: () => Promise<JsonText<T>>;
+  },
 ): Promise<JsonText<T>> {
-  if (knownTags.length > 0) {
-    const tag = await askVersion();
+  if (knownTags.length > 0 && !isBatch) {
+    const version = await askVersion();
+    const tag = version === undefined ? undefined : versions.tagOf(version, input);
     if (tag !== undefined && knownTags.includes(tag)) {
       reply.etag = tag;
       return UNCHANGED as unknown as JsonText<T>;
     }
   }
   const answer = await read();
-  if (answer.version !== null) reply.etag = versions.tagOf(answer.version);
+  if (answer.version !== null && !isBatch) reply.etag = versions.tagOf(answer.version, input);
   return answer;
 }
 
-/** While one question is under way those that come meanwhile wait, and are asked together by the next. */
+/** Longest that a version is waited for; then what is asked for is read. */
+const LIMIT_MS = 2_000;
+
+/**
+ * While one question is under way those that come meanwhile wait, and are asked together by the next. One that fails or takes
+ * too long tells nothing of any of them: a bad one among them must not be others' fault.
+ */
 export function together<T>(
   ask: (keys: string[]) => Promise<Map<string, T>>,
 ): (key: string) => Promise<T | undefined> {
@@ -63,10 +77,10 @@ export function together<T>(
       const asked = waiting;
       waiting = new Map();
       try {
-        const found = await ask([...asked.keys()]);
+        const found = await inTime(ask([...asked.keys()]), LIMIT_MS, () => new Error("late"));
         for (const [key, { resolve }] of asked) resolve(found.get(key));
-      } catch (error) {
-        for (const { reject } of asked.values()) reject(error);
+      } catch {
+        for (const { resolve } of asked.values()) resolve(undefined);
       }
     }
     isAsking = false;

@@ -27,7 +27,7 @@ export type RunResults = z.infer<typeof runResults>;
 export const resultPage = pageOf(result);
 
 export const resultList = z.object({
-  test: z.string().min(1).max(200),
+  test: text(200),
   case: text(1000).optional(),
   axis: axisName,
   ...range,
@@ -40,7 +40,7 @@ export const resultInRunPage = pageOf(resultInRun);
 export type ResultInRunPage = z.infer<typeof resultInRunPage>;
 
 export const summaryList = z.object({
-  test: z.string().min(1).max(200),
+  test: text(200),
   axis: axisName,
   from: range.from,
   to: range.to,

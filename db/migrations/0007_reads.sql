@@ -7,9 +7,21 @@ alter table runs add column written_in xid8 not null default '0'; -- the transac
 create function stamp_run() returns trigger language plpgsql as $$
 begin
   new.written_in := pg_current_xact_id();
+  -- A source that two tests read gives a run to the one that reads it last: the other has changed too.
+  if tg_op = 'UPDATE' and old.test_id <> new.test_id then
+    update tests set cases_version = cases_version + 1 where id = old.test_id;
+  end if;
   return new;
 end $$;
 create trigger stamp_run before insert or update on runs for each row execute function stamp_run();
+
+create function note_deleted_runs() returns trigger language plpgsql as $$
+begin
+  update tests set cases_version = cases_version + 1 where id in (select test_id from deleted);
+  return null;
+end $$;
+create trigger note_deleted_runs after delete on runs referencing old table as deleted
+for each statement execute function note_deleted_runs();
 
 create index runs_by_write on runs (test_id, written_in);
 

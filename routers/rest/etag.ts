@@ -2,11 +2,9 @@ import { createHash } from "node:crypto";
 import type { MiddlewareHandler } from "hono";
 import type { RestEnv } from "./route.ts";
 
-/** Tags of a read's `If-None-Match`; none for several tRPC calls at once, of which each has a tag of its own. */
-export function knownTags(request: Request): string[] {
-  const header = request.headers.get("if-none-match");
-  if (header === null || request.url.split("?", 1)[0]!.includes(",")) return [];
-  return header.split(",").map((tag) => tag.trim().replace(/^W\//, ""));
+/** Tags of an `If-None-Match`. */
+export function knownTags(header: string | undefined): string[] {
+  return header?.split(",").map((tag) => tag.trim().replace(/^W\//, "")) ?? [];
 }
 
 /** Tags what else is read as JSON, documents, with a hash of it; see `answerRead`. */
