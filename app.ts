@@ -50,7 +50,9 @@ export function createApp(deps: Deps, { log }: AppOptions): Hono<RestEnv> {
   app.use(async (c, next) => {
     if (c.req.header("accept-encoding") !== undefined) return await compressing(c, next);
     await next();
-    if (c.get("hub").reply.isWhole !== true) c.res.headers.append("vary", "accept-encoding");
+    // Who asks only whether another origin may ask is answered before there is a hub.
+    const hub = c.get("hub") as Context | undefined;
+    if (hub?.reply.isWhole !== true) c.res.headers.append("vary", "accept-encoding");
   });
   if (config.auth.corsOrigins.length > 0) app.use(crossOrigin(config.auth.corsOrigins));
   app.use(async (c, next) => {
