@@ -44,7 +44,7 @@ export function createApp(deps: Deps, { log }: AppOptions): Hono<RestEnv> {
   };
 
   const { auth, throttle, config } = deps;
-  const versions = createVersions(deps.sql, config.home);
+  const versions = createVersions(deps.sql, { home: config.home, held: config.heldPages });
   const compressing = compress({ threshold: 1024 });
   // To look whether an answer can be packed costs more than many an answer does.
   app.use(async (c, next) => {

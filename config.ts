@@ -63,6 +63,10 @@ export const SETTINGS = {
     "Largest push of results as one JSON body, in bytes; files and NDJSON are read as they come and may be larger",
     "67108864",
   ],
+  HELD_PAGES: [
+    "Room for pages of builds and results that are asked for again and again, in bytes; each is told again only while nothing it tells of has changed. 0 holds none",
+    "33554432",
+  ],
   SPOOL_DIR: [
     "Folder for what is pushed, while it is received: files without a name, gone by themselves",
     "$DATA_DIR/spool",
@@ -108,6 +112,7 @@ const environment = z.object({
   JSON_LIMIT: whole(1024, 1 << 30).default(1 << 20),
   UPLOAD_LIMIT: whole(1024, 1_099_511_627_776).default(2_147_483_647),
   PUSH_JSON_LIMIT: whole(1024, 1 << 29).default(64 << 20),
+  HELD_PAGES: whole(0, 1 << 30).default(32 << 20),
   SPOOL_DIR: z.string().min(1).optional(),
   LOG_LEVEL: z.enum(["debug", "info", "warn", "error"]).default("info"),
   ...authEnvironment,
@@ -160,6 +165,8 @@ export interface Config {
   jsonLimit: number;
   uploadLimit: number;
   pushJsonLimit: number;
+  /** Characters. */
+  heldPages: number;
   /** Absolute. */
   spoolDir: string;
   logLevel: "debug" | "info" | "warn" | "error";
@@ -219,6 +226,7 @@ export function loadConfig(env: Record<string, string | undefined>, home: string
     jsonLimit: value.JSON_LIMIT,
     uploadLimit: value.UPLOAD_LIMIT,
     pushJsonLimit: Math.min(value.PUSH_JSON_LIMIT, value.UPLOAD_LIMIT),
+    heldPages: value.HELD_PAGES,
     spoolDir: absolute(value.SPOOL_DIR ?? `${dataDir}/spool`),
     logLevel: value.LOG_LEVEL,
     auth,

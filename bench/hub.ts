@@ -16,7 +16,7 @@ export async function startHub(
 ): Promise<BenchHub> {
   const port = freePort();
   const address = `http://127.0.0.1:${port}`;
-  const data = `${folder}/data`;
+  const data = env.DATA_DIR ?? `${folder}/data`;
   const hub = new Deno.Command("sh", {
     args: ["run/start.sh"],
     cwd: new URL("..", import.meta.url).pathname,

@@ -19,23 +19,28 @@ const PAGE = 100;
 const DEEP_PAGE = 10_000;
 const ASKED = 200;
 
-/** Pages of 100 builds and results: against pgbench with the same SQL, the app before, 304s, deep pages, and 20 times the rows. */
+/**
+ * Pages of 100 builds and results: read from the database, against pgbench with the same SQL; as 304s; as pages that the hub
+ * holds, against the app before; deep pages, and 20 times the rows.
+ */
 export async function run(): Promise<void> {
   await withDatabase(async (bench) => {
     const peer = findPeer();
     await seedBuilds(bench.sql);
     await seedResults(bench.sql, FEW);
-    const hub = await startHub(bench);
+    // One that reads each page from the database, and one as it comes.
+    const reading = await startHub(bench, { HELD_PAGES: "0", DATA_DIR: `${bench.folder}/reading` });
+    const holding = await startHub(bench);
     // The hub takes its roots from DROP_URLS, and would look for them.
     await bench.sql`update roots set configured = true`;
     const old = peer === undefined ? undefined : await serveOld(bench, peer);
     try {
-      await pages(bench, hub, old);
+      await pages(bench, { reading, holding, old });
       await old?.stop();
-      await depth(bench, hub);
+      await depth(bench, reading);
     } finally {
       await old?.stop();
-      await hub.stop();
+      await Promise.all([reading.stop(), holding.stop()]);
     }
   });
 }
@@ -46,7 +51,7 @@ interface Page {
   rest: string;
   trpc: string;
   old: string;
-  /** Paths with keys of their own, for conditional reads. */
+  /** Paths that are asked for again and again, as 304s and as held pages. */
   paths: string[];
   /** The statement that the hub sends, for pgbench. */
   sql: string;
@@ -131,19 +136,28 @@ function toPgbench(
   return `${settings.join("\n")}\n${text.replace(/\$(\d+)/g, (_all, at) => expressions[at - 1]!).trim()}\n`;
 }
 
-async function pages(bench: BenchDatabase, hub: BenchHub, old: Old | undefined): Promise<void> {
+interface Servers {
+  reading: BenchHub;
+  holding: BenchHub;
+  old: Old | undefined;
+}
+
+async function pages(bench: BenchDatabase, { reading, holding, old }: Servers): Promise<void> {
   for (const page of await pagesOf(bench)) {
     const get = (path: string) => `function request() return wrk.format("GET", ${path}) end`;
-    const conditional = await conditionalOf(hub, page);
+    const hot = `local pages = {${page.paths.map((path) => `"${path}"`).join(", ")}}
+${get("pages[math.random(1, #pages)]")}`;
+    const conditional = await conditionalOf(reading, page);
     const rates: Record<string, number[]> = {};
     const measure = async (name: string, ask: () => Promise<number>) => {
       (rates[name] ??= []).push(await ask());
     };
     for (let round = 0; round < ROUNDS; round++) {
       await measure("pgbench", () => pgbench(bench.url, page.sql, LOAD));
-      await measure("REST", () => wrk(hub.url, get(page.rest), LOAD));
-      await measure("tRPC", () => wrk(hub.url, get(page.trpc), LOAD));
-      await measure("304", () => wrk(hub.url, conditional, LOAD));
+      await measure("REST, read", () => wrk(reading.url, get(page.rest), LOAD));
+      await measure("tRPC, read", () => wrk(reading.url, get(page.trpc), LOAD));
+      await measure("304", () => wrk(reading.url, conditional, LOAD));
+      await measure("REST, held", () => wrk(holding.url, hot, LOAD));
       if (old === undefined) continue;
       await measure("old", () => wrk(old.plain.url, get(page.old), LOAD));
       await measure("old, kept", () => wrk(old.kept.url, get(page.old), LOAD));
@@ -153,12 +167,17 @@ async function pages(bench: BenchDatabase, hub: BenchHub, old: Old | undefined):
       `A page of ${PAGE} ${page.name}, ${LOAD.connections} connections, medians of ${ROUNDS}, per second:`,
     );
     for (const name of Object.keys(rates)) console.log(`  ${name.padEnd(10)} ${rate(name).toFixed(0)}`);
-    show(`${page.name}: REST / pgbench`, rate("REST") / rate("pgbench"), { atLeast: 0.45 });
-    show(`${page.name}: tRPC / pgbench`, rate("tRPC") / rate("pgbench"), { atLeast: 0.35 });
-    show(`${page.name}: 304 / REST`, rate("304") / rate("REST"), { atLeast: 3 });
+    const { name } = page;
+    show(`${name}: REST, read / pgbench`, rate("REST, read") / rate("pgbench"), { atLeast: 0.45 });
+    show(`${name}: tRPC, read / pgbench`, rate("tRPC, read") / rate("pgbench"), { atLeast: 0.35 });
+    show(`${name}: 304 / REST, read`, rate("304") / rate("REST, read"), { atLeast: 3 });
+    show(`${name}: 304 / REST, held`, rate("304") / rate("REST, held"));
     if (old === undefined) continue;
-    show(`${page.name}: REST / the app before`, rate("REST") / rate("old"), { atLeast: 15 });
-    show(`${page.name}: REST / it with kept connections`, rate("REST") / rate("old, kept"), { atLeast: 3 });
+    const kept = `${name}: REST, %s / it with kept connections`;
+    show(`${name}: REST, held / the app before`, rate("REST, held") / rate("old"), { atLeast: 15 });
+    show(kept.replace("%s", "held"), rate("REST, held") / rate("old, kept"), { atLeast: 3 });
+    show(`${name}: REST, read / the app before`, rate("REST, read") / rate("old"));
+    show(kept.replace("%s", "read"), rate("REST, read") / rate("old, kept"));
   }
 }
 

@@ -7,6 +7,7 @@ import type { Client } from "../auth/client.ts";
 import { type Identity, mayAct } from "../auth/roles.ts";
 import type { Allowance, Throttle } from "../auth/throttle.ts";
 import type { Author } from "../db/audit.ts";
+import type { HeldPage } from "./held_pages.ts";
 import type { Versions } from "./versions.ts";
 
 /** What the process is made of; made once by main.ts, or by a test. */
@@ -50,6 +51,8 @@ export interface Reply {
   etag?: string;
   /** Whether the answer has all its headers. */
   isWhole?: boolean;
+  /** The page that is the whole answer, where one is held. */
+  held?: HeldPage;
   /** Answers that are JSON already, of all calls of the request; where tRPC asks for them. */
   texts?: JsonText<unknown>[];
 }

@@ -20,7 +20,7 @@ import { packageDetail, packageList, packageName, packagePage, packagePatch } fr
 import { scanDetail, scanEnqueued, scanList, scanPage, scanRequest } from "../schemas/scan.ts";
 import { authorOf, type Context, maySee } from "./context.ts";
 import { procedure, router } from "./trpc.ts";
-import { unlessKnown } from "./versions.ts";
+import { readOnce } from "./versions.ts";
 import { wire } from "./wire.ts";
 
 /** Packages and builds of the binary drop. */
@@ -66,7 +66,8 @@ export const dvsRouter = router({
     .input(changelistList)
     .output(wire(changelistPage))
     .query(({ ctx, input }) =>
-      unlessKnown(ctx, {
+      readOnce(ctx, {
+        list: "changelists",
         input,
         askVersion: () => ctx.versions.builds(),
         read: () => listChangelists(ctx.sql, input),

@@ -27,7 +27,7 @@ import {
 import type { Context } from "./context.ts";
 import { pushRecords } from "./push.ts";
 import { labellingProcedure, procedure, router } from "./trpc.ts";
-import { unlessKnown } from "./versions.ts";
+import { readOnce } from "./versions.ts";
 import { wire } from "./wire.ts";
 
 export const resultsRouter = router({
@@ -41,7 +41,8 @@ export const resultsRouter = router({
     .input(resultList)
     .output(wire(resultInRunPage))
     .query(({ ctx, input }) =>
-      unlessKnown(ctx, {
+      readOnce(ctx, {
+        list: "results",
         input,
         askVersion: () => ctx.versions.results(input.test),
         read: () => listResults(ctx.sql, input),

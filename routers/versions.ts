@@ -4,6 +4,7 @@ import type { JsonText } from "../db/json_text.ts";
 import { findBuildsVersion, findResultsVersions } from "../db/versions.ts";
 import type { Context } from "./context.ts";
 import { inTime } from "./deadline.ts";
+import { createHeldPages, type HeldPages } from "./held_pages.ts";
 
 /** Raise it where answers come to look otherwise for the same rows, or clients keep the old ones. */
 const FORM = 1;
@@ -14,11 +15,12 @@ export interface Versions {
   /** By a test's name. */
   results(test: string): Promise<string | undefined>;
   /** Entity tag of what a question is answered at a version. */
-  tagOf(version: string, question: unknown): string;
+  tagOf(version: string, question: string): string;
+  pages: HeldPages;
 }
 
-/** Those asked for at once are asked of the database together. */
-export function createVersions(sql: Db, home: string): Versions {
+/** Those asked for at once are asked of the database together. `held` is how much of pages is held, see `createHeldPages`. */
+export function createVersions(sql: Db, { home, held }: { home: string; held: number }): Versions {
   const builds = together(async () => new Map([["", await findBuildsVersion(sql)]]));
   const results = together((tests) => findResultsVersions(sql, tests));
   return {
@@ -28,6 +30,7 @@ export function createVersions(sql: Db, home: string): Versions {
       const text = JSON.stringify([FORM, home, version, question]);
       return `"${createHash("sha256").update(text).digest("base64url").slice(0, 16)}"`;
     },
+    pages: createHeldPages(held),
   };
 }
 
@@ -35,27 +38,42 @@ export function createVersions(sql: Db, home: string): Versions {
 export const UNCHANGED = Symbol("unchanged");
 
 /**
- * Answers by `read`, unless the asker has what would be answered: then nothing is read. An answer's version is read with it,
- * in one statement, so that it is never newer than its tag says.
+ * Answers by `read`, unless the asker has what would be answered, or it is held: then the version is asked for, and nothing
+ * is read. An answer's version is read with it, in one statement, so that it is never newer than its tag says. `list` names
+ * what is asked, and is part of the question.
  */
-export async function unlessKnown<T>(
+export async function readOnce<T>(
   { knownTags, isBatch, reply, versions }: Context,
-  { input, askVersion, read }: {
+  { list, input, askVersion, read }: {
+    list: string;
     input: unknown;
     askVersion: () => Promise<string | undefined>;
     read: () => Promise<JsonText<T>>;
   },
 ): Promise<JsonText<T>> {
-  if (knownTags.length > 0 && !isBatch) {
+  const question = JSON.stringify([list, input]);
+  const held = versions.pages.find(question);
+  const mayKnow = knownTags.length > 0 && !isBatch;
+  if (held !== undefined || mayKnow) {
     const version = await askVersion();
-    const tag = version === undefined ? undefined : versions.tagOf(version, input);
-    if (tag !== undefined && knownTags.includes(tag)) {
+    const isHeld = version !== undefined && held?.version === version;
+    const tag = isHeld ? held.tag : version === undefined ? undefined : versions.tagOf(version, question);
+    if (tag !== undefined && mayKnow && knownTags.includes(tag)) {
       reply.etag = tag;
       return UNCHANGED as unknown as JsonText<T>;
     }
+    if (isHeld) {
+      if (!isBatch) reply.etag = held.tag;
+      reply.held = held;
+      return held.answer as JsonText<T>;
+    }
   }
   const answer = await read();
-  if (answer.version !== null && !isBatch) reply.etag = versions.tagOf(answer.version, input);
+  if (answer.version !== null) {
+    const tag = versions.tagOf(answer.version, question);
+    versions.pages.offer(question, { version: answer.version, tag, answer });
+    if (!isBatch) reply.etag = tag;
+  }
   return answer;
 }
 

@@ -1,12 +1,13 @@
 import { callTRPCProcedure } from "@trpc/server";
 import type { Hono } from "hono";
+import { accepts } from "hono/accepts";
 import { z } from "zod";
 import { JsonText } from "../../db/json_text.ts";
 import { HubError } from "../../errors.ts";
 import { appRouter } from "../mod.ts";
 import { asHubError, requireRole } from "../trpc.ts";
 import { UNCHANGED } from "../versions.ts";
-import { answerRead, answerUnchanged } from "./answer.ts";
+import { answerPacked, answerRead, answerUnchanged } from "./answer.ts";
 import { readJson } from "./body.ts";
 import { pathParameters, type RestContext, type RestEnv, type RestOnly, type Route } from "./route.ts";
 
@@ -82,6 +83,8 @@ function toHandler(route: Route, options: MountOptions): (c: RestContext) => Pro
         getRawInput: () => Promise.resolve(input),
       });
       if (answer === UNCHANGED) return answerUnchanged(hub, hub.reply.etag!);
+      const { held } = hub.reply;
+      if (held !== undefined && takesGzip(c)) return await answerPacked(hub, held);
       const text = answer instanceof JsonText ? answer.text : JSON.stringify(answer);
       if (isRead && hub.reply.status === 200) return answerRead(hub, text);
       return c.body(text, hub.reply.status as 200, JSON_TYPE);
@@ -89,6 +92,12 @@ function toHandler(route: Route, options: MountOptions): (c: RestContext) => Pro
       throw asHubError(error);
     }
   };
+}
+
+function takesGzip(c: RestContext): boolean {
+  const given = c.req.header("accept-encoding");
+  return given !== undefined &&
+    accepts(c, { header: "Accept-Encoding", supports: ["gzip", "identity"], default: "identity" }) === "gzip";
 }
 
 /** Input that no procedure checks. @throws HubError BAD_REQUEST with an issue for each fault */

@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
 import type { Context } from "../context.ts";
+import { type HeldPage, packed } from "../held_pages.ts";
 import { headersOf } from "./headers.ts";
 
 /**
@@ -10,9 +11,24 @@ export function answerRead(hub: Context, text: string): Response {
   const tag = hub.reply.etag ?? `"${createHash("sha1").update(text).digest("base64url").slice(0, 16)}"`;
   if (hub.knownTags.includes(tag) || hub.knownTags.includes("*")) return answerUnchanged(hub, tag);
   hub.reply.isWhole = true;
+  return new Response(text, { status: 200, headers: tagged(jsonHeaders(hub), tag) });
+}
+
+/** A held page as gzip, or 304. */
+export async function answerPacked(hub: Context, page: HeldPage): Promise<Response> {
+  const { tag } = page;
+  if (hub.knownTags.includes(tag) || hub.knownTags.includes("*")) return answerUnchanged(hub, tag);
+  const body = await packed(page);
+  hub.reply.isWhole = true;
+  const headers = tagged(jsonHeaders(hub), tag);
+  headers["content-encoding"] = "gzip";
+  return new Response(body, { status: 200, headers });
+}
+
+function jsonHeaders(hub: Context): Record<string, string> {
   const headers = headersOf(hub);
   headers["content-type"] = "application/json";
-  return new Response(text, { status: 200, headers: tagged(headers, tag) });
+  return headers;
 }
 
 /** That the asker has the answer already. */

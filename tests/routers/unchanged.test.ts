@@ -5,6 +5,7 @@ import { JsonText } from "../../db/json_text.ts";
 import { together } from "../../routers/versions.ts";
 import { wire } from "../../routers/wire.ts";
 import { type TestApp, testApp } from "../helpers/app.ts";
+import { settled } from "../helpers/settled.ts";
 
 let app: TestApp;
 beforeAll(async () => {
@@ -40,32 +41,20 @@ async function read(path: string, known?: string): Promise<string | undefined> {
   return response.headers.get("etag")!;
 }
 
-/**
- * A version can be told once no older transaction runs: other files' tests run their own on the same server, and snapshots
- * are of the whole server.
- */
-async function settled(): Promise<void> {
-  await expect.poll(async () => {
-    const [row] = await app.sql<[{ settled: boolean }]>`
-      select max(written_in::text::bigint) < pg_snapshot_xmin(pg_current_snapshot())::text::bigint as settled from runs`;
-    return row.settled;
-  }, { timeout: 20_000, interval: 5 }).toBe(true);
-}
-
 describe("results of a test", () => {
   const path = "/api/results?test=kept&limit=10";
 
   test("are unchanged until the test's own runs, or its cases' names, change", async () => {
     await push("kept", "1", ["a", "b"]);
     await push("other", "1", ["a"]);
-    await settled();
+    await settled(app.sql);
     const tag = (await read(path))!;
     expect(await read(path, tag)).toBeUndefined();
     const several = await app.ask("GET", path, { headers: { "if-none-match": `"another", W/${tag}` } });
     expect(several.status).toBe(304);
     await push("other", "2", ["a", "c"]);
     await push("kept", "1", ["a", "b"]);
-    await settled();
+    await settled(app.sql);
     expect(await read(path, tag)).toBeUndefined();
 
     const seen = new Set([tag]);
@@ -88,7 +77,7 @@ describe("results of a test", () => {
     let last = tag;
     for (const [what, change] of changes) {
       await change();
-      await settled();
+      await settled(app.sql);
       const next = await read(path, last);
       expect(next, what).toBeDefined();
       expect(seen.has(next!), what).toBe(false);

@@ -1,0 +1,56 @@
+import { promisify } from "node:util";
+import { gzip } from "node:zlib";
+import { LRUCache } from "lru-cache";
+import type { JsonText } from "../db/json_text.ts";
+
+/** An answer as it was at a version. */
+export interface HeldPage {
+  version: string;
+  tag: string;
+  answer: JsonText<unknown>;
+  /** The answer as gzip; made when first asked for, see `packed`. */
+  gzip?: Promise<Uint8Array<ArrayBuffer>>;
+}
+
+const pack = promisify(gzip);
+
+/** A page as gzip. It is packed once, outside of the one thread that answers. */
+export function packed(page: HeldPage): Promise<Uint8Array<ArrayBuffer>> {
+  return page.gzip ??= pack(page.answer.text) as Promise<Uint8Array<ArrayBuffer>>;
+}
+
+/**
+ * Pages that are asked for again and again, a dashboard's say, and may be told again as long as their version holds. A page
+ * is taken when its question comes a second time: who goes through a whole list pushes nothing out.
+ */
+export interface HeldPages {
+  find(question: string): HeldPage | undefined;
+  /** Takes a page, where its question came before, and it is not too large. */
+  offer(question: string, page: HeldPage): void;
+}
+
+/** Questions remembered that came once. */
+const QUESTIONS = 10_000;
+/** Longest question remembered, in characters. */
+const LONGEST = 1000;
+/** Most of all room that one page takes. */
+const SHARE = 1 / 16;
+
+/** Holds up to `characters` of pages (a byte each, or two where a page has letters beyond Latin-1); none at 0. */
+export function createHeldPages(characters: number): HeldPages {
+  if (characters === 0) return { find: () => undefined, offer: () => {} };
+  const pages = new LRUCache<string, HeldPage>({
+    maxSize: characters,
+    maxEntrySize: Math.max(1, Math.floor(characters * SHARE)),
+    sizeCalculation: ({ answer }, question) => question.length + answer.text.length,
+  });
+  const asked = new LRUCache<string, true>({ max: QUESTIONS });
+  return {
+    find: (question) => pages.get(question),
+    offer(question, page) {
+      if (question.length > LONGEST) return;
+      if (pages.has(question) || asked.has(question)) pages.set(question, page);
+      else asked.set(question, true);
+    },
+  };
+}
