@@ -1,7 +1,8 @@
 import { caseCache } from "./case_cache.ts";
 import type { Db, Queryable } from "./client.ts";
 import { uncopied } from "./copy.ts";
-import { type LookUp, NAMES_AT_ONCE, type ResultSpool } from "./spool.ts";
+import type { ResultRecord } from "../schemas/record.ts";
+import { type LookUp, NAMES_AT_ONCE, type ResultSpool, spoolOf } from "./spool.ts";
 import type { KnownTest } from "./known_tests.ts";
 
 /** Between names in one text; no name holds it. */
@@ -47,19 +48,23 @@ function separable(name: string): string {
 /**
  * Gives every result of the spools its case's id; cases that are new are made, in the order they appear, so that a run's
  * rows lie beside each other in the indexes. One at a time makes them for a test: two never wait for each other in a ring.
+ * `told` hears of names that were asked for, with their ids: they hold only once the transaction, if there is one, has.
  */
 export async function internCases(
   sql: Db | Queryable,
   testId: number,
   spools: readonly ResultSpool[],
+  told: (names: string[], ids: number[]) => void = () => {},
 ): Promise<void> {
   for (const spool of spools) await spool.settle();
   let places: { spool: ResultSpool; place: number }[] = [];
   let names: string[] = [];
   const flush = async () => {
     const unique = [...new Set(names)];
-    const ids = new Map(await idsOf(sql, testId, unique));
-    names.forEach((name, at) => places[at]!.spool.caseIds.set(places[at]!.place, ids.get(name)!));
+    const ids = await idsOf(sql, testId, unique);
+    told(unique, ids);
+    const idOf = new Map(unique.map((name, at) => [name, ids[at]!]));
+    names.forEach((name, at) => places[at]!.spool.caseIds.set(places[at]!.place, idOf.get(name)!));
     places = [];
     names = [];
   };
@@ -80,7 +85,25 @@ export async function internCases(
   if (names.length > 0) await flush();
 }
 
-async function idsOf(sql: Db | Queryable, testId: number, names: string[]): Promise<[string, number][]> {
+/**
+ * Runs with their results spooled and all of their cases known, made outside of any transaction, so that one that stores them
+ * is short. Let the spools expect the test's version there.
+ */
+export async function spoolRuns<R extends { results: ResultRecord[] }>(
+  sql: Db,
+  test: KnownTest,
+  runs: R[],
+): Promise<(Omit<R, "results"> & { results: ResultSpool })[]> {
+  const { id, casesVersion } = test;
+  const known = caseLookUp(sql, test);
+  const spooled = runs.map(({ results, ...head }) => ({ ...head, results: spoolOf(results, known) }));
+  await internCases(sql, id, spooled.map((run) => run.results), (names, ids) => {
+    caseCache(sql).add(id, casesVersion, names, ids);
+  });
+  return spooled;
+}
+
+async function idsOf(sql: Db | Queryable, testId: number, names: string[]): Promise<number[]> {
   let ids = await findCaseIds(sql, testId, names);
   const added = names.filter((_name, at) => ids[at] === 0);
   if (added.length > 0) {
@@ -99,5 +122,5 @@ async function idsOf(sql: Db | Queryable, testId: number, names: string[]): Prom
     await ("begin" in sql ? sql.begin(make) : make(sql));
     ids = await findCaseIds(sql, testId, names);
   }
-  return names.map((name, at) => [name, ids[at]!]);
+  return [...ids];
 }

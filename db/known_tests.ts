@@ -23,8 +23,15 @@ export async function ensureTest(sql: Queryable, name: string): Promise<KnownTes
 }
 
 /** Keeps the test's cases from being renamed or deleted until the transaction's end. */
-export async function holdTest(tx: Queryable, id: number): Promise<void> {
-  await tx`select id from tests where id = ${id} for key share`;
+export async function holdTest(tx: Queryable, id: number): Promise<KnownTest> {
+  const [row] = await tx<[KnownTest]>`
+    select id, cases_version as "casesVersion" from tests where id = ${id} for key share`;
+  return row;
+}
+
+export async function getCasesVersion(sql: Queryable, id: number): Promise<number> {
+  const [row] = await sql<[KnownTest]>`select cases_version as "casesVersion" from tests where id = ${id}`;
+  return row.casesVersion;
 }
 
 export interface KnownTest {

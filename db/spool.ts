@@ -172,9 +172,14 @@ export class ResultSpool {
   }
 }
 
-/** A spool of records that are in memory already. */
-export function spoolOf(records: Iterable<ResultRecord>): ResultSpool {
+/** A spool of records that are in memory already, with the ids of names that are known now. */
+export function spoolOf(records: Iterable<ResultRecord>, known?: Omit<LookUp, "later">): ResultSpool {
   const spool = new ResultSpool();
-  for (const record of records) spool.add(record);
+  spool.casesVersion = known?.casesVersion;
+  for (const record of records) {
+    spool.add(record);
+    const id = known?.now(record.case) ?? 0;
+    if (id !== 0) spool.caseIds.set(spool.count - 1, id);
+  }
   return spool;
 }

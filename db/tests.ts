@@ -193,19 +193,24 @@ export async function deleteTest(
   { results }: { results: boolean },
   by: Author,
 ): Promise<{ runsDeleted: number }> {
-  const [test] = await sql<{ id: number; isDeleted: boolean; newestRun: number | null }[]>`
+  const [test] = await sql<{ id: number; isDeleted: boolean; hasRuns: boolean }[]>`
     select id, deleted_at is not null as "isDeleted",
-      (select max(runs.id) from runs where runs.test_id = tests.id) as "newestRun"
+      exists (select from runs where runs.test_id = tests.id) as "hasRuns"
     from tests where name = ${name}`;
-  if (test === undefined || test.isDeleted && !(results && test.newestRun !== null)) {
+  if (test === undefined || test.isDeleted && !(results && test.hasRuns)) {
     throw await unknownTest(sql, name);
   }
-  const { id, newestRun } = test;
-  await sql.begin(async (tx) => {
+  const { id } = test;
+  const newestRun = await sql.begin(async (tx) => {
     await revokeScrape(tx, id, "the test was deleted");
+    // Waits for those who are storing runs of it; who comes later finds it deleted.
+    await tx`select id from tests where id = ${id} for update`;
     await tx`
       update tests set deleted_at = coalesce(deleted_at, now()), enabled = false, updated_at = now() where id = ${id}`;
     await recordAudit(tx, by, { action: "test.delete", object: `test ${name}`, after: { results } });
+    const [row] = await tx<[{ newest: number | null }]>`
+      select max(id) as newest from runs where test_id = ${id}`;
+    return row.newest;
   });
   if (!results) return { runsDeleted: 0 };
   let runsDeleted = 0;

@@ -48,7 +48,7 @@ const settings = z.strictObject({
 type Settings = z.infer<typeof settings>;
 
 /** Results handed on together. */
-const BATCH_RESULTS = 20_000;
+const BATCH_RESULTS = 10_000;
 
 /**
  * Reads any paged JSON API by a declared mapping (JSONPath, RFC 9535) to runs and results. Results that name their run

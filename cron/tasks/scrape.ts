@@ -12,17 +12,19 @@ import {
   type TestToScrape,
 } from "../../db/scrapes.ts";
 import { placeRuns } from "../../db/placed_runs.ts";
-import { holdTest } from "../../db/known_tests.ts";
-import { prepareStore, storeRuns } from "../../db/store.ts";
-import type { Placed, RunRecord } from "../../schemas/record.ts";
+import { spoolRuns } from "../../db/cases.ts";
+import { getCasesVersion, holdTest } from "../../db/known_tests.ts";
+import { prepareStore, type SpooledRun, storeRuns } from "../../db/store.ts";
 import { HubError, reasonOf } from "../../errors.ts";
 import { allowanceOf } from "../../scrapers/allow.ts";
 import { checkedBatches } from "../../scrapers/checked.ts";
-import { type BoundedFetch, createContext } from "../../scrapers/context.ts";
+import { type BoundedFetch, createContext, type ScrapeContext } from "../../scrapers/context.ts";
 import { createFetch } from "../../scrapers/fetch.ts";
+import type { ScrapeBatch } from "../../scrapers/scraper.ts";
 import type { Pace } from "../../scrapers/pace.ts";
 import { checkSettings, getScraper, type Registry, scrapers } from "../../scrapers/mod.ts";
 import { keepLease } from "../keep_lease.ts";
+import { readAhead } from "../read_ahead.ts";
 
 export interface ScrapeDeps {
   sql: Db;
@@ -108,18 +110,10 @@ async function scrapeTest(deps: ScrapeDeps, test: TestToScrape, turn: ScrapeTurn
     const settings = await checkSettings(test.scraper, test.settings, allow, deps.registry ?? scrapers);
     const scraped = { name: test.name, settings };
     const source = scraper.source(scraped, allow);
-    for await (const batch of checkedBatches(scraper, scraped, test.watermark, context)) {
+    const read = checkedBatches(scraper, scraped, test.watermark, context);
+    for await (const { runs, watermark } of readAhead(readyBatches(sql, { read, test, context }))) {
       progress.seen = counts.seen;
-      const runs = await placeRuns(
-        sql,
-        batch.runs,
-        (run, reason) =>
-          context.ignore(`a run has no place: ${reason}`, `${run.externalId} ${run.changelist}`),
-      ).catch((error) => Promise.reject(new StoreFault(error)));
-      const stored = await prepareStore(sql, runs.length)
-        .then(() =>
-          hold((tx) => storeBatch(tx, { runs, watermark: batch.watermark, source, test, scrapeId, progress }))
-        )
+      const stored = await hold((tx) => storeBatch(tx, { runs, watermark, source, test, scrapeId, progress }))
         .catch((error) => Promise.reject(new StoreFault(error)));
       Object.assign(progress, stored);
     }
@@ -151,9 +145,34 @@ class StoreFault extends Error {
   }
 }
 
-interface BatchToStore {
-  runs: Placed<RunRecord>[];
+interface ReadyBatch {
+  runs: SpooledRun[];
   watermark: string;
+}
+
+/** Batches with all that can be done about them before their transactions: changelists numbered, results spooled, cases known. */
+async function* readyBatches(
+  sql: Db,
+  { read, test, context }: { read: AsyncGenerator<ScrapeBatch>; test: TestToScrape; context: ScrapeContext },
+): AsyncGenerator<ReadyBatch> {
+  for await (const batch of read) {
+    const ready = async () => {
+      const runs = await placeRuns(
+        sql,
+        batch.runs,
+        (run, reason) =>
+          context.ignore(`a run has no place: ${reason}`, `${run.externalId} ${run.changelist}`),
+      );
+      await prepareStore(sql, runs.length);
+      const known = { id: test.id, casesVersion: await getCasesVersion(sql, test.id) };
+      return await spoolRuns(sql, known, runs);
+    };
+    const runs = await ready().catch((error) => Promise.reject(new StoreFault(error)));
+    yield { runs, watermark: batch.watermark };
+  }
+}
+
+interface BatchToStore extends ReadyBatch {
   source: string;
   test: TestToScrape;
   scrapeId: number;
@@ -164,7 +183,8 @@ async function storeBatch(
   tx: Queryable,
   { runs, watermark, source, test, scrapeId, progress }: BatchToStore,
 ): Promise<ScrapeProgress> {
-  await holdTest(tx, test.id);
+  const { casesVersion } = await holdTest(tx, test.id);
+  for (const { results } of runs) results.expectVersion(casesVersion);
   const stored = await storeRuns(tx, { testId: test.id, source, runs, mode: "replace" });
   const next = {
     ...progress,

@@ -58,6 +58,7 @@ test("a worker whose lease was taken over writes nothing more", async () => {
   const id = await bench.makeTest("slow");
   bench.stepped.before = async (batch) => {
     if (batch !== 2) return;
+    await bench.hasRuns(id, 1);
     await bench.database
       .sql`update leases set expires_at = now() - interval '1 second' where name = ${`scrape:${id}`}`;
     await findLease(bench.database.sql, `scrape:${id}`, "another", 60);

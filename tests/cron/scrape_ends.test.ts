@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
 import { BY } from "../helpers/author.ts";
+import { holdTest } from "../../db/known_tests.ts";
 import { findLease } from "../../db/leases.ts";
 import { deleteTest, getTest, updateTest } from "../../db/tests.ts";
 import { listScrapes } from "../../db/scrapes.ts";
@@ -59,6 +60,7 @@ test("a worker whose lease is taken while it waits is ended by that", async () =
   const id = await bench.makeTest("taken");
   bench.stepped.before = async (batch) => {
     if (batch !== 2) return;
+    await bench.hasRuns(id, 1);
     await bench.database.sql`update leases set fence = fence + 1 where name = ${`scrape:${id}`}`;
     await new Promise(() => {});
   };
@@ -69,7 +71,9 @@ test("a worker whose lease is taken while it waits is ended by that", async () =
 test("settings changed under a scrape: nothing it read by the old ones is written after", async () => {
   const id = await bench.makeTest("changed");
   bench.stepped.before = async (batch) => {
-    if (batch === 3) await updateTest(bench.database.sql, { name: "changed", settings: {} }, BY);
+    if (batch !== 3) return;
+    await bench.hasRuns(id, 2);
+    await updateTest(bench.database.sql, { name: "changed", settings: {} }, BY);
   };
   await bench.scrape(id);
   expect(await bench.runsOf(id)).toBe(2);
@@ -94,6 +98,34 @@ test("a test deleted under a scrape gets nothing more, and its last scrape has e
   await bench.scrape(id);
   expect(await bench.runsOf(id)).toBe(0);
   expect((await scrapesOf(id))[0]).toMatchObject({ state: "lost", error: "the test was deleted" });
+});
+
+test("a run that is being stored as its test is deleted goes with the others", async () => {
+  const { sql } = bench.database;
+  const id = await bench.makeTest("deleted meanwhile");
+  await bench.scrape(id);
+  const { promise: go, resolve } = Promise.withResolvers<void>();
+  const { promise: begun, resolve: isBegun } = Promise.withResolvers<void>();
+  const storing = sql.begin(async (tx) => {
+    await holdTest(tx, id);
+    await tx`
+      insert into runs (test_id, source, external_id, axis_id, changelist, environment_id, status)
+      select ${id}, 'late', '1', axis_id, 9, environment_id, 'done' from runs where test_id = ${id} limit 1`;
+    isBegun();
+    await go;
+  });
+  await begun;
+  const deleting = deleteTest(sql, "deleted meanwhile", { results: true }, BY);
+  await expect.poll(async () => {
+    const [row] = await sql`
+      select count(*)::int as waiting from pg_stat_activity
+      where datname = current_database() and wait_event_type = 'Lock'`;
+    return row!.waiting > 0;
+  }, { interval: 5, timeout: 10_000 }).toBe(true);
+  resolve();
+  await storing;
+  expect(await deleting).toEqual({ runsDeleted: 4 });
+  expect(await bench.runsOf(id)).toBe(0);
 });
 
 test("a test disabled after it was enqueued is left alone, unless someone asks", async () => {

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, beforeEach } from "vitest";
+import { afterAll, beforeAll, beforeEach, expect } from "vitest";
 import { z } from "zod";
 import { loadConfig } from "../../config.ts";
 import { type ScrapeDeps, scrapeTask } from "../../cron/tasks/scrape.ts";
@@ -65,6 +65,10 @@ export function scrapeBench() {
     async runsOf(id: number): Promise<number> {
       const [row] = await database.sql`select count(*)::int as n from runs where test_id = ${id}`;
       return row!.n;
+    },
+    /** Waits until a test has so many runs: a scrape reads on while it stores. */
+    async hasRuns(id: number, count: number): Promise<void> {
+      await expect.poll(() => bench.runsOf(id), { interval: 5, timeout: 10_000 }).toBe(count);
     },
     scrape(
       testId: number,
