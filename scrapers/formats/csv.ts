@@ -1,75 +1,66 @@
-import { Readable } from "node:stream";
-import { CsvError, parse as parseCsv } from "csv-parse";
+import { CsvFault, type CsvRow, CsvRows, delimiterOf } from "./csv_rows.ts";
 import { FormatError, type FormatItem, type ResultFormat } from "./format.ts";
 import { decodeText, headText } from "./lines.ts";
 import { recordItem } from "./ndjson.ts";
 
 const NAME = "CSV";
-const MAX_ROW = 1 << 20;
-const AT_ONCE = 1000;
+const TEXTS = ["case", "outcome", "word", "message"];
 
 /**
  * CSV (RFC 4180) of result records: the first row names the columns, `case` and `outcome` among them, and at will `word`,
- * `durationMs` and `message`, as `GET /api/results?format=csv` writes them. Other columns are passed over.
+ * `durationMs` and `message`, as `GET /api/results?format=csv` writes them. Other columns are passed over; semicolons or
+ * tabs may stand for commas.
  */
 export const csv: ResultFormat = {
   name: "csv",
   summary: "CSV of result records",
   recognises(_fileName, head) {
-    const first = headText(head).split(/\r?\n/, 1)[0]!;
-    const columns = first.split(",").map((one) => one.trim().replace(/^"(.*)"$/, "$1"));
+    const first = headText(head).split(/[\r\n]/, 1)[0]!;
+    const columns = first.split(delimiterOf(first)).map((one) => one.trim().replace(/^"(.*)"$/, "$1"));
     return columns.includes("case") && columns.includes("outcome");
   },
   async *parse(input) {
-    const rows = Readable.from(decodeText(input)).pipe(
-      parseCsv({
-        bom: true,
-        columns: true,
-        info: true,
-        max_record_size: MAX_ROW,
-        relax_column_count: true,
-        skip_empty_lines: true,
-        skip_records_with_empty_values: true,
-      }),
-    );
+    const rows = new CsvRows();
+    let toItem: ((row: CsvRow) => FormatItem) | undefined;
+    const itemsOf = (read: CsvRow[]): FormatItem[] => {
+      const [first, ...others] = read;
+      if (first === undefined) return [];
+      if (toItem !== undefined) return read.map(toItem);
+      toItem = itemMaker(first.fields);
+      return others.map(toItem);
+    };
     try {
-      let items: FormatItem[] = [];
-      let twice = 0;
-      for await (const { record, info } of rows as AsyncIterable<{ record: Row; info: Info }>) {
-        // csv-parse counts a CRLF within a field as two lines.
-        for (const value of Object.values(record)) {
-          if (value.includes("\r\n")) twice += value.split("\r\n").length - 1;
-        }
-        items.push(toItem(record, info.lines - twice, info.error));
-        if (items.length < AT_ONCE) continue;
-        yield items;
-        items = [];
-      }
-      yield items;
+      for await (const text of decodeText(input)) yield itemsOf(rows.write(text));
+      yield itemsOf(rows.end());
     } catch (error) {
-      if (!(error instanceof CsvError)) throw error;
-      throw new FormatError(NAME, (error as Error).message.slice(0, 300));
+      if (!(error instanceof CsvFault)) throw error;
+      throw new FormatError(NAME, error.message);
     }
   },
 };
 
-type Row = Record<string, string>;
-interface Info {
-  lines: number;
-  /** That it has more columns than the first row, or fewer. */
-  error?: CsvError;
+/** Makes items of rows under these columns. */
+function itemMaker(columns: string[]): (row: CsvRow) => FormatItem {
+  const names = columns.map((one) => one.trim());
+  const texts = TEXTS.map((name) => [name, names.lastIndexOf(name)] as const).filter(([, at]) => at >= 0);
+  const durationAt = names.lastIndexOf("durationMs");
+  return ({ fields, line }) => {
+    if (fields.length !== names.length) {
+      const reason = `it has ${fields.length} columns, and the first row ${names.length}`;
+      return { kind: "rejected", place: `line ${line}`, reason };
+    }
+    const record: Record<string, unknown> = {};
+    for (const [name, at] of texts) {
+      const value = fields[at]!;
+      if (value !== "") record[name] = withoutGuard(value);
+    }
+    const duration = durationAt < 0 ? "" : fields[durationAt]!.trim();
+    if (duration !== "") record.durationMs = Number(duration);
+    return recordItem(record, line);
+  };
 }
 
-function toItem(row: Row, line: number, error: CsvError | undefined): FormatItem {
-  if (error !== undefined) {
-    return { kind: "rejected", place: `line ${line}`, reason: error.message.replace(/ on line \d+$/, "") };
-  }
-  const fields: Record<string, unknown> = {};
-  for (const name of ["case", "outcome", "word", "message"]) {
-    const value = row[name];
-    if (value !== undefined && value !== "") fields[name] = value.replace(/^'(?=[=+\-@\t\r])/, "");
-  }
-  const { durationMs } = row;
-  if (durationMs !== undefined && durationMs.trim() !== "") fields.durationMs = Number(durationMs);
-  return recordItem(fields, line);
+/** Text without the apostrophe that keeps spreadsheets from taking it for a formula. */
+function withoutGuard(value: string): string {
+  return value.startsWith("'") ? value.replace(/^'(?=[=+\-@\t\r])/, "") : value;
 }

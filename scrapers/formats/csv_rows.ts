@@ -1,0 +1,141 @@
+/** Longest row, in characters. */
+const MAX_ROW = 1 << 20;
+const QUOTE = 34;
+const LF = 10;
+const CR = 13;
+
+export interface CsvRow {
+  fields: string[];
+  /** The line it begins in, from 1. */
+  line: number;
+}
+
+/** Thrown where the text breaks the rules. */
+export class CsvFault extends Error {}
+
+/**
+ * Rows of CSV (RFC 4180) out of text that comes in pieces. A row ends with LF, CRLF, or where the first does, with CR alone.
+ * Fields are parted by what parts the columns' names: commas, semicolons or tabs. Rows with nothing in them are passed over.
+ * @throws CsvFault
+ */
+export class CsvRows {
+  #rest = "";
+  #line = 1;
+  #delimiter: number | undefined;
+  #end = LF;
+  /** Of the row at hand. */
+  #fields: string[] = [];
+
+  /** The line that is read next, from 1. */
+  get line(): number {
+    return this.#line;
+  }
+
+  write(text: string): CsvRow[] {
+    return this.#read(this.#rest + text, false);
+  }
+
+  /** The rows that are left. */
+  end(): CsvRow[] {
+    return this.#read(this.#rest, true);
+  }
+
+  #read(text: string, isAll: boolean): CsvRow[] {
+    const rows: CsvRow[] = [];
+    let at = 0;
+    if (this.#delimiter === undefined && text !== "") {
+      const first = /[\r\n]/.exec(text);
+      // What follows a CR may be a LF that has not come.
+      if (!isAll && (first === null || first.index + 1 === text.length)) {
+        this.#rest = this.#checked(text);
+        return rows;
+      }
+      if (first?.[0] === "\r" && text.charCodeAt(first.index + 1) !== LF) this.#end = CR;
+      this.#delimiter = delimiterOf(text.slice(0, first?.index)).charCodeAt(0);
+    }
+    while (at < text.length) {
+      const next = this.#row(text, at, isAll);
+      if (next < 0) break;
+      if (this.#fields.some((field) => field.trim() !== "")) {
+        rows.push({ fields: this.#fields, line: this.#line });
+      }
+      for (const field of this.#fields) if (field.includes("\n")) this.#line += field.split("\n").length - 1;
+      this.#line++;
+      at = next;
+    }
+    this.#rest = this.#checked(text.slice(at));
+    return rows;
+  }
+
+  /** Reads a row into `#fields`; where it ends, or -1 where that has not come yet. */
+  #row(text: string, from: number, isAll: boolean): number {
+    const fields: string[] = this.#fields = [];
+    const end = String.fromCharCode(this.#end);
+    const delimiter = String.fromCharCode(this.#delimiter!);
+    let at = from;
+    // Of the row, unless it lies within quotes.
+    let rowEnd = -1;
+    while (true) {
+      let fieldEnd: number;
+      if (text.charCodeAt(at) === QUOTE) {
+        fieldEnd = this.#quoted(text, at, isAll);
+        if (fieldEnd < 0) return -1;
+      } else {
+        if (rowEnd < at) rowEnd = text.indexOf(end, at);
+        if (rowEnd < 0) {
+          if (!isAll) return -1;
+          rowEnd = text.length;
+        }
+        const parted = text.indexOf(delimiter, at);
+        fieldEnd = parted < 0 || parted > rowEnd ? rowEnd : parted;
+        const field = text.slice(at, fieldEnd);
+        const isLast = fieldEnd === rowEnd;
+        if (field.includes('"')) throw this.#fault("a quote begins within a field");
+        fields.push(isLast && field.endsWith("\r") ? field.slice(0, -1) : field);
+      }
+      const code = text.charCodeAt(fieldEnd);
+      if (code === this.#delimiter) at = fieldEnd + 1;
+      else if (code === this.#end) return fieldEnd + 1;
+      else if (code === CR && text.charCodeAt(fieldEnd + 1) === this.#end) return fieldEnd + 2;
+      else if (fieldEnd >= text.length || code === CR && fieldEnd + 1 >= text.length) {
+        return isAll ? text.length : -1;
+      } else throw this.#fault("text follows the end of a quoted field");
+    }
+  }
+
+  /** Reads a quoted field; where it ends, or -1 where that has not come yet. */
+  #quoted(text: string, from: number, isAll: boolean): number {
+    let value = "";
+    let at = from + 1;
+    while (true) {
+      const quote = text.indexOf('"', at);
+      if (quote < 0) {
+        if (isAll) throw this.#fault("a quoted field never ends");
+        return -1;
+      }
+      // The next piece may begin with a quote, and double this one.
+      if (quote + 1 === text.length && !isAll) return -1;
+      if (text.charCodeAt(quote + 1) !== QUOTE) {
+        this.#fields.push(value === "" ? text.slice(at, quote) : value + text.slice(at, quote));
+        return quote + 1;
+      }
+      value += text.slice(at, quote + 1);
+      at = quote + 2;
+    }
+  }
+
+  #checked(rest: string): string {
+    if (rest.length > MAX_ROW) throw this.#fault(`a row has more than ${MAX_ROW} characters`);
+    return rest;
+  }
+
+  #fault(reason: string): CsvFault {
+    return new CsvFault(`line ${this.#line}: ${reason}`);
+  }
+}
+
+/** What parts the columns' names: spreadsheets of many countries write semicolons. */
+export function delimiterOf(head: string): "," | ";" | "\t" {
+  const counts = ([",", ";", "\t"] as const).map((one) => [head.split(one).length, one] as const);
+  return counts.reduce((best, one) => one[0] > best[0] ? one : best)[1];
+}
