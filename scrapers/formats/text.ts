@@ -2,7 +2,7 @@ import { MAX_CASE, MAX_EXCERPT } from "../../schemas/record.ts";
 
 /** Text as Postgres holds it: neither NUL nor lone surrogates. */
 export function cleanText(text: string): string {
-  return text.toWellFormed().replaceAll("\0", "\uFFFD");
+  return text.isWellFormed() && !text.includes("\0") ? text : text.toWellFormed().replaceAll("\0", "\uFFFD");
 }
 
 /** A case's name, cut to what is kept; `(no name)` where nothing is left. */
@@ -24,10 +24,13 @@ export function wordOf(word: string): string {
 /** Milliseconds of a time in seconds, at times with thousands' commas or an `s` behind; what is no time is left out. */
 export function milliseconds(seconds: unknown): number | undefined {
   if (typeof seconds !== "number" && typeof seconds !== "string") return undefined;
-  const text = String(seconds).trim().replace(/s$/, "");
-  const isGrouped = /^[1-9]\d{0,2}(?:,\d{3})+(?:\.\d*)?$/.test(text);
-  const value = Number(isGrouped ? text.replaceAll(",", "") : text.replace(",", "."));
-  return text !== "" && Number.isFinite(value) && value >= 0 && value < 1e9
-    ? Math.round(value * 1e6) / 1e3
-    : undefined;
+  let value = Number(seconds);
+  // Nearly all are plain numbers.
+  if (!(value > 0)) {
+    const text = String(seconds).trim().replace(/s$/, "");
+    if (text === "") return undefined;
+    const isGrouped = /^[1-9]\d{0,2}(?:,\d{3})+(?:\.\d*)?$/.test(text);
+    value = Number(isGrouped ? text.replaceAll(",", "") : text.replace(",", "."));
+  }
+  return value >= 0 && value < 1e9 ? Math.round(value * 1e6) / 1e3 : undefined;
 }
