@@ -1,4 +1,4 @@
-import sax from "sax";
+import { SaxesParser } from "saxes";
 import { HubError } from "../../errors.ts";
 import type { BoundedFetch } from "../context.ts";
 import { nameFault, parseBuildFile, parseBuildFolder } from "./names.ts";
@@ -37,14 +37,14 @@ export function parseBucketPage(xml: string): BucketPage {
   let object = { key: "", size: null as number | null };
   let encoding = "";
   let isOver = false;
-  const parser = sax.parser(true, {});
-  parser.onerror = (error) => {
-    throw new HubError("BAD_GATEWAY", `A bucket listing cannot be read: ${error.message.split("\n")[0]}`);
-  };
-  parser.ondoctype = () => {
+  const parser = new SaxesParser();
+  parser.on("error", (error) => {
+    throw new HubError("BAD_GATEWAY", `A bucket listing cannot be read: ${error.message}`);
+  });
+  parser.on("doctype", () => {
     throw new HubError("BAD_GATEWAY", "A bucket listing declares a document type.");
-  };
-  parser.onopentag = ({ name }) => {
+  });
+  parser.on("opentag", ({ name }) => {
     const local = name.replace(/^.*:/, "");
     if (path.length === 0 && local !== "ListBucketResult") {
       throw new HubError("BAD_GATEWAY", `Not a bucket listing: its root is ${name}.`);
@@ -52,11 +52,13 @@ export function parseBucketPage(xml: string): BucketPage {
     path.push(local);
     text = "";
     if (local === "Contents") object = { key: "", size: null };
-  };
-  parser.ontext = parser.oncdata = (part) => {
+  });
+  const onText = (part: string) => {
     if (text.length < 10_000) text += part;
   };
-  parser.onclosetag = () => {
+  parser.on("text", onText);
+  parser.on("cdata", onText);
+  parser.on("closetag", () => {
     const at = path.join("/").replace("ListBucketResult/", "");
     if (at === "CommonPrefixes/Prefix") page.prefixes.push(text);
     else if (at === "Contents/Key") object.key = text;
@@ -69,7 +71,7 @@ export function parseBucketPage(xml: string): BucketPage {
     path.pop();
     isOver = path.length === 0;
     text = "";
-  };
+  });
   parser.write(xml.trim()).close();
   if (!isOver) throw new HubError("BAD_GATEWAY", "A bucket listing is cut short.");
   if (encoding === "url") {

@@ -5,7 +5,8 @@ import type { Outcome } from "../../schemas/outcome.ts";
 import { type FormatItem, machineOf, type ResultFormat } from "./format.ts";
 import { caseName, excerpt, milliseconds } from "./text.ts";
 import { sampleOf } from "./sample.ts";
-import { readXml, XmlFault, type XmlHandler, xmlHead } from "./xml.ts";
+import { readXml, type XmlHandler, xmlHead } from "./xml.ts";
+import { XmlFault } from "./xml_parser.ts";
 
 const NAME = "CTest Test.xml";
 const STATUS: Record<string, Outcome> = { passed: "passed", failed: "failed", notrun: "skipped" };

@@ -192,7 +192,9 @@ function sayOnce(open: OpenCase): void {
   const { from, to } = open.told;
   const told = open.message.slice(from, to).trim();
   const text = open.message.slice(to).trimStart();
-  if (told !== "" && text.startsWith(told)) open.message = open.message.slice(0, from) + text;
+  // Line ends in an attribute are read as spaces.
+  const isTold = told !== "" && text.slice(0, told.length).replace(/\s/g, " ") === told.replace(/\s/g, " ");
+  if (isTold) open.message = open.message.slice(0, from) + text;
   open.told = { from: open.message.length, to: open.message.length };
 }
 

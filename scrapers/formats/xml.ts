@@ -1,12 +1,15 @@
-import sax, { type Tag } from "sax";
+import type { SaxesTagPlain } from "saxes";
 import { decodeXml } from "./encoding.ts";
 import { FormatError } from "./format.ts";
 import { DecodingError } from "./lines.ts";
+import { Parser, XmlFault } from "./xml_parser.ts";
 
 const MAX_DEPTH = 200;
-const MAX_TAG = 1 << 20;
-// Runners put a failure's whole output into an attribute; sax refuses more than 64 KiB unless told.
-sax.MAX_BUFFER_LENGTH = MAX_TAG;
+/** Longest value, comment or document type, in characters: runners put a failure's whole output into an attribute. */
+const MAX_VALUE = 1 << 20;
+const MAX_ATTRIBUTES = 10_000;
+/** Longest tag, in characters. */
+const MAX_TAG = 1 << 26;
 
 /** What a format does with an XML document. Names come without their prefix; `path` holds those of the open elements. */
 export interface XmlHandler<Item> {
@@ -20,9 +23,6 @@ export interface XmlHandler<Item> {
   /** The items made since the last call. */
   take(): Item[];
 }
-
-/** Thrown by a handler where the document breaks the format's rules; the place is added. */
-export class XmlFault extends Error {}
 
 /**
  * Reads an XML document through a handler, strictly, in bounded memory, without entities of its own or outside parts.
@@ -52,7 +52,7 @@ class Reader {
   #hasRoot = false;
   #isOver = false;
   #sincePart = 0;
-  #parser = sax.parser(true, { position: true, strictEntities: false });
+  #parser = new Parser();
   #format: string;
   #handler: XmlHandler<unknown>;
 
@@ -60,27 +60,25 @@ class Reader {
     this.#format = format;
     this.#handler = handler;
     const parser = this.#parser;
-    parser.onerror = (error) => {
-      throw new XmlFault(error.message.split("\n")[0]!);
-    };
-    parser.ondoctype = (text) => {
+    parser.on("doctype", (text) => {
       // A document type that is but named, or describes elements, is passed over.
       if (/<!ENTITY|%/.test(text)) {
         throw new XmlFault("it declares a document type with entities, which are never read");
       }
-    };
-    parser.onopentag = (tag) => this.#open(tag);
-    parser.onclosetag = (name) => this.#close(localName(name));
-    parser.ontext = parser.oncdata = (text) => {
-      // Text comes in pieces, so that it may be of any length; what is held is a tag.
+    });
+    parser.on("opentag", (tag) => this.#open(tag));
+    parser.on("closetag", (tag) => this.#close(localName(tag.name)));
+    const onText = (text: string) => {
       this.#sincePart = 0;
       handler.text(text, this.#path);
     };
+    parser.on("text", onText);
+    parser.on("cdata", onText);
   }
 
   /** From 1. */
   get line(): number {
-    return this.#parser.line + 1;
+    return this.#parser.line;
   }
 
   write(text: string): void {
@@ -88,15 +86,23 @@ class Reader {
     this.#sincePart += text.length;
     this.#guarded(() => {
       this.#parser.write(text);
-      if (this.#sincePart > 64 * MAX_TAG) throw new XmlFault("one tag is larger than 64 MiB");
+      const part = this.#parser.takeText();
+      if (part !== "") {
+        this.#sincePart = 0;
+        this.#handler.text(part, this.#path);
+      }
+      const { characters, attributes } = this.#parser.held;
+      if (characters > MAX_VALUE) throw new XmlFault("a value, or a comment, is larger than 1 MiB");
+      if (attributes > MAX_ATTRIBUTES) throw new XmlFault(`a tag has more than ${MAX_ATTRIBUTES} attributes`);
+      if (this.#sincePart > MAX_TAG) throw new XmlFault("one tag is larger than 64 MiB");
     });
   }
 
   end(): void {
     if (!this.#hasRoot) throw new FormatError(this.#format, "it is empty");
     this.#guarded(() => {
-      this.#parser.close();
       if (!this.#isOver) throw new XmlFault("it ends in the middle");
+      this.#parser.close();
     });
   }
 
@@ -105,15 +111,15 @@ class Reader {
       run();
     } catch (error) {
       const reason = error instanceof Error ? error.message.split("\n")[0]! : String(error);
-      throw new FormatError(this.#format, `line ${this.line}, column ${this.#parser.column + 1}: ${reason}`);
+      const column = this.#parser.columnIndex + 1;
+      throw new FormatError(this.#format, `line ${this.line}, column ${column}: ${reason}`);
     }
   }
 
-  #open(tag: Tag): void {
+  #open(tag: SaxesTagPlain): void {
     this.#sincePart = 0;
     const name = localName(tag.name);
     if (this.#path.length >= MAX_DEPTH) throw new XmlFault(`elements are nested deeper than ${MAX_DEPTH}`);
-    if (this.#isOver) throw new XmlFault("it has a second root");
     if (!this.#hasRoot && !this.#handler.roots.includes(name)) {
       throw new XmlFault(`its root is ${JSON.stringify(tag.name)}, not ${this.#handler.roots.join(" or ")}`);
     }

@@ -88,7 +88,7 @@ test.each([
   ["depth", `${"<testsuite>".repeat(300)}${"</testsuite>".repeat(300)}`],
   ["an endless attribute", `<testsuite><testcase name="${"x".repeat(3 << 20)}"/></testsuite>`],
 ])("%s is a clear error", async (_, input) => {
-  const error = await read(junit, input).catch((caught: unknown) => caught);
+  const error = await read(junit, input, 1 << 16).catch((caught: unknown) => caught);
   expect(error).toBeInstanceOf(FormatError);
   expect((error as FormatError).code).toBe("BAD_REQUEST");
   expect((error as FormatError).message).toMatch(/^Not a readable JUnit XML file: .{5,200}$/);

@@ -123,6 +123,37 @@ test("JUnit: an output may be of any length, a tag may not", async () => {
   );
   const items = (await Array.fromAsync(junit.parse(long))).flat();
   expect(items).toEqual([{ kind: "result", record: { case: "a", outcome: "passed" } }]);
-  const endless = input("<testsuite><testcase ", "a='1' ", "/></testsuite>");
-  await expect(Array.fromAsync(junit.parse(endless))).rejects.toThrow("one tag is larger than 64 MiB");
+  for (
+    const [piece, reason] of [
+      ["a='1' ", "a tag has more than 10000 attributes"],
+      ["      ", "one tag is larger than 64 MiB"],
+      ["aaaaaa", "one tag is larger than 64 MiB"],
+    ] as const
+  ) {
+    const endless = input("<testsuite><testcase ", piece, "/></testsuite>");
+    await expect(Array.fromAsync(junit.parse(endless))).rejects.toThrow(reason);
+  }
 }, 30_000);
+
+test("JUnit: what producers write against XML's rules, and what XML makes of line ends", async () => {
+  const read = await readBack(
+    `\n<?xml version="1"?><testsuite><testcase name="a" x="1 < 2 ]]>"><failure message="\x1b[31mat 1\r\nat 2">\x1b[31mat 1\nat 2 ]]>\r\n  more</failure></testcase>` +
+      `<testcase name="b <c>"/><testcase name="d\n e&#10;f"/></testsuite>`,
+  );
+  expect(read.records).toEqual([
+    { case: "a", outcome: "failed", message: "\x1b[31mat 1\nat 2 ]]>\n  more" },
+    { case: "b <c>", outcome: "passed" },
+    { case: "d  e\nf", outcome: "passed" },
+  ]);
+  for (const size of [1, 2, 3]) {
+    const same = await readBack(
+      `<testsuite><testcase name="b <c> & d"/><testcase name='q'><error><![CDATA[]]]]><![CDATA[> &amp;]]>&amp;</error></testcase></testsuite>`
+        .replace(" & ", " &amp; "),
+      { size },
+    );
+    expect(same.records).toEqual([
+      { case: "b <c> & d", outcome: "passed" },
+      { case: "q", outcome: "error", message: "]]> &amp;&" },
+    ]);
+  }
+});

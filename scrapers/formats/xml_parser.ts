@@ -1,0 +1,55 @@
+import { SaxesParser } from "saxes";
+
+/** Thrown where a document is not well-formed, or by a handler where it breaks its format's rules; the place is added. */
+export class XmlFault extends Error {}
+
+/** What producers really write against the rules: control characters, and what HTML would take. */
+const LENIENT = new Set([
+  "disallowed character.",
+  'the string "]]>" is disallowed in char data.',
+  "an XML declaration must be at the start of the document.",
+]);
+
+/** What saxes keeps of a document between two pieces; see its `SaxesParser`. */
+interface State {
+  state: number;
+  /** Of text, a value, or a comment that has begun. */
+  text: string;
+  /** Of the tag that has begun. */
+  attribList: unknown[];
+  chunk: string;
+  /** Of the next character in the chunk. */
+  i: number;
+}
+
+function stateAfter(text: string): number {
+  return (new SaxesParser().write(text) as unknown as State).state;
+}
+const IN_TEXT = [stateAfter("<a>b"), stateAfter("<a><![CDATA[b")];
+
+/** saxes, strict but for `LENIENT`. @throws XmlFault */
+export class Parser extends SaxesParser {
+  override fail(message: string): this {
+    const isLenient = LENIENT.has(message) || /^(?:version number|encoding value) must match/.test(message);
+    if (!isLenient) throw new XmlFault(message.replace(/\.$/, ""));
+    // saxes drops it from a value.
+    const now = this as unknown as State;
+    if (message === "disallowed character." && now.chunk[now.i - 1] === "<") now.text += "<";
+    return this;
+  }
+
+  /** How much is held of what has begun: characters of a value, text or comment, and attributes of a tag. */
+  get held(): { characters: number; attributes: number } {
+    const { text, attribList } = this as unknown as State;
+    return { characters: text.length, attributes: attribList.length };
+  }
+
+  /** The text that has come of an element so far. It may be of any length, and saxes would hold all of it. */
+  takeText(): string {
+    const now = this as unknown as State;
+    if (now.text === "" || !IN_TEXT.includes(now.state)) return "";
+    const { text } = now;
+    now.text = "";
+    return text;
+  }
+}
