@@ -1,5 +1,5 @@
 import type { Config } from "../config.ts";
-import { hubPermissions, toFlags } from "./permissions.ts";
+import { ALLOCATOR_ENV, hubPermissions, toFlags } from "./permissions.ts";
 import { watchSources } from "./watch.ts";
 
 export interface HubProcessOptions {
@@ -83,7 +83,7 @@ function spawnHub({ home, config, env, mode }: HubProcessOptions): Deno.ChildPro
       ...(mode === "--migrate" ? ["--migrate"] : []),
     ],
     cwd: home,
-    env,
+    env: { ...ALLOCATOR_ENV, ...env },
     stdin: "null",
     stdout: "inherit",
     stderr: "inherit",

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { loadConfig } from "../../config.ts";
-import { hubPermissions, toFlags } from "../../run/permissions.ts";
+import { ALLOCATOR_ENV, hubPermissions, toFlags } from "../../run/permissions.ts";
 import { HOME } from "../helpers/app.ts";
 
 let folder: string;
@@ -107,4 +107,10 @@ test("no task but test and bench has all permissions", async () => {
   ) {
     expect(await Deno.readTextFile(`${HOME}/${file}`)).not.toMatch(/\s-A\b|--allow-all/);
   }
+});
+
+test("the hub's allocator is set the same by whoever starts it", async () => {
+  const script = await Deno.readTextFile(`${HOME}/run/start.sh`);
+  const told = Object.entries(ALLOCATOR_ENV).map(([name, value]) => `${name}=${value}`).join(" ");
+  expect(script).toContain(`exec env ${told} "$deno" run $flags main.ts`);
 });
