@@ -101,7 +101,7 @@ class Reader {
   end(): void {
     if (!this.#hasRoot) throw new FormatError(this.#format, "it is empty");
     this.#guarded(() => {
-      if (!this.#isOver) throw new XmlFault("it ends in the middle");
+      if (!this.#isOver) throw new XmlFault(`it ends within <${this.#path.at(-1)}>`);
       this.#parser.close();
     });
   }

@@ -66,8 +66,12 @@ test("many files of many kinds in a form are one run; each remark tells its file
     rejectedCount: 3,
   });
   expect(body.rejected).toEqual([
-    { file: "broken.xml", place: "the file", reason: expect.stringContaining("Unclosed root tag") },
-    { file: "half.zip/h.xml", place: "the file", reason: expect.stringContaining("Unclosed root tag") },
+    { file: "broken.xml", place: "the file", reason: expect.stringContaining("it ends within <testsuite>") },
+    {
+      file: "half.zip/h.xml",
+      place: "the file",
+      reason: expect.stringContaining("it ends within <testsuite>"),
+    },
     { file: "r.ndjson", place: "line 2", reason: expect.stringContaining("case") },
   ]);
   expect(body.notes).toEqual(expect.arrayContaining([
