@@ -2,6 +2,7 @@ import { z } from "zod";
 import type { Db } from "../db/client.ts";
 import { pendingMigrations } from "../db/migrate.ts";
 import type { Context } from "./context.ts";
+import { inTime } from "./deadline.ts";
 import { procedure, router } from "./trpc.ts";
 import { wire } from "./wire.ts";
 
@@ -45,7 +46,9 @@ export const healthRouter = router({
 });
 
 async function checkAll(ctx: Context): Promise<z.infer<typeof check>[]> {
-  const pending = await inTime(askOnce(ctx.sql)).catch(() => undefined);
+  const pending = await inTime(askOnce(ctx.sql), TIME_LIMIT_MS, () => new Error("late")).catch(() =>
+    undefined
+  );
   const isThere = pending !== undefined;
   const isCurrent = isThere && pending.length === 0;
   const isRunning = ctx.queue.isRunning();
@@ -73,12 +76,4 @@ function askOnce(sql: Db): Promise<string[]> {
   const asking = pendingMigrations(sql).finally(() => asked.delete(sql));
   asked.set(sql, asking);
   return asking;
-}
-
-function inTime<T>(promise: Promise<T>): Promise<T> {
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  const late = new Promise<never>((_, refuse) => {
-    timer = setTimeout(() => refuse(new Error("late")), TIME_LIMIT_MS);
-  });
-  return Promise.race([promise, late]).finally(() => clearTimeout(timer));
 }

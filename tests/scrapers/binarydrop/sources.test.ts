@@ -7,7 +7,7 @@ import { createFetch } from "../../../scrapers/fetch.ts";
 import { freePort, until } from "../../helpers/lab.ts";
 import { hasProgram, requires } from "../../helpers/require.ts";
 
-const samples = Deno.env.get("CHUB_SAMPLES");
+const samples = Deno.env.get("CHUB_SAMPLES") || undefined;
 let folder: string;
 const closing: (() => Promise<unknown>)[] = [];
 beforeAll(async () => {

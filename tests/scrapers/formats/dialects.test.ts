@@ -13,7 +13,7 @@ interface Sample {
   counts: Record<string, number>;
   samples?: number;
 }
-const samples = Deno.env.get("CHUB_SAMPLES");
+const samples = Deno.env.get("CHUB_SAMPLES") || undefined;
 const withSamples = requires(
   "CHUB_SAMPLES",
   samples !== undefined,
