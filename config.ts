@@ -65,7 +65,7 @@ export const SETTINGS = {
   ],
   HELD_PAGES: [
     "Room for pages of builds and results that are asked for again and again, in bytes; each is told again only while nothing it tells of has changed. 0 holds none",
-    "33554432",
+    "16777216",
   ],
   SPOOL_DIR: [
     "Folder for what is pushed, while it is received: files without a name, gone by themselves",
@@ -112,7 +112,7 @@ const environment = z.object({
   JSON_LIMIT: whole(1024, 1 << 30).default(1 << 20),
   UPLOAD_LIMIT: whole(1024, 1_099_511_627_776).default(2_147_483_647),
   PUSH_JSON_LIMIT: whole(1024, 1 << 29).default(64 << 20),
-  HELD_PAGES: whole(0, 1 << 30).default(32 << 20),
+  HELD_PAGES: whole(0, 1 << 30).default(16 << 20),
   SPOOL_DIR: z.string().min(1).optional(),
   LOG_LEVEL: z.enum(["debug", "info", "warn", "error"]).default("info"),
   ...authEnvironment,
