@@ -9,12 +9,20 @@ export interface TestLab extends Lab {
   listen: string;
 }
 
-/** A port nobody listens on. */
+/**
+ * A port nobody listens on, below those that the system gives away: one of these may be a client's, or another test's, before
+ * a server that is started with it listens.
+ */
 export function freePort(): number {
-  const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-  const { port } = listener.addr;
-  listener.close();
-  return port;
+  while (true) {
+    const port = 10_000 + Math.floor(Math.random() * 20_000);
+    try {
+      Deno.listen({ hostname: "127.0.0.1", port }).close();
+      return port;
+    } catch (error) {
+      if (!(error instanceof Deno.errors.AddrInUse)) throw error;
+    }
+  }
 }
 
 /** The real lab, as a process under its own flags, with a drop of a few sample builds. */
