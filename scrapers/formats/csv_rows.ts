@@ -20,6 +20,10 @@ export class CsvFault extends Error {}
  */
 export class CsvRows {
   #rest = "";
+  /** Characters that the rest must have to be looked at again. */
+  #tryAt = 0;
+  /** Where the next delimiter of the text at hand is, as last looked for; beyond it where there is none. */
+  #parted = -1;
   #line = 1;
   #delimiter: number | undefined;
   #end = LF;
@@ -31,8 +35,16 @@ export class CsvRows {
     return this.#line;
   }
 
-  write(text: string): CsvRow[] {
-    return this.#read(this.#rest + text, false);
+  write(piece: string): CsvRow[] {
+    const text = this.#rest + piece;
+    if (text.length < this.#tryAt) {
+      this.#rest = text;
+      return [];
+    }
+    const rows = this.#read(text, false);
+    // A row that is long is not read again at each piece, but once it may be twice as long.
+    this.#tryAt = Math.min(2 * this.#rest.length, MAX_ROW);
+    return rows;
   }
 
   /** The rows that are left. */
@@ -43,6 +55,7 @@ export class CsvRows {
   #read(text: string, isAll: boolean): CsvRow[] {
     const rows: CsvRow[] = [];
     let at = 0;
+    this.#parted = -1;
     if (this.#delimiter === undefined && text !== "") {
       const first = /[\r\n]/.exec(text);
       // What follows a CR may be a LF that has not come.
@@ -86,8 +99,11 @@ export class CsvRows {
           if (!isAll) return -1;
           rowEnd = text.length;
         }
-        const parted = text.indexOf(delimiter, at);
-        fieldEnd = parted < 0 || parted > rowEnd ? rowEnd : parted;
+        if (this.#parted < at) {
+          const parted = text.indexOf(delimiter, at);
+          this.#parted = parted < 0 ? text.length : parted;
+        }
+        fieldEnd = Math.min(this.#parted, rowEnd);
         const field = text.slice(at, fieldEnd);
         const isLast = fieldEnd === rowEnd;
         if (field.includes('"')) throw this.#fault("a quote begins within a field");

@@ -13,6 +13,8 @@ const LENIENT = new Set([
 /** What saxes keeps of a document between two pieces; see its `SaxesParser`. */
 interface State {
   state: number;
+  /** What follows an entity that has begun. */
+  entityReturnState: number | undefined;
   /** Of text, a value, or a comment that has begun. */
   text: string;
   /** Of the tag that has begun. */
@@ -25,7 +27,9 @@ interface State {
 function stateAfter(text: string): number {
   return (new SaxesParser().write(text) as unknown as State).state;
 }
-const IN_TEXT = [stateAfter("<a>b"), stateAfter("<a><![CDATA[b")];
+const TEXT = stateAfter("<a>b");
+const IN_TEXT = [TEXT, ...["", "]", "]]"].map((end) => stateAfter(`<a><![CDATA[b${end}`))];
+const IN_ENTITY = stateAfter("<a>b&");
 
 /** saxes, strict but for `LENIENT`. @throws XmlFault */
 export class Parser extends SaxesParser {
@@ -47,7 +51,8 @@ export class Parser extends SaxesParser {
   /** The text that has come of an element so far. It may be of any length, and saxes would hold all of it. */
   takeText(): string {
     const now = this as unknown as State;
-    if (now.text === "" || !IN_TEXT.includes(now.state)) return "";
+    const isText = IN_TEXT.includes(now.state) || now.state === IN_ENTITY && now.entityReturnState === TEXT;
+    if (now.text === "" || !isText) return "";
     const { text } = now;
     now.text = "";
     return text;

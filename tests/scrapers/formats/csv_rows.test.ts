@@ -95,3 +95,11 @@ test("results parted by semicolons or tabs, and with spaces about the columns' n
   expect((await readBack("case, outcome\na,passed\n")).records).toEqual([{ case: "a", outcome: "passed" }]);
   expect((await readBack("case,outcome\ra,passed\rb,failed")).counts).toEqual({ passed: 1, failed: 1 });
 });
+
+test("a long row in small pieces, and many blank ones, take no longer than others", () => {
+  const start = performance.now();
+  expect(rowsOf(`a,b\n${`1,"${'""'.repeat(400_000)}"\n`.repeat(5)}`, 1 << 10)).toHaveLength(6);
+  expect(rowsOf(`a,b\n${"\n".repeat(1 << 20)}1,2`, 1 << 20)).toHaveLength(2);
+  // A hundred times as long where each piece, or each row, looks at all of it.
+  expect(performance.now() - start).toBeLessThan(2500);
+});

@@ -157,3 +157,13 @@ test("JUnit: what producers write against XML's rules, and what XML makes of lin
     ]);
   }
 });
+
+test("JUnit: a long text is read wherever its pieces end, within entities and brackets too", async () => {
+  for (const text of ["&lt;".repeat(600_000), `<![CDATA[${"]".repeat(1_500_000)}x]]>`]) {
+    for (const blank of ["", " ", "  ", "   "]) {
+      const document =
+        `<testsuite>${blank}<testcase name="a"><system-out>${text}</system-out></testcase></testsuite>`;
+      expect((await readBack(document, { size: 1 << 16 })).counts).toEqual({ passed: 1 });
+    }
+  }
+}, 30_000);
