@@ -109,6 +109,8 @@ async function idsOf(sql: Db | Queryable, testId: number, names: string[]): Prom
   if (added.length > 0) {
     const text = added.map(separable).join(SEPARATOR);
     const make = async (tx: Queryable) => {
+      // As what is inserted will want it: one that holds the test, a rename, must not be waited for with new names in hand.
+      await tx`select id from tests where id = ${testId} for key share`;
       await tx`select pg_advisory_xact_lock(${LOCK}, ${testId})`;
       await tx.unsafe(
         `insert into cases (test_id, name)

@@ -16,7 +16,11 @@ const pack = promisify(gzip);
 
 /** A page as gzip. It is packed once, outside of the one thread that answers. */
 export function packed(page: HeldPage): Promise<Uint8Array<ArrayBuffer>> {
-  return page.gzip ??= pack(page.answer.text) as Promise<Uint8Array<ArrayBuffer>>;
+  if (page.gzip === undefined) {
+    page.gzip = pack(page.answer.text) as Promise<Uint8Array<ArrayBuffer>>;
+    page.gzip.catch(() => delete page.gzip);
+  }
+  return page.gzip;
 }
 
 /**
@@ -33,6 +37,8 @@ export interface HeldPages {
 const QUESTIONS = 10_000;
 /** Longest question remembered, in characters. */
 const LONGEST = 1000;
+/** What a page takes besides its text and, at most half of that, its gzip; small ones are mostly this. */
+const OVERHEAD = 1500;
 /** Most of all room that one page takes. */
 const SHARE = 1 / 16;
 
@@ -42,7 +48,8 @@ export function createHeldPages(characters: number): HeldPages {
   const pages = new LRUCache<string, HeldPage>({
     maxSize: characters,
     maxEntrySize: Math.max(1, Math.floor(characters * SHARE)),
-    sizeCalculation: ({ answer }, question) => question.length + answer.text.length,
+    sizeCalculation: ({ answer }, question) =>
+      OVERHEAD + question.length + Math.ceil(1.5 * answer.text.length),
   });
   const asked = new LRUCache<string, true>({ max: QUESTIONS });
   return {

@@ -16,7 +16,7 @@ function pageOf(text: string, version = "1"): HeldPage {
 }
 
 test("a page is taken when its question comes a second time, the longest unasked goes first, and a large one is not taken", () => {
-  const pages = createHeldPages(1000);
+  const pages = createHeldPages(30_000);
   const text = "x".repeat(48);
   pages.offer("q00", pageOf(text));
   expect(pages.find("q00")).toBeUndefined();
@@ -24,7 +24,7 @@ test("a page is taken when its question comes a second time, the longest unasked
   expect(pages.find("q00")!.answer.text).toBe(text);
   pages.offer("q00", pageOf("newer", "2"));
   expect(pages.find("q00")!.version).toBe("2");
-  for (const twice of [pageOf("y".repeat(100)), pageOf("y".repeat(100))]) pages.offer("big", twice);
+  for (const twice of [pageOf("y".repeat(1000)), pageOf("y".repeat(1000))]) pages.offer("big", twice);
   expect(pages.find("big")).toBeUndefined();
   for (let at = 10; at < 40; at++) {
     for (const twice of [pageOf(text), pageOf(text)]) pages.offer(`q${at}`, twice);
