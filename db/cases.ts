@@ -110,7 +110,9 @@ async function idsOf(sql: Db | Queryable, testId: number, names: string[]): Prom
     const text = added.map(separable).join(SEPARATOR);
     const make = async (tx: Queryable) => {
       // As what is inserted will want it: one that holds the test, a rename, must not be waited for with new names in hand.
-      await tx`select id from tests where id = ${testId} for key share`;
+      const held = await tx`select id from tests where id = ${testId} and deleted_at is null for key share`;
+      // Of a deleted test none are made: they would stay for good.
+      if (held.length === 0) return;
       await tx`select pg_advisory_xact_lock(${LOCK}, ${testId})`;
       await tx.unsafe(
         `insert into cases (test_id, name)

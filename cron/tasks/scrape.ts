@@ -84,9 +84,10 @@ async function scrapeTest(deps: ScrapeDeps, test: TestToScrape, turn: ScrapeTurn
   const { lease, cause, stop, lost } = turn;
   const allow = allowanceOf(config);
   const timeUp = AbortSignal.timeout(timeLimitMs);
+  const over = new AbortController();
   const { context, counts } = createContext({
     fetch: deps.fetch ?? createFetch({ allow, ...(deps.pace === undefined ? {} : { pace: deps.pace }) }),
-    signal: AbortSignal.any([stop, lost, timeUp]),
+    signal: AbortSignal.any([stop, lost, timeUp, over.signal]),
     allow,
     now: deps.now,
     log: deps.log,
@@ -133,6 +134,9 @@ async function scrapeTest(deps: ScrapeDeps, test: TestToScrape, turn: ScrapeTurn
       };
       deps.log("a scrape failed", { test: test.name, reason });
     }
+  } finally {
+    // What is being read ahead is wanted no more.
+    over.abort(new Error("the scrape is over"));
   }
   progress.seen = counts.seen;
   await hold((tx) => endScrape(tx, { test, scrapeId, progress, end }));
@@ -155,15 +159,19 @@ async function* readyBatches(
   sql: Db,
   { read, test, context }: { read: AsyncGenerator<ScrapeBatch>; test: TestToScrape; context: ScrapeContext },
 ): AsyncGenerator<ReadyBatch> {
+  // The runs of the batch that is being stored may have no ids yet.
+  let before = 0;
   for await (const batch of read) {
     const ready = async () => {
+      context.signal.throwIfAborted();
       const runs = await placeRuns(
         sql,
         batch.runs,
         (run, reason) =>
           context.ignore(`a run has no place: ${reason}`, `${run.externalId} ${run.changelist}`),
       );
-      await prepareStore(sql, runs.length);
+      await prepareStore(sql, before + runs.length);
+      before = runs.length;
       const known = { id: test.id, casesVersion: await getCasesVersion(sql, test.id) };
       return await spoolRuns(sql, known, runs);
     };

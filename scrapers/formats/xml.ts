@@ -7,6 +7,7 @@ import { Parser, XmlFault } from "./xml_parser.ts";
 const MAX_DEPTH = 200;
 /** Longest value, comment or document type, in characters: runners put a failure's whole output into an attribute. */
 const MAX_VALUE = 1 << 20;
+const MAX_ENTITY = 1000;
 const MAX_ATTRIBUTES = 10_000;
 /** Longest tag, in characters. */
 const MAX_TAG = 1 << 26;
@@ -91,8 +92,9 @@ class Reader {
         this.#sincePart = 0;
         this.#handler.text(part, this.#path);
       }
-      const { characters, attributes } = this.#parser.held;
-      if (characters > MAX_VALUE) throw new XmlFault("a value, or a comment, is larger than 1 MiB");
+      const { characters, entity, attributes } = this.#parser.held;
+      if (characters > MAX_VALUE) throw new XmlFault("a value, a comment or a name is larger than 1 MiB");
+      if (entity > MAX_ENTITY) throw new XmlFault("an & before here begins no entity");
       if (attributes > MAX_ATTRIBUTES) throw new XmlFault(`a tag has more than ${MAX_ATTRIBUTES} attributes`);
       if (this.#sincePart > MAX_TAG) throw new XmlFault("one tag is larger than 64 MiB");
     });

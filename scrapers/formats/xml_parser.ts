@@ -17,6 +17,10 @@ interface State {
   entityReturnState: number | undefined;
   /** Of text, a value, or a comment that has begun. */
   text: string;
+  /** Of the tag, the instruction, the entity that has begun. */
+  name: string;
+  piTarget: string;
+  entity: string;
   /** Of the tag that has begun. */
   attribList: unknown[];
   chunk: string;
@@ -42,10 +46,14 @@ export class Parser extends SaxesParser {
     return this;
   }
 
-  /** How much is held of what has begun: characters of a value, text or comment, and attributes of a tag. */
-  get held(): { characters: number; attributes: number } {
-    const { text, attribList } = this as unknown as State;
-    return { characters: text.length, attributes: attribList.length };
+  /** How much is held of what has begun: characters of a value, comment or name, or of an entity, and attributes of a tag. */
+  get held(): { characters: number; entity: number; attributes: number } {
+    const { text, name, piTarget, entity, attribList } = this as unknown as State;
+    return {
+      characters: Math.max(text.length, name.length, piTarget.length),
+      entity: entity.length,
+      attributes: attribList.length,
+    };
   }
 
   /** The text that has come of an element so far. It may be of any length, and saxes would hold all of it. */

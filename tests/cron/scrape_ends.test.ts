@@ -100,6 +100,22 @@ test("a test deleted under a scrape gets nothing more, and its last scrape has e
   expect((await scrapesOf(id))[0]).toMatchObject({ state: "lost", error: "the test was deleted" });
 });
 
+test("what is read of a test that is deleted meanwhile makes no cases, and its source is told to stop", async () => {
+  const { sql } = bench.database;
+  const id = await bench.makeTest("forgotten");
+  let signal: AbortSignal | undefined;
+  bench.stepped.more = (batch) => ({ results: [{ case: `case${batch}`, outcome: "passed" }] });
+  bench.stepped.before = async (batch, given) => {
+    signal = given;
+    if (batch !== 2) return;
+    await bench.hasRuns(id, 1);
+    await deleteTest(sql, "forgotten", { results: true }, BY);
+  };
+  await bench.scrape(id);
+  expect(signal!.aborted).toBe(true);
+  expect(await sql`select name from cases where test_id = ${id}`).toEqual([]);
+});
+
 test("a run that is being stored as its test is deleted goes with the others", async () => {
   const { sql } = bench.database;
   const id = await bench.makeTest("deleted meanwhile");

@@ -4,6 +4,7 @@ import { loadConfig } from "../../config.ts";
 import { type ScrapeDeps, scrapeTask } from "../../cron/tasks/scrape.ts";
 import type { RunRecord } from "../../schemas/record.ts";
 import { createRegistry } from "../../scrapers/mod.ts";
+import type { ScrapeContext } from "../../scrapers/context.ts";
 import { type ScrapeBatch, type ScrapedTest, Scraper } from "../../scrapers/scraper.ts";
 import { HOME } from "./app.ts";
 import { type TestDatabase, testDatabase } from "./postgres.ts";
@@ -13,7 +14,7 @@ class Stepped extends Scraper {
   readonly tag = "stepped";
   readonly summary = "for tests";
   readonly settings = z.object({});
-  before: (batch: number) => Promise<void> | void = () => {};
+  before: (batch: number, signal: AbortSignal) => Promise<void> | void = () => {};
   /** What a run is besides what it must be. */
   more: (batch: number) => Partial<RunRecord> = () => ({});
 
@@ -21,9 +22,13 @@ class Stepped extends Scraper {
     return `stepped:${test.name}`;
   }
 
-  async *scrape(_test: ScrapedTest<unknown>, watermark: string | null): AsyncGenerator<ScrapeBatch> {
+  async *scrape(
+    _test: ScrapedTest<unknown>,
+    watermark: string | null,
+    { signal }: ScrapeContext,
+  ): AsyncGenerator<ScrapeBatch> {
     for (let batch = Number(watermark ?? 0) + 1; batch <= 3; batch++) {
-      await this.before(batch);
+      await this.before(batch, signal);
       const run: RunRecord = {
         externalId: String(batch),
         attempt: 1,

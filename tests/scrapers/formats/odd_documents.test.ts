@@ -127,7 +127,7 @@ test("JUnit: an output may be of any length, a tag may not", async () => {
     const [piece, reason] of [
       ["a='1' ", "a tag has more than 10000 attributes"],
       ["      ", "one tag is larger than 64 MiB"],
-      ["aaaaaa", "one tag is larger than 64 MiB"],
+      ["aaaaaa", "a value, a comment or a name is larger than 1 MiB"],
     ] as const
   ) {
     const endless = input("<testsuite><testcase ", piece, "/></testsuite>");
@@ -167,3 +167,12 @@ test("JUnit: a long text is read wherever its pieces end, within entities and br
     }
   }
 }, 30_000);
+
+test("JUnit: an & that begins no entity is told near where it stands", async () => {
+  const text = `<testsuite><testcase name="a"><system-out>a & b\n${
+    "line\n".repeat(100_000)
+  }</system-out></testcase></testsuite>`;
+  await expect(readBack(text, { size: 1 << 14 })).rejects.toThrow(
+    /line \d{1,4}, column \d+: an & before here begins no entity/,
+  );
+});
