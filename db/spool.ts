@@ -8,6 +8,8 @@ import { Tape, type TapeMark } from "./tape.ts";
 
 /** Names that are looked up at once. */
 export const NAMES_AT_ONCE = 20_000;
+/** Names that are cut free of the file's text at once. */
+const FREED_AT_ONCE = 256;
 /** Lookups under way at once, of one spool. */
 const MAX_LOOKUPS = 2;
 
@@ -88,9 +90,11 @@ export class ResultSpool {
     if (this.#lookUp === undefined) return;
     const id = this.#lookUp.now(record.case);
     if (id !== 0) return this.caseIds.set(place, id);
-    this.#asked.names.push(record.case);
-    this.#asked.places.push(place);
-    if (this.#asked.names.length >= NAMES_AT_ONCE) this.#ask(this.#lookUp);
+    const { names, places } = this.#asked;
+    names.push(record.case);
+    places.push(place);
+    if (names.length % FREED_AT_ONCE === 0) names.push(...freed(names.splice(-FREED_AT_ONCE)));
+    if (names.length >= NAMES_AT_ONCE) this.#ask(this.#lookUp);
   }
 
   /** Whether it is better to wait by `ready` before more is added. */
@@ -170,6 +174,13 @@ export class ResultSpool {
   dispose(): void {
     for (const tape of [this.#names, this.#rests, this.#sampled]) tape.dispose();
   }
+}
+
+/** The same texts, without those they were cut out of: V8 holds the whole piece of a file as long as a name of it is held. */
+function freed(texts: string[]): string[] {
+  const all = texts.join("");
+  let at = 0;
+  return texts.map((text) => all.slice(at, at += text.length));
 }
 
 /** A spool of records that are in memory already, with the ids of names that are known now. */

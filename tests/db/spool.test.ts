@@ -1,3 +1,4 @@
+import process from "node:process";
 import { expect, test } from "vitest";
 import { CaseCache } from "../../db/case_cache.ts";
 import { CaseIds, Ordinals } from "../../db/case_ids.ts";
@@ -96,6 +97,17 @@ test("names are looked up while more is added, each once at its place, and a fau
   failing.lookUpBy({ casesVersion: 0, now: () => 0, later: () => Promise.reject(new Error("away")) });
   failing.add({ case: "a", outcome: "passed" });
   await expect(failing.settle()).rejects.toThrow("away");
+});
+
+test("names that wait to be looked up do not hold the text they were read out of", () => {
+  const spool = new ResultSpool();
+  spool.lookUpBy({ casesVersion: 0, now: () => 0, later: () => Promise.resolve(new Int32Array()) });
+  const before = process.memoryUsage().heapUsed;
+  for (let at = 0; at < 5000; at++) {
+    const text = `${at} is the name of a case, ${"and this its output".repeat(5000)}`;
+    spool.add({ case: JSON.parse(JSON.stringify(text)).slice(0, 30), outcome: "passed" });
+  }
+  expect(process.memoryUsage().heapUsed - before).toBeLessThan(200e6);
 });
 
 test("ids grow over blocks and are cut; ordinals count what comes again", () => {
