@@ -2,17 +2,19 @@ import { MAX_EXCERPT, type ResultRecord } from "../../schemas/record.ts";
 import { FormatError, type FormatItem, type ResultFormat } from "./format.ts";
 import { headText, type Line, readByLine } from "./lines.ts";
 import { TapPlan } from "./tap_plan.ts";
+import { readPoint, type TapPoint } from "./tap_point.ts";
 import { caseName, excerpt } from "./text.ts";
 
 const NAME = "TAP";
-const POINT = /^(not )?ok\b(?:[ \t]+(\d+)(?=\s|$))?[ \t]*(?:-(?=\s|$))?(.*)$/s;
 /** `1..4`; some producers begin later. Perl's Test.pm adds the numbers of points that are expected to fail. */
 const PLAN = /^([1-9]\d*)\.\.(\d+)(?:\s+todo[\s\d]*;?)?\s*(?:#\s*(.*))?$/s;
-const DIRECTIVE = /^#\s*(todo\b|skip\S*)\s*(.*)$/is;
 const BAIL = /^Bail out!\s*(.*)$/is;
 /** What `prove` says of a script before its points, and of a good one behind them. */
 const SCRIPT = /^(?:\[\d\d:\d\d:\d\d\] )?((?=\S*[./])\S+) \.\.+ ?(?:skipped: (.*))?$/;
+const MAX_MS = 1e12;
 const SCRIPT_OK = /^ok(?: +\d+ ms\b.*)?\s*$/;
+/** With these the kernel's selftests begin what they print of a test, before its point. */
+const AHEAD = /^# (?:selftests: | RUN {2,}\S)/;
 const PROVE_SAYS = /^(?:(Dubious, test returned .*)|Bailout called\. +Further testing stopped: +(.*))$/;
 
 /** Whether a text looks like TAP: a version, a plan, or a test point at the beginning of a line. */
@@ -59,34 +61,63 @@ class Reader {
   #inFailure = false;
   #inBlock = false;
   #inBraces = false;
+  /** How far a block is indented that stands right behind the point. */
+  #blockIndent = "";
+  /** Whether the line before is the point itself. */
+  #isRightBehind = false;
+  /** What was printed of the test whose point is still to come, where the producer does it in this order. */
+  #ahead: string | undefined;
+  #isKernels = false;
+  /** What the kernel's tests say of a subtest's point that is still to come. */
+  #aheadInside = "";
 
   *read({ text, number }: Line): Generator<FormatItem> {
     const script = SCRIPT.exec(text);
     if (script !== null) yield* this.#begins(script[1]!, script[2], number);
     if (this.#isOver || script !== null) return;
-    if (/^\s/.test(text)) return this.#indented(text);
+    const isRightBehind = this.#isRightBehind;
+    this.#isRightBehind = false;
+    if (/^\s/.test(text)) return yield* this.#indented(text, number, isRightBehind);
     this.#inBlock = false;
     if (text.startsWith("}")) this.#inBraces = false;
-    const point = POINT.exec(text);
+    else if (this.#point !== undefined && text.trimEnd() === "{") this.#inBraces = true;
+    const point = readPoint(text);
     const plan = PLAN.exec(text);
     const bail = BAIL.exec(text);
     const said = this.#script === undefined ? null : PROVE_SAYS.exec(text);
-    if (point !== null) {
+    if (point !== undefined) {
       if (this.#script !== undefined && this.#plan.isComplete && SCRIPT_OK.test(text)) return;
       yield* this.#flush();
       this.#begin(point);
     } else if (plan !== null) {
       yield* this.#planned({ first: Number(plan[1]), last: Number(plan[2]) }, plan[3], number);
     } else if (bail !== null) {
-      this.#hasAny = true;
-      this.#isOver = true;
-      yield* this.#flush();
-      yield note(number, `Bail out! ${bail[1]}`.trim());
+      yield* this.#bail(bail[1]!, number);
     } else if (said !== null) {
       yield* this.#flush();
       yield note(number, said[1] === undefined ? `Bail out! ${said[2]}` : `${this.#script}: ${said[1]}`);
-    } else if (/^TAP version \d+/i.test(text)) this.#hasAny = true;
-    else if (text.startsWith("#") && !/^# Subtest\b/i.test(text)) this.#say(text.slice(1).trimEnd());
+    } else if (/^K?TAP version \d+/i.test(text)) {
+      this.#hasAny = true;
+      this.#isKernels ||= text.startsWith("K");
+    } else if (text.startsWith("#")) yield* this.#comment(text);
+  }
+
+  *#bail(reason: string, number: number): Generator<FormatItem> {
+    this.#hasAny = true;
+    this.#isOver = true;
+    yield* this.#flush();
+    yield note(number, `Bail out! ${reason}`.trim());
+  }
+
+  *#comment(text: string): Generator<FormatItem> {
+    if (AHEAD.test(text)) {
+      yield* this.#flush();
+      this.#ahead = "";
+    }
+    const told = text.slice(1).trimEnd();
+    if (this.#ahead === undefined) {
+      if (!/^# Subtest\b/i.test(text)) this.#say(told);
+    } else if (this.#ahead.length < MAX_EXCERPT) this.#ahead += `${told}\n`;
   }
 
   *end(): Generator<FormatItem> {
@@ -125,14 +156,23 @@ class Reader {
     }
   }
 
-  #indented(text: string): void {
-    if (/^\s+---/.test(text) && !/^ {4}|^\t/.test(text)) this.#inBlock = true;
-    else if (this.#inBlock && /^\s+\.\.\.\s*$/.test(text)) this.#inBlock = false;
-    else if (this.#inBlock) this.#block(text.replace(/^ {2}/, ""));
-    else if (/^\s+(?:not )?ok\b/.test(text)) {
-      this.#inFailure = /^\s+not ok\b/.test(text) && directiveOf(text) === undefined;
-      if (this.#inFailure) this.#sayInside(text.trim());
-    } else if (this.#inFailure && !/^\s*(?:---|\.\.\.|# Subtest\b.*|1\.\.\d+.*)?\s*$/.test(text)) {
+  *#indented(text: string, number: number, isRightBehind: boolean): Generator<FormatItem> {
+    const indent = /^\s+/.exec(text)![0];
+    const line = text.trim();
+    if (!this.#inBlock && line.startsWith("---") && (isRightBehind || !/^ {4}|^\t/.test(text))) {
+      this.#inBlock = true;
+      this.#blockIndent = indent;
+    } else if (this.#inBlock) {
+      if (line === "..." && indent.length <= this.#blockIndent.length) this.#inBlock = false;
+      else this.#block(text.startsWith(this.#blockIndent) ? text.slice(this.#blockIndent.length) : text);
+    } else if (/^(?:not )?ok\b/.test(line)) {
+      this.#inFailure = line.startsWith("not") && readPoint(line)?.outcome === "failed";
+      if (this.#inFailure) this.#sayInside(`${this.#aheadInside}${line}`);
+      this.#aheadInside = "";
+    } else if (/^(?: {4})+Bail out!/i.test(text)) yield* this.#bail(BAIL.exec(line)![1]!, number);
+    else if (this.#isKernels && line.startsWith("# ")) {
+      if (this.#aheadInside.length < MAX_EXCERPT) this.#aheadInside += `${line.slice(2)}\n`;
+    } else if (this.#inFailure && !/^(?:---|\.\.\.$|# Subtest\b|1\.\.\d|$)/.test(line)) {
       this.#sayInside(text.replace(/^ {4}/, "").trimEnd());
     }
   }
@@ -146,7 +186,7 @@ class Reader {
     const duration = /^duration_ms: (\d+(?:\.\d+)?)\s*$/.exec(text)?.[1];
     if (duration !== undefined && this.#point !== undefined) {
       const durationMs = Number(duration);
-      if (durationMs <= 1e12) this.#point.record.durationMs = durationMs;
+      if (durationMs <= MAX_MS) this.#point.record.durationMs = durationMs;
     } else this.#say(messageIn(text) ?? text);
   }
 
@@ -154,30 +194,25 @@ class Reader {
     if (this.#point?.isBad && this.#point.text.length < MAX_EXCERPT) this.#point.text += `${text}\n`;
   }
 
-  #begin([, not, number, rest]: RegExpExecArray): void {
+  #begin({ number, name, outcome, isBad, reason, durationMs, opens }: TapPoint): void {
     this.#hasAny = true;
-    const at = number === undefined ? this.#plan.count + 1 : Number(number);
+    const at = number ?? this.#plan.count + 1;
     this.#plan.mark(at);
-    const { kind, reason, text } = directiveOf(rest!) ?? { text: rest! };
-    let name = text.trim();
-    this.#inBraces = /(?:^|\s)\{$/.test(name) || /(?:^|\s)\{$/.test(reason ?? "");
-    name = name.replace(/(?:^|\s)\{$/, "").replace(/\\([\\#])/g, "$1").trim();
-    const isTodo = /^todo/i.test(kind ?? "");
-    const isSkip = kind !== undefined && !isTodo;
-    const outcome = isSkip
-      ? "skipped"
-      : isTodo
-      ? not === undefined ? "xpassed" : "xfailed"
-      : not === undefined
-      ? "passed"
-      : "failed";
+    this.#inBraces = opens;
+    const before = isBad ? `${this.#ahead ?? ""}${this.#subtest}` : "";
     this.#point = {
-      record: { case: this.#nameOf(name === "" ? numbered(at) : name), outcome },
-      isBad: not !== undefined && !isSkip || outcome === "xpassed",
-      text: `${(reason ?? "").replace(/(?:^|\s)\{$/, "")}\n${not === undefined ? "" : this.#subtest}`,
+      record: {
+        case: this.#nameOf(name === "" ? numbered(at) : name),
+        outcome,
+        ...(durationMs === undefined || durationMs > MAX_MS ? {} : { durationMs }),
+      },
+      isBad,
+      text: `${reason}\n${before}`,
     };
     this.#subtest = "";
+    this.#ahead = undefined;
     this.#inFailure = false;
+    this.#isRightBehind = true;
   }
 
   /** Scripts of one log may name their points alike. */
@@ -204,13 +239,6 @@ function messageIn(line: string): string | undefined {
   } catch {
     return undefined;
   }
-}
-
-/** What a point's first `#` says, which follows white space and so is not escaped; `text` is what stands before it. */
-function directiveOf(rest: string): { kind: string; reason: string; text: string } | undefined {
-  const at = rest.search(/(?<!\S)#/);
-  const [, kind, reason] = at < 0 ? [] : DIRECTIVE.exec(rest.slice(at)) ?? [];
-  return kind === undefined ? undefined : { kind, reason: reason!, text: rest.slice(0, at) };
 }
 
 function numbered(at: number): string {

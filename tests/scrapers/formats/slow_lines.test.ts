@@ -22,6 +22,11 @@ test.each([
   ["a point with blanks", `1..1\nok 1${BLANKS}x\n`],
   ["a point with hashes", `1..1\nok 1 ${endless(" #")}\n`],
   ["a plan", `ok 1\n1..1${BLANKS}x\n1..1 todo${endless(" 1")}x\n`],
+  ["a subtest's blanks", `1..1\n    not ok 1 - a\n${BLANKS}x\nnot ok 1 - a\n`],
+  ["a subtest's plan", `1..1\n    not ok 1 - a\n   1..${endless("1")}${BLANKS}\rx\nnot ok 1 - a\n`],
+  ["a subtest's heading", `1..1\n    not ok 1 - a\n   # Subtest${BLANKS}\rx\nnot ok 1 - a\n`],
+  ["a point's times", `1..1\nok 1 - a${endless(" # time=1ms")}x${endless(" # time=1ms")}\n`],
+  ["a point's last hash", `1..1\nok 1 - a #${BLANKS}x\n`],
   ["JSON's blanks", `{"__version__":[1],"tests":[{"name":"a","code":"PASS"}],"x":${BLANKS}1}`],
   [
     "a number in quotes",
