@@ -55,12 +55,21 @@ async function handle(c: RestContext): Promise<Response> {
   try {
     if (head !== undefined) await lookUpNames(hub, received, head.test);
     if (isForm) await readForm(hub, contentType, body, { fields, received, told });
-    else await readFile(c.req.header("x-file-name") ?? "", body, { received, told, isOne: true });
+    else {await readFile(c.req.header("x-file-name") ?? nameByType(contentType), body, {
+        received,
+        told,
+        isOne: true,
+      });}
     const answer = await storePush(hub, headOf(parseInput(input, fields), told), received);
     return c.json(answer, hub.reply.status as 200);
   } finally {
     received.spool.dispose();
   }
+}
+
+/** A record may be longer than what a file is known by. */
+function nameByType(contentType: string): string {
+  return /^application\/(?:x-)?ndjson\b/i.test(contentType) ? "results.ndjson" : "";
 }
 
 function headOf(head: PushHead, told: Told): PushHead {

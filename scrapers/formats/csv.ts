@@ -4,6 +4,8 @@ import { decodeText, headText } from "./lines.ts";
 import { recordItem } from "./ndjson.ts";
 
 const NAME = "CSV";
+/** Blank lines before the columns' names that a file is still known behind. */
+const MAX_BLANKS = 100;
 const TEXTS = ["case", "outcome", "word", "message"];
 
 /**
@@ -15,7 +17,7 @@ export const csv: ResultFormat = {
   name: "csv",
   summary: "CSV of result records",
   recognises(_fileName, head) {
-    const first = headText(head).split(/[\r\n]/, 1)[0]!;
+    const first = headText(head).split(/[\r\n]/, MAX_BLANKS).find((line) => line.trim() !== "") ?? "";
     const columns = first.split(delimiterOf(first)).map((one) => one.trim().replace(/^"(.*)"$/, "$1"));
     return columns.includes("case") && columns.includes("outcome");
   },
@@ -55,7 +57,8 @@ function itemMaker(columns: string[]): (row: CsvRow) => FormatItem {
       if (value !== "") record[name] = withoutGuard(value);
     }
     const duration = durationAt < 0 ? "" : fields[durationAt]!.trim();
-    if (duration !== "") record.durationMs = Number(duration);
+    // Where commas part no columns they may be decimal ones.
+    if (duration !== "") record.durationMs = Number(duration.replace(/^(\d+),(\d+)$/, "$1.$2"));
     return recordItem(record, line);
   };
 }

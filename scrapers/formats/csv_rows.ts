@@ -57,14 +57,15 @@ export class CsvRows {
     let at = 0;
     this.#parted = -1;
     if (this.#delimiter === undefined && text !== "") {
-      const first = /[\r\n]/.exec(text);
+      const names = text.trimStart();
+      const first = names === "" ? null : /[\r\n]/.exec(names);
       // What follows a CR may be a LF that has not come.
-      if (!isAll && (first === null || first.index + 1 === text.length)) {
+      if (!isAll && (first === null || first.index + 1 === names.length)) {
         this.#rest = this.#checked(text);
         return rows;
       }
-      if (first?.[0] === "\r" && text.charCodeAt(first.index + 1) !== LF) this.#end = CR;
-      this.#delimiter = delimiterOf(text.slice(0, first?.index)).charCodeAt(0);
+      if (first?.[0] === "\r" && names.charCodeAt(first.index + 1) !== LF) this.#end = CR;
+      this.#delimiter = delimiterOf(names.slice(0, first?.index)).charCodeAt(0);
     }
     while (at < text.length) {
       const next = this.#row(text, at, isAll);

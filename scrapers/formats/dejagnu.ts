@@ -16,6 +16,8 @@ const WORDS: Record<string, Outcome> = {
   UNSUPPORTED: "unsupported",
   UNRESOLVED: "unresolved",
   UNTESTED: "untested",
+  SKIP: "skipped",
+  ERROR: "error",
 };
 // A line may hold a CR of its own, which GCC's dg-regexp names do.
 const RESULT = /^(PASS|FAIL|XFAIL|XPASS|KFAIL|KPASS|UNSUPPORTED|UNRESOLVED|UNTESTED): *(.*)$/s;
@@ -24,8 +26,13 @@ const HEADING =
 const OWN_ERROR = /^(?:ERROR: (?:tcl error |\(DejaGnu\) |comparison of )|WARNING: program timed out)/;
 const NOISE =
   /^(?:\s*$|\s*=== |# of |Running |Test [Rr]un |Native conf|Target is|Host +is|Build is|Using |Schedule of|\(?DejaGnu\)? ver)/;
+/** What Automake's `make check` says beside DejaGnu's words, where no heading is DejaGnu's. */
+const AUTOMAKES = /^(SKIP|ERROR): (\S+(?: (?:\d+|-)(?: .*)?)?)$/;
+/** What GDB says behind a name of how it failed (gdb_test_multiple in its lib/gdb.exp); its rule is that names have no such tails. */
+const GDB_TAIL =
+  /^gdb\.[\w.+-]+\/[^]* \((timeout|eof|GDB internal error|the program exited|the program is no longer running|got interactive prompt|got breakpoint menu|unexpected output)\)$/;
 const ICE = " (internal compiler error: ";
-const BAD: Outcome[] = ["failed", "xpassed", "unresolved"];
+const BAD: Outcome[] = ["failed", "xpassed", "unresolved", "error"];
 /** Notes for errors of the harness itself, of one file. */
 const MAX_NOTES = 20;
 const MAX_VARIATIONS = 1000;
@@ -37,7 +44,8 @@ const MAX_HEADING = 1000;
  * results in the same lines. A result is a line that begins with one of nine words; the rest of it is the case's name, less
  * a bug's number (`(PRMS …)`) and what an internal compiler error said, which become the message. Where the schedule
  * has several variations of the board, the variation is added to the name. In between, ERROR and WARNING lines, and in a
- * log all lines, tell of the result after them.
+ * log all lines, tell of the result after them. What Automake's `make check` prints, and its test-suite.log, are read alike, with
+ * its words SKIP and ERROR; in the latter a test's output stands below its underlined result.
  */
 export const dejagnu: ResultFormat = {
   name: "dejagnu",
@@ -71,16 +79,34 @@ class Reader {
   #isSummed = false;
   #isList = false;
   #last = 0;
+  /** Where no heading is DejaGnu's, the last result: Automake may tell of it below. */
+  #held: ResultRecord | undefined;
+  #section: string | undefined;
+  /** The line of the last result. */
+  #resultAt = 0;
 
   *read({ text, number }: Line): Generator<FormatItem> {
     this.#last = number;
-    const result = RESULT.exec(text);
+    const result = RESULT.exec(text) ?? (this.#hasHeading ? null : AUTOMAKES.exec(text));
     if (result !== null) {
       this.#hasAny = true;
       this.#isSummed = false;
       this.#inSchedule = false;
-      yield { kind: "result", record: this.#record(result[1]!, result[2]!) };
+      yield* this.#flush();
+      const record = this.#record(result[1]!, result[2]!);
+      if (this.#hasHeading) yield { kind: "result", record };
+      else this.#held = record;
       this.#context = "";
+      this.#resultAt = number;
+      return;
+    }
+    if (this.#section !== undefined) {
+      if (this.#section.length < MAX_EXCERPT) this.#section += `${text}\n`;
+      return;
+    }
+    if (this.#held !== undefined && this.#resultAt === number - 1 && /^={3,}$/.test(text)) {
+      delete this.#held.message;
+      this.#section = "";
       return;
     }
     if (text.length <= MAX_HEADING && HEADING.test(text)) return this.#heading(text);
@@ -92,10 +118,23 @@ class Reader {
         yield { kind: "note", place: `line ${number}`, text: excerpt(error.slice(0, 500)) ?? "ERROR" };
       }
     }
+    // What was said before belongs to another script.
+    if (/^Running \S+\.exp\b/.test(text)) this.#context = "";
     if (!NOISE.test(text)) this.#context = `${this.#context}${text}\n`.slice(-MAX_EXCERPT);
   }
 
+  *#flush(): Generator<FormatItem> {
+    const record = this.#held;
+    if (record === undefined) return;
+    const message = BAD.includes(record.outcome) ? excerpt(this.#section ?? "") : undefined;
+    if (message !== undefined) record.message = message;
+    this.#held = undefined;
+    this.#section = undefined;
+    yield { kind: "result", record };
+  }
+
   *end(): Generator<FormatItem> {
+    yield* this.#flush();
     if (!this.#hasAny && !this.#hasHeading) {
       throw new FormatError(NAME, "it has neither results nor a heading of DejaGnu's");
     }
@@ -113,8 +152,12 @@ class Reader {
 
   #heading(text: string): void {
     this.#hasHeading = true;
+    this.#context = "";
     this.#inSchedule = text.startsWith("Schedule");
-    if (this.#inSchedule) this.#variations = [];
+    if (this.#inSchedule) {
+      this.#variations = [];
+      this.#firstTarget = "";
+    }
     if (/^\s+=== .* Summary\b|^# of /.test(text)) this.#isSummed = true;
     // A list of unexpected results has headings, and no summary to wait for.
     if (/: Unexpected /.test(text)) this.#isList = true;
@@ -145,6 +188,16 @@ class Reader {
     if (at >= 0 && name.endsWith(")")) {
       said.push(name.slice(at + 2, -1));
       name = `${name.slice(0, at)} (internal compiler error)`;
+    }
+    const tail = outcome === "passed" ? undefined : GDB_TAIL.exec(name)?.[1];
+    if (tail !== undefined) {
+      said.push(tail);
+      name = name.slice(0, -tail.length - 3);
+    }
+    const skip = word === "SKIP" ? name.indexOf(" # SKIP") : -1;
+    if (skip >= 0) {
+      said.push(name.slice(skip + 7));
+      name = name.slice(0, skip);
     }
     if (this.#variations.length > 1 && this.#target !== "" || this.#target !== this.#firstTarget) {
       name = `${name.trim()} [${this.#target}]`;

@@ -9,6 +9,8 @@ const NAME = "GoogleTest JSON";
 /** Keys of GoogleTest's own; others are what the test recorded. */
 const OWN =
   /^(?:name|file|line|status|result|timestamp|time|classname|value_param|type_param|failures|skipped)$/;
+/** What is told of every test that was not but listed. */
+const RAN = ["status", "result", "time", "timestamp", "failures"];
 
 /**
  * What `--gtest_output=json` writes (GoogleTest's advanced guide, "Generating a JSON report"): an entry of a `testsuite` list is
@@ -41,6 +43,9 @@ function toItem(value: unknown, suite: string, place: string): FormatItem {
   const test = asObject(value);
   if (typeof test?.name !== "string") return { kind: "rejected", place, reason: "is no test with a name" };
   const name = bytesRead(test.name);
+  if (!RAN.some((key) => Object.hasOwn(test, key))) {
+    return { kind: "rejected", place, reason: "is but listed, by --gtest_list_tests, and was not run" };
+  }
   const prefix = bytesRead(asText(test.classname)) || suite;
   const failures = Array.isArray(test.failures) ? test.failures : [];
   const status = asText(test.status).toUpperCase();

@@ -38,7 +38,7 @@ export async function* readJsonParts(
   const json = new LenientJson(tokenizer);
   const parser = new TokenParser({ paths, keepStack: false });
   tokenizer.onToken = (token) => {
-    json.onToken(token.token);
+    json.onToken(token.token, token.offset);
     if (depth === 1) {
       if (isNamed && root.size < MAX_ROOT) {
         const kind = token.token === TokenType.LEFT_BRACKET
@@ -52,7 +52,9 @@ export async function* readJsonParts(
       if (token.token === TokenType.STRING) word = token.value as string;
     }
     if (token.token === TokenType.LEFT_BRACE || token.token === TokenType.LEFT_BRACKET) {
-      if (++depth > MAX_DEPTH) throw new FormatError(format, `it nests deeper than ${MAX_DEPTH}`);
+      if (++depth > MAX_DEPTH) {
+        throw new FormatError(format, `${json.place()}: it nests deeper than ${MAX_DEPTH}`);
+      }
     } else if (token.token === TokenType.RIGHT_BRACE || token.token === TokenType.RIGHT_BRACKET) depth--;
     parser.write(token);
     if (parser.isEnded) isOver = true;
@@ -66,19 +68,20 @@ export async function* readJsonParts(
       run();
     } catch (error) {
       if (error instanceof FormatError) throw error;
-      throw new FormatError(
-        format,
-        `it is not JSON: ${(error as Error).message.split("\n")[0]!.slice(0, 200)}`,
-      );
+      const { message } = error as Error;
+      const reason = message.replace(/ at chunk position[^]*$/, "").split("\n")[0]!.slice(0, 200);
+      throw new FormatError(format, `${json.place(error as Error)}: it is not JSON: ${reason}`);
     }
   };
   let isEmpty = true;
-  for await (const text of decoded(input, format)) {
+  for await (const text of decoded(input, format, () => json.place())) {
     if (text === "") continue;
     isEmpty = false;
     guarded(() => {
       if (!isOver) json.write(text);
-      else if ((json.held + text).trim() !== "") throw new FormatError(format, "something follows the JSON");
+      else if ((json.held + text).trim() !== "") {
+        throw new FormatError(format, `${json.place()}: something follows the JSON`);
+      }
     });
     sincePart += text.length;
     if (sincePart > MAX_PART) throw new FormatError(format, "one part of it is larger than 64 MiB");
@@ -91,17 +94,23 @@ export async function* readJsonParts(
   if (isEmpty) throw new FormatError(format, "it is empty");
   guarded(() => {
     if (!isOver) json.end();
-    else if (json.held !== "") throw new FormatError(format, "something follows the JSON");
+    else if (json.held !== "") throw new FormatError(format, `${json.place()}: something follows the JSON`);
   });
-  if (!isOver) throw new FormatError(format, "it ends in the middle");
+  if (!isOver) throw new FormatError(format, `${json.place()}: it ends in the middle`);
   yield parts;
 }
 
-async function* decoded(input: AsyncIterable<Uint8Array>, format: string): AsyncGenerator<string> {
+async function* decoded(
+  input: AsyncIterable<Uint8Array>,
+  format: string,
+  place: () => string,
+): AsyncGenerator<string> {
   try {
     yield* decodeText(input, { fatal: true });
   } catch (error) {
-    throw error instanceof DecodingError ? new FormatError(format, error.message) : error;
+    throw error instanceof DecodingError
+      ? new FormatError(format, `behind ${place()} ${error.message}`)
+      : error;
   }
 }
 

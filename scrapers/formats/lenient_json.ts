@@ -1,3 +1,4 @@
+import { Buffer } from "node:buffer";
 import { Tokenizer, TokenType } from "@streamparser/json";
 
 /** What Python and C++ write where a number is none, before which a value may begin; JSON has no word for it. */
@@ -11,6 +12,14 @@ export class LenientJson {
   #tokenizer: Tokenizer;
   #held = "";
   #isMark = false;
+  /** Bytes that the tokenizer has taken, and where the last token begins among them. */
+  #taken = 0;
+  #tokenAt = 0;
+  /** What it is taking now. */
+  #slice = "";
+  /** Of the file's text before that: lines, and characters of the last. */
+  #lines = 0;
+  #column = 0;
 
   constructor(tokenizer: Tokenizer) {
     this.#tokenizer = tokenizer;
@@ -21,8 +30,10 @@ export class LenientJson {
     return this.#held;
   }
 
-  onToken(token: TokenType): void {
+  /** `at`: where it begins, in bytes that were handed on. */
+  onToken(token: TokenType, at: number): void {
     this.#isMark = token === TokenType.COLON || token === TokenType.COMMA || token === TokenType.LEFT_BRACKET;
+    this.#tokenAt = at;
   }
 
   write(piece: string): void {
@@ -37,18 +48,49 @@ export class LenientJson {
     this.#tokenizer.end();
   }
 
+  /** Where in the file an error is that was just thrown, or without one how far it was read: `line 3, column 7`. */
+  place(error?: Error): string {
+    let before = "";
+    if (error !== undefined) {
+      // The tokenizer tells the byte; what the parser finds wrong is the token at hand.
+      const told = /at chunk position "(\d+)"/.exec(error.message)?.[1];
+      const at = told === undefined ? Math.max(0, this.#tokenAt - this.#taken) : Number(told);
+      before = Buffer.from(this.#slice).toString("utf-8", 0, at);
+    }
+    const [lines, column] = after(before, this.#lines, this.#column);
+    return `line ${lines + 1}, column ${column + 1}`;
+  }
+
   #write(text: string): void {
     let from = 0;
     for (const { 0: whole, 1: before, index } of text.matchAll(NO_NUMBER)) {
-      if (index > from) this.#tokenizer.write(text.slice(from, index));
+      if (index > from) this.#hand(text.slice(from, index));
       this.#isMark = false;
-      this.#tokenizer.write(before!);
+      this.#hand(before!);
       from = index + before!.length;
       // In a string no token comes.
       if (!this.#isMark) continue;
-      this.#tokenizer.write("null");
+      this.#hand("null", text.slice(from, index + whole.length));
       from = index + whole.length;
     }
-    if (from < text.length) this.#tokenizer.write(text.slice(from));
+    if (from < text.length) this.#hand(text.slice(from));
   }
+
+  #hand(slice: string, inFile = slice): void {
+    this.#slice = slice;
+    this.#tokenizer.write(slice);
+    this.#taken += Buffer.byteLength(slice);
+    this.#slice = "";
+    [this.#lines, this.#column] = after(inFile, this.#lines, this.#column);
+  }
+}
+
+/** Lines, and characters of the last, once a text has come. */
+function after(text: string, lines: number, column: number): [number, number] {
+  let last = -1;
+  for (let at = text.indexOf("\n"); at >= 0; at = text.indexOf("\n", at + 1)) {
+    lines++;
+    last = at;
+  }
+  return [lines, last < 0 ? column + text.length : text.length - last - 1];
 }

@@ -24,6 +24,15 @@ const CODES: Record<string, Outcome> = {
 /** Codes that say no more than the outcome does. */
 const PLAIN = /^(?:PASS|FAIL|XFAIL|XPASS|UNSUPPORTED|UNRESOLVED|TIMEOUT|SKIPPED)$/;
 
+export function isPlainCode(code: string): boolean {
+  return PLAIN.test(code);
+}
+
+/** One of a suite's own that is not known is `unresolved`. */
+export function outcomeOfCode(code: string): Outcome {
+  return Object.hasOwn(CODES, code) ? CODES[code]! : "unresolved";
+}
+
 /**
  * What LLVM's `lit --output` writes (lit/reports.py): one entry of `tests` a case, micro-tests among them; `metrics` become
  * samples. A code of a suite's own that is not known is `unresolved`, its word kept.
@@ -50,9 +59,9 @@ function toItem(value: unknown, place: string): FormatItem {
   if (test === undefined || typeof test.name !== "string" || typeof code !== "string") {
     return { kind: "rejected", place, reason: "is no test with a name and a code" };
   }
-  const outcome = Object.hasOwn(CODES, code) ? CODES[code]! : "unresolved";
+  const outcome = outcomeOfCode(code);
   const record: ResultRecord = { case: caseName(test.name), outcome };
-  if (!PLAIN.test(code)) record.word = wordOf(code);
+  if (!isPlainCode(code)) record.word = wordOf(code);
   const durationMs = milliseconds(test.elapsed);
   if (durationMs !== undefined) record.durationMs = durationMs;
   const message = outcome === "passed" ? undefined : excerpt(asText(test.output));

@@ -8,6 +8,7 @@ import { gtest } from "./gtest.ts";
 import { splitHead } from "./head.ts";
 import { junit } from "./junit.ts";
 import { lit } from "./lit.ts";
+import { litLog } from "./lit_log.ts";
 import { lnt } from "./lnt.ts";
 import { ndjson } from "./ndjson.ts";
 import { subtests } from "./subtests.ts";
@@ -36,6 +37,7 @@ export const formats: readonly ResultFormat[] = [
   lit,
   lnt,
   csv,
+  litLog,
   dejagnu,
   tap,
 ];

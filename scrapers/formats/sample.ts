@@ -30,6 +30,7 @@ export function samplesOf(
 
 /** A property that a test recorded, where it is a number; texts of properties are no values that were measured. */
 export function numberSample(name: string, text: unknown): Sample[] {
-  const isNumber = typeof text === "string" && /^[-+]?(?:\d+\.?\d*|\.\d+)(?:e[-+]?\d+)?$/i.test(text.trim());
+  const isNumber = typeof text === "string" &&
+    /^[-+]?(?:\d+(?:\.\d*)?|\.\d+)(?:e[-+]?\d+)?$/i.test(text.trim());
   return isNumber ? sampleOf(name, Number(text)) : [];
 }

@@ -80,6 +80,10 @@ function containerOf(head: Uint8Array): "gzip" | "zstd" | "tar" | "zip" | undefi
     ? "xz"
     : magic.startsWith("7z\xbc\xaf")
     ? "7z"
+    : magic.startsWith("\x04\x22\x4d\x18")
+    ? "lz4"
+    : magic.startsWith("\x5d\0\0")
+    ? "lzma"
     : undefined;
   if (other !== undefined) {
     throw new HubError(
@@ -131,6 +135,10 @@ async function* openTar(
     for await (const entry of extract) {
       const path = entry.header.name;
       const chunks = entry[Symbol.asyncIterator]() as AsyncIterator<Uint8Array>;
+      // An old sparse file's, among others; tar-stream does not tell which.
+      if (entry.header.type === null && entry.header.size! > 0 && !path.endsWith("/") && !JUNK.test(path)) {
+        throw new Error(`${path} is a sparse file, or of another kind that is not read`);
+      }
       const isFile = entry.header.type === "file" || entry.header.type === "contiguous-file";
       if (isFile && !JUNK.test(path)) {
         if (Object.keys(entry.header.pax ?? {}).some((key) => key.startsWith("GNU.sparse."))) {

@@ -116,6 +116,21 @@ withLit(
       ]),
     );
 
+    // What it printed.
+    await Deno.writeTextFile(`${folder}/lit.log`, out);
+    const log = await hub.push(`${folder}/lit.log`);
+    expect(lines(log.results)).toEqual(lines(printed));
+    const said = (name: string) => log.results.find((one) => one.case === `demo :: ${name}`)!;
+    expect(said("flaky.test").word).toBe("FLAKYPASS");
+    for (const name of ["fail.test", "hangs.test"]) {
+      expect(said(name).message?.replace(/\s+/g, " ")).toContain(
+        of(name).message!.slice(0, 300).replace(/\s+/g, " "),
+      );
+    }
+    expect([...log.samples].filter(([key]) => /size|time|hash/.test(key))).toEqual(
+      [...json.samples].filter(([key]) => /size|time|hash/.test(key)),
+    );
+
     // Its JUnit tells an expected failure as passed, and neither XPASS from a pass nor TIMEOUT from a failure.
     const junit = await hub.push(`${folder}/r.xml`);
     const asJunit: Record<string, string> = {

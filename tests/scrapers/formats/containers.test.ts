@@ -66,6 +66,8 @@ test.each([
   ["cut tar", async () => (await tarOf({ "r.tap": TAP.repeat(200) })).subarray(0, 1500), "tar"],
   ["cut zip", () => zipOf({ "r.tap": TAP.repeat(100) }).subarray(0, 60), "zip"],
   ["bzip2", () => Buffer.from("BZh91AY&SY"), "bzip2"],
+  ["lz4", () => Buffer.from([0x04, 0x22, 0x4d, 0x18, 0x64, 0x40, 0xa7, 0]), "lz4"],
+  ["lzma", () => Buffer.from([0x5d, 0, 0, 0x80, 0, 0xff]), "lzma"],
   ["xz", () => Buffer.from([0xfd, 0x37, 0x7a, 0x58, 0x5a, 0, 0, 4]), "xz"],
 ])("%s is refused by its kind", async (_what, make, kind) => {
   const error = await readBack(await make(), { name: "r.tap" }).catch((error) => error);

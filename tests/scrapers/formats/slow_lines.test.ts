@@ -37,6 +37,22 @@ test.each([
       tests: [{ name: "a", x: `${"1".repeat(LENGTH)}x` }],
     }),
   ],
+  [
+    "a property's number",
+    `{"testsuites":[{"name":"s","testsuite":[{"name":"a","status":"RUN","p":"${"1".repeat(LENGTH)}x"}]}]}`,
+  ],
+  [
+    "a property's number in XML",
+    `<testsuite><testcase name="a"><properties><property name="p" value="${
+      "1".repeat(LENGTH)
+    }x"/></properties></testcase></testsuite>`,
+  ],
+  [
+    "a line of lit's",
+    `-- Testing: 1 tests, 1 workers --\nPASS: a (1 of 1)\nPASS: a${BLANKS}(1 of ${endless("1 ")}\n`,
+  ],
+  ["a name of GDB's", `FAIL: gdb.base/a.exp: ${endless("(eof) ")}x\n`],
+  ["a name of Automake's", `PASS: a\nSKIP:${BLANKS}a\n`],
   ["a time", `<testsuite><testcase name="a" time="${endless("1,")}x"/></testsuite>`],
 ])("a line that is endless does not hold up the hub: %s", async (_what, text) => {
   const start = performance.now();
