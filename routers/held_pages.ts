@@ -33,8 +33,9 @@ export interface HeldPages {
   offer(question: string, page: HeldPage): void;
 }
 
-/** Questions remembered that came once. */
-const QUESTIONS = 10_000;
+/** Of questions that came once: characters of all, and what each takes besides its own. */
+const QUESTIONS = 1 << 20;
+const QUESTION = 100;
 /** Longest question remembered, in characters. */
 const LONGEST = 1000;
 /** What a page takes besides its text and, at most half of that, its gzip; small ones are mostly this. */
@@ -51,7 +52,10 @@ export function createHeldPages(characters: number): HeldPages {
     sizeCalculation: ({ answer }, question) =>
       OVERHEAD + question.length + Math.ceil(1.5 * answer.text.length),
   });
-  const asked = new LRUCache<string, true>({ max: QUESTIONS });
+  const asked = new LRUCache<string, true>({
+    maxSize: QUESTIONS,
+    sizeCalculation: (_true, question) => QUESTION + question.length,
+  });
   return {
     find: (question) => pages.get(question),
     offer(question, page) {

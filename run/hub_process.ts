@@ -1,5 +1,5 @@
 import type { Config } from "../config.ts";
-import { ALLOCATOR_ENV, hubPermissions, toFlags } from "./permissions.ts";
+import { allocatorEnv, hubPermissions, toFlags } from "./permissions.ts";
 import { watchSources } from "./watch.ts";
 
 export interface HubProcessOptions {
@@ -83,7 +83,7 @@ function spawnHub({ home, config, env, mode }: HubProcessOptions): Deno.ChildPro
       ...(mode === "--migrate" ? ["--migrate"] : []),
     ],
     cwd: home,
-    env: { ...ALLOCATOR_ENV, ...env },
+    env: { ...allocatorEnv(Deno.env.toObject()), ...env },
     stdin: "null",
     stdout: "inherit",
     stderr: "inherit",

@@ -82,12 +82,19 @@ export function hubPermissions(config: Readonly<Config>): Permission[] {
 /** Collects garbage sooner than V8 would by itself: half the memory while much passes through, for a tenth of a push's speed. */
 export const HEAP_FLAGS = "--v8-flags=--heap-growing-percent=60,--max-semi-space-size=8";
 
-/** glibc gives back what pieces of uploads took at once, instead of keeping it; other allocators do not look at these. */
-export const ALLOCATOR_ENV = {
+const ALLOCATOR_ENV = {
   MALLOC_ARENA_MAX: "1",
   MALLOC_MMAP_THRESHOLD_: "65536",
   MALLOC_TRIM_THRESHOLD_: "131072",
 };
+
+/**
+ * Lets glibc give back what pieces of uploads took at once, instead of keeping it, unless it is told otherwise; other allocators
+ * do not look at these.
+ */
+export function allocatorEnv(env: Record<string, string>): Record<string, string> {
+  return Object.fromEntries(Object.entries(ALLOCATOR_ENV).map(([name, value]) => [name, env[name] ?? value]));
+}
 
 /** Flags of `deno run`, one for each kind. */
 export function toFlags(permissions: Permission[]): string[] {

@@ -19,7 +19,8 @@ if [ -n "${DATABASE_URL:-}" ] && [ -n "${VRL_URL:-}" ] && [ "${1:-}" != --demo ]
   IFS='
 '
   [ "$1" = --migrate ] && exec "$deno" run $flags main.ts --migrate
-  # See ALLOCATOR_ENV in run/permissions.ts.
-  exec env MALLOC_ARENA_MAX=1 MALLOC_MMAP_THRESHOLD_=65536 MALLOC_TRIM_THRESHOLD_=131072 "$deno" run $flags main.ts
+  # See allocatorEnv in run/permissions.ts.
+  exec env MALLOC_ARENA_MAX="${MALLOC_ARENA_MAX:-1}" MALLOC_MMAP_THRESHOLD_="${MALLOC_MMAP_THRESHOLD_:-65536}" \
+    MALLOC_TRIM_THRESHOLD_="${MALLOC_TRIM_THRESHOLD_:-131072}" "$deno" run $flags main.ts
 fi
 exec $prepare run/start.ts "$@"

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { loadConfig } from "../../config.ts";
-import { ALLOCATOR_ENV, hubPermissions, toFlags } from "../../run/permissions.ts";
+import { allocatorEnv, hubPermissions, toFlags } from "../../run/permissions.ts";
 import { HOME } from "../helpers/app.ts";
 
 let folder: string;
@@ -111,6 +111,10 @@ test("no task but test and bench has all permissions", async () => {
 
 test("the hub's allocator is set the same by whoever starts it", async () => {
   const script = await Deno.readTextFile(`${HOME}/run/start.sh`);
-  const told = Object.entries(ALLOCATOR_ENV).map(([name, value]) => `${name}=${value}`).join(" ");
-  expect(script).toContain(`exec env ${told} "$deno" run $flags main.ts`);
+  const exec = /exec env ([^]*?) "\$deno" run \$flags main\.ts/.exec(script)![1]!;
+  const told = Object.fromEntries(
+    [...exec.matchAll(/(\w+)="\$\{\1:-(\d+)\}"/g)].map(([, name, value]) => [name, value]),
+  );
+  expect(told).toEqual(allocatorEnv({}));
+  expect(allocatorEnv({ MALLOC_ARENA_MAX: "4" })).toEqual({ ...told, MALLOC_ARENA_MAX: "4" });
 });
