@@ -1,12 +1,12 @@
 import type { Config } from "../config.ts";
-import { allocatorEnv, hubPermissions, toFlags } from "./permissions.ts";
+import { hubPermissions, toFlags } from "./permissions.ts";
 import { watchSources } from "./watch.ts";
 
 export interface HubProcessOptions {
   /** The project's folder. */
   home: string;
   config: Readonly<Config>;
-  /** Settings that were prepared, beside those of the environment. */
+  /** What was prepared, beside what the environment says. */
   env: Record<string, string>;
   /** `--demo`, `--watch`, `--migrate`, or undefined. */
   mode: string | undefined;
@@ -83,7 +83,7 @@ function spawnHub({ home, config, env, mode }: HubProcessOptions): Deno.ChildPro
       ...(mode === "--migrate" ? ["--migrate"] : []),
     ],
     cwd: home,
-    env: { ...allocatorEnv(Deno.env.toObject()), ...env },
+    env,
     stdin: "null",
     stdout: "inherit",
     stderr: "inherit",

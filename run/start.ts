@@ -3,7 +3,7 @@ import { reasonOf } from "../errors.ts";
 import { type Embedded, startEmbedded } from "./embedded.ts";
 import { runHub } from "./hub_process.ts";
 import { type Lab, startLab } from "./lab_process.ts";
-import { hubPermissions, toFlags } from "./permissions.ts";
+import { allocatorEnv, hubPermissions, toFlags } from "./permissions.ts";
 
 /** Prepares what no setting names, starts the hub under its own flags, and stops what it started. See run/start.sh. */
 const home = new URL("..", import.meta.url).pathname.replace(/\/$/, "");
@@ -104,7 +104,7 @@ async function main(): Promise<number> {
     }
     lines.push(`token     ${config.adminTokenFile} (for writes: Authorization: Bearer …)`);
     if (mode !== "--migrate") console.log(`C Hub uses\n${lines.map((line) => `  ${line}`).join("\n")}`);
-    return await runHub({ home, config, env: extra, mode });
+    return await runHub({ home, config, env: { ...allocatorEnv(env), ...extra }, mode });
   } finally {
     if (await leave()) {
       for (const part of started.reverse()) {

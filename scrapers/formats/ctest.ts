@@ -1,11 +1,11 @@
 import { Buffer } from "node:buffer";
-import { constants, inflateSync } from "node:zlib";
-import { MAX_EXCERPT, type ResultRecord, type Sample } from "../../schemas/record.ts";
+import { constants, unzipSync } from "node:zlib";
+import { MAX_EXCERPT, MAX_SAMPLES, type ResultRecord, type Sample } from "../../schemas/record.ts";
 import type { Outcome } from "../../schemas/outcome.ts";
 import { type FormatItem, machineOf, type ResultFormat } from "./format.ts";
 import { caseName, excerpt, milliseconds } from "./text.ts";
 import { sampleOf } from "./sample.ts";
-import { readXml, type XmlHandler, xmlHead } from "./xml.ts";
+import { readXml, rootOf, type XmlHandler } from "./xml.ts";
 import { XmlFault } from "./xml_parser.ts";
 
 const NAME = "CTest Test.xml";
@@ -21,6 +21,7 @@ interface OpenTest {
   name: string;
   output: string;
   measured: Map<string, { type: string; value: string }>;
+  samples: Sample[];
 }
 
 interface OpenValue {
@@ -39,7 +40,7 @@ interface OpenValue {
 export const ctest: ResultFormat = {
   name: "ctest",
   summary: NAME,
-  recognises: (_fileName, head) => /<(?:\w+:)?Site[\s>]/.test(xmlHead(head)),
+  recognises: (_fileName, head) => rootOf(head) === "Site",
   parse: (input) => readXml(input, NAME, new CtestHandler()),
 };
 
@@ -61,7 +62,13 @@ class CtestHandler implements XmlHandler<FormatItem> {
     if (name === "Site") this.#items.push(...machineOf(attributes.Hostname || attributes.Name));
     else if (name === "Testing") this.#hasTesting = true;
     else if (name === "Test" && path.at(-2) === "Testing") {
-      this.#test = { status: attributes.Status ?? "", name: "", output: "", measured: new Map() };
+      this.#test = {
+        status: attributes.Status ?? "",
+        name: "",
+        output: "",
+        measured: new Map(),
+        samples: [],
+      };
     } else if (this.#test === undefined) return;
     else if (name === "NamedMeasurement" || name === "Measurement") {
       this.#value = {
@@ -106,11 +113,16 @@ class CtestHandler implements XmlHandler<FormatItem> {
     this.#value = undefined;
     const test = this.#test;
     if (element === "Measurement") test.output = isPacked ? unpack(text) : text;
-    else if (!isPacked && test.measured.size < 1000) test.measured.set(name, { type, value: text.trim() });
+    else if (!isPacked && test.measured.size < 1000) {
+      const value = text.trim();
+      test.measured.set(name, { type, value });
+      const isSample = type.startsWith("numeric/") && !OWN.test(name) && value !== "";
+      if (isSample && test.samples.length < MAX_SAMPLES) test.samples.push(...sampleOf(name, Number(value)));
+    }
   }
 
   #finish(): void {
-    const { name, status, output, measured } = this.#test!;
+    const { name, status, output, measured, samples } = this.#test!;
     this.#test = undefined;
     const told = Object.hasOwn(STATUS, status) ? STATUS[status]! : undefined;
     if (told === undefined) {
@@ -133,21 +145,21 @@ class CtestHandler implements XmlHandler<FormatItem> {
       ? undefined
       : excerpt(`${reason.join(", ")}\n${output.slice(0, MAX_EXCERPT * 2)}`);
     if (message !== undefined) record.message = message;
-    const samples = [...measured].flatMap(([key, { type, value }]): Sample[] =>
-      type.startsWith("numeric/") && !OWN.test(key) && value !== "" ? sampleOf(key, Number(value)) : []
-    );
     if (samples.length > 0) record.samples = samples;
     this.#items.push({ kind: "result", record });
   }
 }
 
-/** The beginning of an output that was packed by zlib and put in base64. */
+/** Bytes of packed output that are read; they hold more than what is kept of it. */
+const MAX_PACKED = 1 << 14;
+
+/** The beginning of an output that was packed by zlib, or gzip, and put in base64. */
 function unpack(text: string): string {
   try {
-    const bytes = Buffer.from(text, "base64");
-    return inflateSync(bytes, { finishFlush: constants.Z_SYNC_FLUSH, maxOutputLength: 1 << 24 }).toString(
-      "utf8",
-    );
+    const bytes = Buffer.from(text, "base64").subarray(0, MAX_PACKED);
+    // zlib packs at most 1032 times.
+    const options = { finishFlush: constants.Z_SYNC_FLUSH, maxOutputLength: 1100 * MAX_PACKED };
+    return unzipSync(bytes, options).toString("utf8", 0, MAX_EXCERPT * 4);
   } catch {
     return "(output that cannot be unpacked)";
   }

@@ -1,24 +1,11 @@
 import { MAX_EXCERPT, type ResultRecord } from "../../schemas/record.ts";
-import type { Outcome } from "../../schemas/outcome.ts";
+import { dejagnuRecord, isBad } from "./dejagnu_record.ts";
 import { FormatError, type FormatItem, type ResultFormat } from "./format.ts";
 import { headText, type Line, readByLine } from "./lines.ts";
 import { isTap } from "./tap.ts";
-import { caseName, excerpt } from "./text.ts";
+import { excerpt } from "./text.ts";
 
 const NAME = "DejaGnu";
-const WORDS: Record<string, Outcome> = {
-  PASS: "passed",
-  FAIL: "failed",
-  XFAIL: "xfailed",
-  XPASS: "xpassed",
-  KFAIL: "xfailed",
-  KPASS: "xpassed",
-  UNSUPPORTED: "unsupported",
-  UNRESOLVED: "unresolved",
-  UNTESTED: "untested",
-  SKIP: "skipped",
-  ERROR: "error",
-};
 // A line may hold a CR of its own, which GCC's dg-regexp names do.
 const RESULT = /^(PASS|FAIL|XFAIL|XPASS|KFAIL|KPASS|UNSUPPORTED|UNRESOLVED|UNTESTED): *(.*)$/s;
 const HEADING =
@@ -28,11 +15,6 @@ const NOISE =
   /^(?:\s*$|\s*=== |# of |Running |Test [Rr]un |Native conf|Target is|Host +is|Build is|Using |Schedule of|\(?DejaGnu\)? ver)/;
 /** What Automake's `make check` says beside DejaGnu's words, where no heading is DejaGnu's. */
 const AUTOMAKES = /^(SKIP|ERROR): (\S+(?: (?:\d+|-)(?: .*)?)?)$/;
-/** What GDB says behind a name of how it failed (gdb_test_multiple in its lib/gdb.exp); its rule is that names have no such tails. */
-const GDB_TAIL =
-  /^gdb\.[\w.+-]+\/[^]* \((timeout|eof|GDB internal error|the program exited|the program is no longer running|got interactive prompt|got breakpoint menu|unexpected output)\)$/;
-const ICE = " (internal compiler error: ";
-const BAD: Outcome[] = ["failed", "xpassed", "unresolved", "error"];
 /** Notes for errors of the harness itself, of one file. */
 const MAX_NOTES = 20;
 const MAX_VARIATIONS = 1000;
@@ -126,7 +108,7 @@ class Reader {
   *#flush(): Generator<FormatItem> {
     const record = this.#held;
     if (record === undefined) return;
-    const message = BAD.includes(record.outcome) ? excerpt(this.#section ?? "") : undefined;
+    const message = isBad(record) ? excerpt(this.#section ?? "") : undefined;
     if (message !== undefined) record.message = message;
     this.#held = undefined;
     this.#section = undefined;
@@ -176,37 +158,8 @@ class Reader {
   }
 
   #record(word: string, rest: string): ResultRecord {
-    const outcome = WORDS[word]!;
-    const said: string[] = [];
-    let name = rest.trimEnd();
-    const [suffix, bug] = /\(PRMS:? ([^()]*)\)$/.exec(name) ?? [];
-    if (suffix !== undefined) {
-      said.push(`PRMS ${bug}`);
-      name = name.slice(0, -suffix.length).trimEnd();
-    }
-    const at = name.indexOf(ICE);
-    if (at >= 0 && name.endsWith(")")) {
-      said.push(name.slice(at + 2, -1));
-      name = `${name.slice(0, at)} (internal compiler error)`;
-    }
-    const tail = outcome === "passed" ? undefined : GDB_TAIL.exec(name)?.[1];
-    if (tail !== undefined) {
-      said.push(tail);
-      name = name.slice(0, -tail.length - 3);
-    }
-    const skip = word === "SKIP" ? name.indexOf(" # SKIP") : -1;
-    if (skip >= 0) {
-      said.push(name.slice(skip + 7));
-      name = name.slice(0, skip);
-    }
-    if (this.#variations.length > 1 && this.#target !== "" || this.#target !== this.#firstTarget) {
-      name = `${name.trim()} [${this.#target}]`;
-    }
-    if (BAD.includes(outcome)) said.push(this.#context);
-    const record: ResultRecord = { case: caseName(name), outcome };
-    if (word.startsWith("K")) record.word = word;
-    const message = excerpt(said.join("\n"));
-    if (message !== undefined) record.message = message;
-    return record;
+    const isOneOfMore = this.#variations.length > 1 && this.#target !== "" ||
+      this.#target !== this.#firstTarget;
+    return dejagnuRecord(word, rest, { context: this.#context, target: isOneOfMore ? this.#target : "" });
   }
 }

@@ -1,9 +1,24 @@
 import { decodeText } from "./lines.ts";
 import { FormatError } from "./format.ts";
 
+/** Names of Windows's and Python's that the WHATWG has not. */
+const ALIASES: Record<string, string> = {
+  cp932: "shift_jis",
+  ms932: "shift_jis",
+  cp936: "gbk",
+  ms936: "gbk",
+  cp949: "euc-kr",
+  ms949: "euc-kr",
+  cp950: "big5",
+  ms950: "big5",
+  "utf-8-sig": "utf-8",
+  "utf8-sig": "utf-8",
+};
+
 /** The WHATWG's name of an encoding, of which producers write several spellings; undefined where it is not known. */
 function knownEncoding(declared: string): string | undefined {
-  for (const label of [declared, declared.replaceAll("_", "-"), declared.replace(/[-_]/g, "")]) {
+  const alias = ALIASES[declared.toLowerCase().replaceAll("_", "-")];
+  for (const label of [alias ?? declared, declared.replaceAll("_", "-"), declared.replace(/[-_]/g, "")]) {
     try {
       return new TextDecoder(label).encoding;
     } catch {

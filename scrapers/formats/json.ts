@@ -74,7 +74,7 @@ export async function* readJsonParts(
     }
   };
   let isEmpty = true;
-  for await (const text of decoded(input, format, () => json.place())) {
+  for await (const text of decoded(input, format, (lines) => `from line ${json.line + lines} on`)) {
     if (text === "") continue;
     isEmpty = false;
     guarded(() => {
@@ -103,13 +103,13 @@ export async function* readJsonParts(
 async function* decoded(
   input: AsyncIterable<Uint8Array>,
   format: string,
-  place: () => string,
+  place: (lines: number) => string,
 ): AsyncGenerator<string> {
   try {
     yield* decodeText(input, { fatal: true });
   } catch (error) {
     throw error instanceof DecodingError
-      ? new FormatError(format, `behind ${place()} ${error.message}`)
+      ? new FormatError(format, `${place(error.lines)} ${error.message}`)
       : error;
   }
 }

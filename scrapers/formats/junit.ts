@@ -10,11 +10,13 @@ import { type FormatItem, machineOf, type ResultFormat, timeOf } from "./format.
 import { PROPERTY } from "./junit_write.ts";
 import { numberSample } from "./sample.ts";
 import { caseName, excerpt, milliseconds } from "./text.ts";
-import { readXml, type XmlHandler, xmlHead } from "./xml.ts";
+import { readXml, rootOf, type XmlHandler } from "./xml.ts";
+import { XmlFault } from "./xml_parser.ts";
 
 const NAME = "JUnit XML";
 /** Worst last. */
 const RANK: Outcome[] = ["passed", "skipped", "failed", "error"];
+const ROOTS = ["testsuites", "testsuite", "testcase", "testrun"];
 const NOT_RUN = /^(?:notrun|suppressed|disabled)$/i;
 const CHILDREN: Record<string, Outcome> = {
   failure: "failed",
@@ -31,6 +33,8 @@ interface OpenCase {
   message: string;
   /** Where the last verdict's own words lie in the message, without the element's text. */
   told: { from: number; to: number };
+  /** Whether the verdict has text of its own. */
+  hasText: boolean;
   output: string;
   samples: Sample[];
   /** The type of a `skipped` that says what became of a test that ran. */
@@ -47,18 +51,21 @@ interface OpenCase {
 export const junit: ResultFormat = {
   name: "junit",
   summary: NAME,
-  recognises: (_fileName, head) => /<(?:\w+:)?test(?:suites?|case)[\s>/]/.test(xmlHead(head)),
+  recognises: (_fileName, head) => ROOTS.includes(rootOf(head) ?? ""),
   parse: (input) => readXml(input, NAME, new JunitHandler()),
 };
 
 class JunitHandler implements XmlHandler<FormatItem> {
-  readonly roots = ["testsuites", "testsuite", "testcase", "testrun"];
+  readonly roots = ROOTS;
   #items: FormatItem[] = [];
   #case: OpenCase | undefined;
   /** Those that `#case` lies in. */
   #outer: OpenCase[] = [];
   #suites: string[] = [];
   #isTimed = false;
+  #hasCase = false;
+  /** An element where cases would be, in other kinds of reports. */
+  #foreign: string | undefined;
 
   take(): FormatItem[] {
     const items = this.#items;
@@ -69,8 +76,11 @@ class JunitHandler implements XmlHandler<FormatItem> {
   open(name: string, attributes: Record<string, string>, path: readonly string[]): void {
     if (name === "testsuite") this.#suite(attributes);
     else if (name === "testcase") this.#begin(attributes);
-    else if (this.#case === undefined) return;
-    else if (path.at(-2) === "testcase") this.#child(name, attributes);
+    else if (name === "testsuites" && path.length === 1) {
+      this.#items.push(...timeOf("startedAt", attributes.timestamp));
+    } else if (this.#case === undefined) {
+      if (name === "test" || name === "suite") this.#foreign ??= name;
+    } else if (path.at(-2) === "testcase") this.#child(name, attributes);
     else if (name === "property" && path.at(-3) === "testcase") this.#property(this.#case, attributes);
   }
 
@@ -83,21 +93,29 @@ class JunitHandler implements XmlHandler<FormatItem> {
     if (this.#suites.length === 0) this.#isTimed = timestamp !== undefined;
     this.#suites.push(name);
     if (this.#suites.length > 1) return;
-    this.#items.push(...timeOf("startedAt", timestamp), ...machineOf(hostname));
+    // Catch2 says so where it knows none.
+    this.#items.push(...timeOf("startedAt", timestamp), ...hostname === "tbd" ? [] : machineOf(hostname));
   }
 
   #begin(attributes: Record<string, string>): void {
     if (this.#case !== undefined) this.#outer.push(this.#case);
-    const { name = "", status, result } = attributes;
+    this.#hasCase = true;
+    const { name = "", status, result, ignored } = attributes;
     const prefix = this.#prefix(attributes);
-    const word = [status, result].find((one) => one !== undefined && NOT_RUN.test(one));
+    const word = [status, result, ...ignored === "true" ? ["ignored"] : []]
+      .find((one) => one !== undefined && (one === "ignored" || NOT_RUN.test(one)));
     this.#case = {
-      name: caseName(prefix === "" ? name : name === "" ? prefix : `${prefix}.${name}`),
+      // What fails as a suite begins has at times no name of its own.
+      name: caseName(
+        prefix === "" ? name || this.#suites.join(".") : name === "" ? prefix : `${prefix}.${name}`,
+      ),
       outcome: word === undefined ? "passed" : "skipped",
-      word,
+      // GoogleTest 1.10 has no element for it; readers take it as passed.
+      word: word ?? (result === "skipped" ? result : undefined),
       durationMs: milliseconds(attributes.time),
       message: "",
       told: { from: 0, to: 0 },
+      hasText: false,
       output: "",
       samples: [],
       skipType: undefined,
@@ -126,10 +144,13 @@ class JunitHandler implements XmlHandler<FormatItem> {
     if (RANK.indexOf(outcome) > RANK.indexOf(open.outcome)) {
       open.outcome = outcome;
       open.message = "";
+      open.hasText = false;
       open.word = undefined;
     }
     if (outcome === open.outcome) {
-      const text = [type, message].filter((part) => part !== undefined && part !== "").join(": ");
+      // Gradle's messages begin with the type.
+      const parts = message?.startsWith(`${type}:`) ? [message] : [type, message];
+      const text = parts.filter((part) => part !== undefined && part !== "").join(": ");
       if (open.message !== "" && !open.message.endsWith("\n")) open.message += "\n";
       const from = open.message.length;
       if (text !== "") open.message = (open.message + text + "\n").slice(0, MAX_EXCERPT);
@@ -140,18 +161,24 @@ class JunitHandler implements XmlHandler<FormatItem> {
   text(text: string, path: readonly string[]): void {
     const open = this.#case;
     if (open === undefined) return;
-    const parent = path.at(-1)!;
+    // Some have elements of their own in a verdict.
+    const isWithin = Object.hasOwn(CHILDREN, path.at(-2) ?? "") && path.at(-3) === "testcase";
+    const parent = path.at(isWithin ? -2 : -1)!;
     if (Object.hasOwn(CHILDREN, parent)) {
       // A lesser verdict's text is not why the case ended as it did.
       if (CHILDREN[parent] === open.outcome && open.message.length < MAX_EXCERPT) {
         open.message = (open.message + text).slice(0, MAX_EXCERPT);
+        open.hasText ||= text.trim() !== "";
       }
     } else if ((parent === "system-out" || parent === "system-err") && open.output.length < MAX_EXCERPT) {
       open.output = (open.output + text).slice(0, MAX_EXCERPT);
     }
   }
 
-  close(name: string): void {
+  close(name: string, path: readonly string[]): void {
+    if (path.length === 0 && !this.#hasCase && this.#foreign !== undefined) {
+      throw new XmlFault(`its tests are <${this.#foreign}>, not <testcase>`);
+    }
     if (name === "testsuite") this.#suites.pop();
     else if (name === "testcase") this.#finish();
     else if (this.#case !== undefined && Object.hasOwn(CHILDREN, name)) sayOnce(this.#case);
@@ -167,7 +194,7 @@ class JunitHandler implements XmlHandler<FormatItem> {
     }
     const { outcome, word } = verdict(open);
     const isBad = outcome === "failed" || outcome === "error";
-    const text = excerpt(message) ?? (isBad ? excerpt(output) : undefined);
+    const text = excerpt(isBad && !open.hasText ? `${message}\n${output}` : message);
     const record: ResultRecord = { case: name, outcome };
     if (word !== undefined) record.word = word;
     if (durationMs !== undefined) record.durationMs = durationMs;

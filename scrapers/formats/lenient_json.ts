@@ -30,6 +30,11 @@ export class LenientJson {
     return this.#held;
   }
 
+  /** How far it was read, from 1. */
+  get line(): number {
+    return this.#lines + 1;
+  }
+
   /** `at`: where it begins, in bytes that were handed on. */
   onToken(token: TokenType, at: number): void {
     this.#isMark = token === TokenType.COLON || token === TokenType.COMMA || token === TokenType.LEFT_BRACKET;

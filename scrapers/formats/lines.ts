@@ -42,7 +42,12 @@ export interface DecodeOptions {
 }
 
 /** Bytes that do not fit their encoding, as against what the input's own reading threw. */
-export class DecodingError extends Error {}
+export class DecodingError extends Error {
+  /** Line ends before them since the last text. */
+  constructor(message: string, readonly lines: number) {
+    super(message);
+  }
+}
 
 /** Text of bytes, in UTF-8 or the encoding of its BOM, unless `encodingOf` tells another. @throws DecodingError */
 export async function* decodeText(
@@ -55,7 +60,8 @@ export async function* decodeText(
     try {
       return bytes === undefined ? decoder!.decode() : decoder!.decode(bytes, { stream: true });
     } catch {
-      throw new DecodingError(`its bytes are not ${decoder!.encoding}`);
+      const [good] = new TextDecoder(decoder!.encoding).decode(bytes).split("\uFFFD", 1);
+      throw new DecodingError(`its bytes are not ${decoder!.encoding}`, good!.split("\n").length - 1);
     }
   };
   const begin = () => {

@@ -2,6 +2,7 @@ import { HubError } from "../../errors.ts";
 import { csv } from "./csv.ts";
 import { ctest } from "./ctest.ts";
 import { dejagnu } from "./dejagnu.ts";
+import { dejagnuXml } from "./dejagnu_xml.ts";
 import { FormatError, type FormatItem, HEAD_BYTES, type ResultFormat } from "./format.ts";
 import { gbench } from "./gbench.ts";
 import { gtest } from "./gtest.ts";
@@ -29,6 +30,7 @@ export {
 /** Every kind of result file, asked in this order. A new one is added here. */
 export const formats: readonly ResultFormat[] = [
   subtests,
+  dejagnuXml,
   junit,
   ctest,
   ndjson,

@@ -5,8 +5,11 @@ import { DecodingError } from "./lines.ts";
 import { Parser, XmlFault } from "./xml_parser.ts";
 
 const MAX_DEPTH = 200;
-/** Longest value, comment or document type, in characters: runners put a failure's whole output into an attribute. */
-const MAX_VALUE = 1 << 20;
+/**
+ * Longest value, comment or document type, in characters: runners put a failure's whole output into an attribute. Values and
+ * comments are cut there. The longest record that `junit_write.ts` writes fits.
+ */
+const MAX_VALUE = 1 << 22;
 const MAX_ENTITY = 1000;
 const MAX_ATTRIBUTES = 10_000;
 /** Longest tag, in characters. */
@@ -42,7 +45,7 @@ export async function* readXml<Item>(
     }
   } catch (error) {
     if (!(error instanceof DecodingError)) throw error;
-    throw new FormatError(format, `from line ${reader.line} on ${error.message}`);
+    throw new FormatError(format, `from line ${reader.line + error.lines} on ${error.message}`);
   }
   reader.end();
   yield handler.take();
@@ -92,9 +95,10 @@ class Reader {
         this.#sincePart = 0;
         this.#handler.text(part, this.#path);
       }
+      this.#parser.cutValue(MAX_VALUE);
       const { characters, entity, attributes } = this.#parser.held;
-      if (characters > MAX_VALUE) throw new XmlFault("a value, a comment or a name is larger than 1 MiB");
-      if (entity > MAX_ENTITY) throw new XmlFault("an & before here begins no entity");
+      if (characters > MAX_VALUE) throw new XmlFault("a document type or a name is larger than 4 MiB");
+      if (entity.length > MAX_ENTITY) this.#parser.refuseEntity(entity);
       if (attributes > MAX_ATTRIBUTES) throw new XmlFault(`a tag has more than ${MAX_ATTRIBUTES} attributes`);
       if (this.#sincePart > MAX_TAG) throw new XmlFault("one tag is larger than 64 MiB");
     });
@@ -103,6 +107,8 @@ class Reader {
   end(): void {
     if (!this.#hasRoot) throw new FormatError(this.#format, "it is empty");
     this.#guarded(() => {
+      const { entity } = this.#parser.held;
+      if (entity !== "") this.#parser.refuseEntity(entity);
       if (!this.#isOver) throw new XmlFault(`it ends within <${this.#path.at(-1)}>`);
       this.#parser.close();
     });
@@ -113,8 +119,11 @@ class Reader {
       run();
     } catch (error) {
       const reason = error instanceof Error ? error.message.split("\n")[0]! : String(error);
-      const column = this.#parser.columnIndex + 1;
-      throw new FormatError(this.#format, `line ${this.line}, column ${column}: ${reason}`);
+      const place = error instanceof XmlFault && error.line !== undefined
+        ? `line ${error.line}`
+        : `line ${this.line}, column ${this.#parser.columnIndex + 1}`;
+      const told = this.#isOver ? `something follows the root's end: ${reason}` : reason;
+      throw new FormatError(this.#format, `${place}: ${told}`);
     }
   }
 
@@ -141,6 +150,25 @@ class Reader {
 function localName(name: string): string {
   const at = name.indexOf(":");
   return at < 0 ? name : name.slice(at + 1);
+}
+
+/** The first element of an XML file's head, without its prefix; undefined where it is no XML, or the head ends before. */
+export function rootOf(head: Uint8Array): string | undefined {
+  let text = xmlHead(head).trimStart();
+  while (/^<[?!]/.test(text)) {
+    const ends = text.startsWith("<?") ? "?>" : text.startsWith("<!--") ? "-->" : doctypeEnd(text);
+    const at = text.indexOf(ends);
+    if (at < 0) return undefined;
+    text = text.slice(at + ends.length).trimStart();
+  }
+  return /^<(?:[\w.-]+:)?([\w.-]+)[\s>/]/.exec(text.slice(0, 200))?.[1];
+}
+
+/** What ends a document type: it may hold declarations in brackets. */
+function doctypeEnd(text: string): string {
+  const bracket = text.indexOf("[");
+  const end = text.indexOf(">");
+  return bracket >= 0 && bracket < end ? /\]\s*>/.exec(text)?.[0] ?? "]>" : ">";
 }
 
 /** The head of a file as XML text, for telling its format. */

@@ -1,7 +1,12 @@
 import { SaxesParser } from "saxes";
 
 /** Thrown where a document is not well-formed, or by a handler where it breaks its format's rules; the place is added. */
-export class XmlFault extends Error {}
+export class XmlFault extends Error {
+  /** The line, where it is another than the one at hand. */
+  constructor(message: string, readonly line?: number) {
+    super(message);
+  }
+}
 
 /** What producers really write against the rules: control characters, and what HTML would take. */
 const LENIENT = new Set([
@@ -26,6 +31,7 @@ interface State {
   chunk: string;
   /** Of the next character in the chunk. */
   i: number;
+  parseEntity(entity: string): string;
 }
 
 function stateAfter(text: string): number {
@@ -34,9 +40,32 @@ function stateAfter(text: string): number {
 const TEXT = stateAfter("<a>b");
 const IN_TEXT = [TEXT, ...["", "]", "]]"].map((end) => stateAfter(`<a><![CDATA[b${end}`))];
 const IN_ENTITY = stateAfter("<a>b&");
+/** What may be cut without harm: values, comments, instructions. */
+const IN_VALUE = ['<a b="c', "<!--c", "<!--c-", "<?c d", "<?c d?"].map(stateAfter);
+/** What no entity's name holds. */
+const NO_NAME = /[\s<>&"'=,()/]/;
 
 /** saxes, strict but for `LENIENT`. @throws XmlFault */
 export class Parser extends SaxesParser {
+  constructor() {
+    super();
+    const now = this as unknown as State;
+    const strict = now.parseEntity;
+    now.parseEntity = (entity) => {
+      const character = characterOf(entity);
+      if (character !== undefined) return character;
+      if (NO_NAME.test(entity)) this.refuseEntity(entity);
+      return strict.call(this, entity);
+    };
+  }
+
+  override write(chunk: string): this {
+    super.write(chunk);
+    // Else it is counted twice in what `position` tells before the next one.
+    (this as unknown as State).i = 0;
+    return this;
+  }
+
   override fail(message: string): this {
     const isLenient = LENIENT.has(message) || /^(?:version number|encoding value) must match/.test(message);
     if (!isLenient) throw new XmlFault(message.replace(/\.$/, ""));
@@ -47,13 +76,26 @@ export class Parser extends SaxesParser {
   }
 
   /** How much is held of what has begun: characters of a value, comment or name, or of an entity, and attributes of a tag. */
-  get held(): { characters: number; entity: number; attributes: number } {
+  get held(): { characters: number; entity: string; attributes: number } {
     const { text, name, piTarget, entity, attribList } = this as unknown as State;
     return {
       characters: Math.max(text.length, name.length, piTarget.length),
-      entity: entity.length,
+      entity,
       attributes: attribList.length,
     };
+  }
+
+  /** Tells where the & is that began what is no entity. @throws XmlFault */
+  refuseEntity(entity: string): never {
+    throw new XmlFault("an & begins no entity (write &amp;)", this.line - entity.split("\n").length + 1);
+  }
+
+  /** Cuts a value, comment or instruction that has begun and is longer. */
+  cutValue(longest: number): void {
+    const now = this as unknown as State;
+    if (now.text.length <= longest) return;
+    const state = now.state === IN_ENTITY ? now.entityReturnState : now.state;
+    if (IN_VALUE.includes(state!)) now.text = now.text.slice(0, longest / 2);
   }
 
   /** The text that has come of an element so far. It may be of any length, and saxes would hold all of it. */
@@ -65,4 +107,11 @@ export class Parser extends SaxesParser {
     now.text = "";
     return text;
   }
+}
+
+/** What a reference by number stands for, also where XML forbids it: producers escape control characters so. */
+function characterOf(entity: string): string | undefined {
+  const [, hex, decimal] = /^#(?:x([\da-f]{1,6})|(\d{1,7}))$/i.exec(entity) ?? [];
+  const code = hex !== undefined ? parseInt(hex, 16) : decimal !== undefined ? Number(decimal) : Infinity;
+  return code <= 0x10ffff ? String.fromCodePoint(code) : undefined;
 }

@@ -85,6 +85,10 @@ withRuntest("DejaGnu, .sum and .log: counts as its summary has them, names as it
   expect(lines(log.results)).toEqual(lines(sum.results));
   expect(lines(sum.results)).toEqual(lines(await reported(`${folder}/plain/demo.xml`)));
 
+  const xml = await hub.push(`${folder}/plain/demo.xml`);
+  expect(xml.counts).toEqual(counts);
+  expect(lines(xml.results)).toEqual(lines(sum.results));
+
   const message = (read: typeof sum, name: string) =>
     read.results.find((one) => one.case === name)!.message ?? "";
   expect(message(sum, "known to fail")).toContain("demo/123");

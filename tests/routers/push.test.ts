@@ -132,14 +132,6 @@ test("a body past the limit, raw or in a form, is a 413 and stores nothing", asy
   expect((await app.ask("GET", "/api/tests/large")).status).toBe(404);
 });
 
-test("what is sent as NDJSON is read as such, however late its records tell their case", async () => {
-  const record = JSON.stringify({ message: "m".repeat(5000), case: "a", outcome: "failed" });
-  const { status, body } = await pushRaw("test=late&changelist=1", record, {
-    "content-type": "application/x-ndjson",
-  });
-  expect([status, body.counts]).toEqual([201, { failed: 1 }]);
-});
-
 test("a JSON result file is one by its X-File-Name; measured values are stored, listed and told of", async () => {
   const report = {
     format_version: "2",

@@ -60,6 +60,14 @@ describe("pushes and what is asked of them", () => {
     expect(attempts.map((row) => row.attempt)).toEqual([1, 2]);
   });
 
+  test("what is sent as NDJSON is read as such, however late its records tell their case", async () => {
+    const late = await app.ask("POST", "/api/results?test=late&changelist=1", {
+      raw: JSON.stringify({ message: "m".repeat(5000), case: "a", outcome: "failed" }),
+      headers: { "content-type": "application/x-ndjson" },
+    });
+    expect([late.status, (await json(late)).counts]).toEqual([201, { failed: 1 }]);
+  });
+
   test("a JUnit file goes in raw or in a form; what is no result file is a 415", async () => {
     const xml =
       `<testsuite name="s"><testcase classname="c" name="ok" time="0.5"/><testcase classname="c" name="no"><failure message="m"/></testcase></testsuite>`;
