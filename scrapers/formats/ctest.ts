@@ -1,6 +1,6 @@
 import { Buffer } from "node:buffer";
 import { constants, unzipSync } from "node:zlib";
-import { MAX_EXCERPT, MAX_SAMPLES, type ResultRecord, type Sample } from "../../schemas/record.ts";
+import { MAX_CASE, MAX_EXCERPT, MAX_SAMPLES, type ResultRecord, type Sample } from "../../schemas/record.ts";
 import type { Outcome } from "../../schemas/outcome.ts";
 import { type FormatItem, machineOf, type ResultFormat } from "./format.ts";
 import { caseName, excerpt, milliseconds } from "./text.ts";
@@ -87,8 +87,9 @@ class CtestHandler implements XmlHandler<FormatItem> {
     const parent = path.at(-1);
     if (this.#value !== undefined) {
       if (parent === "Value" && this.#value.text.length < MAX_VALUE) this.#value.text += text;
-    } else if (parent === "Name" && this.#test !== undefined) this.#test.name += text;
-    else if (parent === "StartTestTime" || parent === "EndTestTime") this.#times += text.slice(0, 40);
+    } else if (parent === "Name" && this.#test !== undefined) {
+      if (this.#test.name.length < MAX_CASE) this.#test.name += text;
+    } else if (parent === "StartTestTime" || parent === "EndTestTime") this.#times += text.slice(0, 40);
   }
 
   close(name: string, path: readonly string[]): void {
