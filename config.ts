@@ -92,7 +92,8 @@ const environment = z.object({
   DATA_DIR: z.string().min(1).default("data"),
   ADMIN_TOKEN_FILE: z.string().optional(),
   DROP_URLS: z.string().optional(),
-  DROP_PATTERN: z.string().optional(),
+  DROP_PATTERN: z.string().refine(isDropPattern, "must be a regular expression with a group (?<changelist>…)")
+    .optional(),
   DROP_FULL_SCAN_DAYS: whole(0, 365).default(7),
   KEEP_RESULTS_DAYS: whole(0, 36_500).default(0),
   KEEP_RECORDS_DAYS: whole(1, 36_500).default(90),
@@ -232,6 +233,15 @@ export function loadConfig(env: Record<string, string | undefined>, home: string
     auth,
     home,
   });
+}
+
+function isDropPattern(source: string): boolean {
+  try {
+    new RegExp(source, "u");
+  } catch {
+    return false;
+  }
+  return source.includes("(?<changelist>");
 }
 
 function fileUrl(path: string): string {

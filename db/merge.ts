@@ -40,7 +40,8 @@ const CASES_AT_ONCE = 50_000;
  */
 export async function mergeRun(tx: Queryable, { testId, source, piece }: MergeInput): Promise<StoredRun> {
   const [newest] = await tx<{ attempt: number | null }[]>`
-    select max(attempt) as attempt from runs where source = ${source} and external_id = ${piece.externalId}`;
+    select max(attempt) as attempt from runs
+    where test_id = ${testId} and source = ${source} and external_id = ${piece.externalId}`;
   const head = { ...piece, attempt: newest?.attempt ?? 1 };
   const empty = { ...head, results: spoolOf([]) };
   const { runs: [made] } = await storeRuns(tx, { testId, source, runs: [empty], mode: "keep" });

@@ -77,7 +77,7 @@ export async function pushRun(
       testId,
       source,
       runs: [{ ...run, attempt: 1 }],
-      mode: await hasRun(tx, source, externalId) ? "append" : "replace",
+      mode: await hasRun(tx, { testId, source, externalId }) ? "append" : "replace",
     })).runs[0]!;
     await tx`update idempotency_keys set target_id = ${stored.id} where scope = ${scope} and key = ${options
       .idempotencyKey!}`;
@@ -103,8 +103,12 @@ async function placed(sql: Db, asked: PushHead): Promise<Numbered> {
   };
 }
 
-async function hasRun(tx: Queryable, source: string, externalId: string): Promise<boolean> {
-  const rows = await tx`select id from runs where source = ${source} and external_id = ${externalId} limit 1`;
+async function hasRun(
+  tx: Queryable,
+  { testId, source, externalId }: { testId: number; source: string; externalId: string },
+): Promise<boolean> {
+  const rows = await tx`select id from runs
+    where test_id = ${testId} and source = ${source} and external_id = ${externalId} limit 1`;
   return rows.length > 0;
 }
 

@@ -55,8 +55,8 @@ export async function planSweep(sql: Db, keeping: Keeping): Promise<RetentionPla
       count(*) filter (where not held)::int as runs,
       coalesce(sum(old.results) filter (where not held), 0)::bigint as results,
       coalesce(sum(old.samples) filter (where not held), 0)::bigint as samples,
-      to_json(min(old.updated_at) filter (where not held)) as oldest,
-      to_json(max(old.updated_at) filter (where not held)) as newest,
+      json_time(min(old.updated_at) filter (where not held))::json as oldest,
+      json_time(max(old.updated_at) filter (where not held))::json as newest,
       count(*) filter (where held)::int as held
     from old join tests on tests.id = old.test_id
     group by tests.id order by tests.name`;

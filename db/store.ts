@@ -173,7 +173,8 @@ async function writeHeads(
         finished_at, url, serial, counts, samples, content, place)
     ), placed as (
       select asked.*, case when ${mode} = 'append' then asked.attempt + coalesce(
-        (select max(runs.attempt) from runs where runs.source = ${source} and runs.external_id = asked.external_id), 0)
+        (select max(runs.attempt) from runs where runs.test_id = ${testId} and runs.source = ${source}
+          and runs.external_id = asked.external_id), 0)
         else asked.attempt end as final_attempt
       from asked
     ), written as (
@@ -187,24 +188,24 @@ async function writeHeads(
         join environments on environments.hash = md5(placed.keys::text)::uuid
         left join packages on packages.name = placed.package
       order by placed.external_id, placed.final_attempt
-      on conflict (source, external_id, attempt) do update set
-        test_id = excluded.test_id, axis_id = excluded.axis_id, changelist = excluded.changelist,
+      on conflict (test_id, source, external_id, attempt) do update set
+        axis_id = excluded.axis_id, changelist = excluded.changelist,
         package_id = excluded.package_id, environment_id = excluded.environment_id, status = excluded.status,
         reason = excluded.reason, started_at = excluded.started_at, finished_at = excluded.finished_at,
         url = excluded.url, serial = excluded.serial, counts = excluded.counts,
         samples = excluded.samples, content = excluded.content, version = runs.version + 1, updated_at = now()
-        where ${mode} = 'replace' and (runs.content <> excluded.content or runs.test_id <> excluded.test_id)
+        where ${mode} = 'replace' and runs.content <> excluded.content
       returning id, external_id, attempt, version = 1 as is_new
     )
     select coalesce(written.id, same.id) as id, placed.external_id as "externalId", placed.attempt as asked,
       placed.final_attempt as attempt, coalesce(written.is_new, false) as "isNew", written.id is null as "isSame"
     from placed
       left join written on written.external_id = placed.external_id and written.attempt = placed.final_attempt
-      left join runs as same on written.id is null and ${mode} in ('replace', 'keep') and same.source = ${source}
-        and same.external_id = placed.external_id and same.attempt = placed.final_attempt
+      left join runs as same on written.id is null and ${mode} in ('replace', 'keep') and same.test_id = ${testId}
+        and same.source = ${source} and same.external_id = placed.external_id and same.attempt = placed.final_attempt
     order by placed.place`;
   if ((mode === "replace" || mode === "keep") && rows.some((row) => row.id === null)) {
-    await findRaced(tx, source, rows);
+    await findRaced(tx, { testId, source }, rows);
   }
   const refused = rows.find((row) => row.id === null);
   if (refused !== undefined) {
@@ -219,7 +220,11 @@ async function writeHeads(
 }
 
 /** Finds the runs that another store wrote, with the same content, while this one's statement ran. */
-async function findRaced(tx: Queryable, source: string, heads: Head[]): Promise<void> {
+async function findRaced(
+  tx: Queryable,
+  { testId, source }: { testId: number; source: string },
+  heads: Head[],
+): Promise<void> {
   const missing = heads.filter((head) => head.id === null);
   const rows = await tx<{ id: number; externalId: string; attempt: number }[]>`
     select runs.id, runs.external_id as "externalId", runs.attempt
@@ -227,7 +232,7 @@ async function findRaced(tx: Queryable, source: string, heads: Head[]): Promise<
     missing.map((head) => head.attempt)
   }::int[])
         as missing (external_id, attempt)
-      join runs on runs.source = ${source} and runs.external_id = missing.external_id
+      join runs on runs.test_id = ${testId} and runs.source = ${source} and runs.external_id = missing.external_id
         and runs.attempt = missing.attempt`;
   const ids = new Map(rows.map((row) => [keyOf(row.externalId, row.attempt), row.id]));
   for (const head of missing) head.id = ids.get(keyOf(head.externalId, head.attempt)) ?? head.id;

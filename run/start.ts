@@ -57,6 +57,13 @@ async function main(): Promise<number> {
         "--allow-net, --allow-read, --allow-write of the embedded database's socket\n    the database, once it is started",
       );
     }
+    if (asked.vrlUrl === undefined) {
+      console.log(
+        `--allow-net=127.0.0.1:${
+          env.LAB_PORT ?? "8600"
+        }\n--allow-read=${asked.dataDir}/lab.token\n    the embedded lab, once it is started`,
+      );
+    }
     return 0;
   }
   if (mode === "--flags") {

@@ -40,10 +40,18 @@ export type ResultRecord = z.infer<typeof resultRecord>;
 
 /** A run's changelist as its source tells it: a number, or `label:<commit>`, which is given its number as it is stored. */
 export const runChangelist = z.union([
-  z.string().regex(/^label:[^\s\p{Cc}]{1,200}$/u),
+  z.string().regex(/^label:[^\s\p{Cc}]{1,200}$/u, { abort: true }),
   changelist,
-]).meta({ description: "Changelist: a positive integer, or `label:` and a commit's whole hash" });
+], "must be a positive integer, or label: and a commit's whole hash").meta({
+  description: "Changelist: a positive integer, or `label:` and a commit's whole hash",
+});
 export type RunChangelist = z.infer<typeof runChangelist>;
+
+/** Pages link to it: a `javascript:` must not get there. */
+export const runUrl = text(2000).regex(
+  /^(?:https?|file):\/\/[^\s\p{Cc}]+$/iu,
+  "must be an http, https or file URL",
+);
 
 export const RUN_STATES = ["running", "done", "lab_error"] as const;
 
@@ -60,7 +68,7 @@ export const runHead = z.object({
   status: z.enum(RUN_STATES).default("done"),
   startedAt: time.optional(),
   finishedAt: time.optional(),
-  url: text(2000).optional(),
+  url: runUrl.optional(),
   /** The lab's serial, by which a run is tied to its job. */
   serial: z.number().int().min(1).max(Number.MAX_SAFE_INTEGER).optional(),
   /** Why the run has no results, for a lab_error. */

@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { axis, changelist, id, listOf, nameOf, pageInput, pageOf, text } from "./common.ts";
 import { counts, outcome } from "./outcome.ts";
-import { environment, runChangelist } from "./record.ts";
+import { environment, runChangelist, runUrl } from "./record.ts";
 import { axisName, environmentFilter, range } from "./run.ts";
 
 export const result = z.object({
@@ -77,7 +77,7 @@ export const pushHead = z.object({
   }),
   startedAt: z.iso.datetime({ offset: true }).optional(),
   finishedAt: z.iso.datetime({ offset: true }).optional(),
-  url: text(2000).optional(),
+  url: runUrl.optional(),
 });
 export type PushHead = z.infer<typeof pushHead>;
 export const pushInput = pushHead.extend({

@@ -36,6 +36,12 @@ export function checkUrl(allow: Allowance, address: string | URL): URL {
       `${url.href} cannot be read: scrapers read http and https, not ${url.protocol}`,
     );
   }
+  if (url.username !== "" || url.password !== "") {
+    throw new HubError(
+      "BAD_REQUEST",
+      `A URL to read must hold no name and no password, since it is told to all: name a secret of SCRAPE_SECRETS instead (host: ${url.host}).`,
+    );
+  }
   const isLab = allow.labUrl !== undefined && new URL(allow.labUrl).origin === url.origin;
   const port = url.port || (url.protocol === "https:" ? "443" : "80");
   const isAllowed = isLab ||

@@ -1,4 +1,4 @@
-import { runHead, type RunRecord } from "../schemas/record.ts";
+import { runHead, type RunRecord, runUrl } from "../schemas/record.ts";
 import type { ScrapeContext } from "./context.ts";
 import type { ScrapeBatch, ScrapedTest, Scraper } from "./scraper.ts";
 
@@ -44,7 +44,7 @@ export async function* checkedBatches(
       const next = await orAborted(batches.next(), signal);
       signal.throwIfAborted();
       if (next.done) return;
-      yield { ...next.value, runs: next.value.runs.filter((run) => isFit(run, context)) };
+      yield { ...next.value, runs: next.value.runs.map(withLink).filter((run) => isFit(run, context)) };
     }
   } finally {
     // One that hangs never answers this; nobody waits for it.
@@ -52,6 +52,13 @@ export async function* checkedBatches(
       context.log("a scraper failed as it was ended", { reason: String(error) });
     });
   }
+}
+
+/** A run without its link, where that is none that may be followed; the rest of it is of use. */
+function withLink(run: RunRecord): RunRecord {
+  if (run.url === undefined || runUrl.safeParse(run.url).success) return run;
+  const { url: _url, ...rest } = run;
+  return rest;
 }
 
 function isFit(run: RunRecord, context: ScrapeContext): boolean {

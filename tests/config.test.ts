@@ -33,6 +33,7 @@ test("every problem is listed at once, with the present value", () => {
     DATABASE_URL: "mysql://x",
     DROP_URLS: "ftp://h/x",
     SCRAPE_CONCURRENCY: "none",
+    DROP_PATTERN: "(",
   };
   try {
     loadConfig(bad, "/srv");

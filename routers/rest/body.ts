@@ -9,6 +9,7 @@ export async function* boundedBody(
 ): AsyncGenerator<Uint8Array> {
   let size = 0;
   for await (const chunk of body ?? []) {
+    if (chunk.byteLength === 0) continue;
     size += chunk.byteLength;
     if (size > limit) throw tooLarge(limit);
     yield chunk;

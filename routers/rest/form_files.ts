@@ -76,7 +76,8 @@ export async function* formParts(
   /** A file's bytes; where they break off, so does the form. */
   async function* whole(stream: Readable): AsyncGenerator<Uint8Array> {
     try {
-      yield* stream as AsyncIterable<Uint8Array>;
+      // Not destroyed where it is left: the form would wait for its rest for ever.
+      yield* stream.iterator({ destroyOnReturn: false }) as AsyncIterable<Uint8Array>;
     } catch (error) {
       fault ??= error instanceof HubError ? error : unreadable(error);
       throw fault;

@@ -36,7 +36,8 @@ export function junitCase(record: ResultRecord): string {
     : `<${element}>${text(message)}</${element}>`;
   const told = { failure: "failed", error: "error", skipped: "skipped" }[element ?? ""] ?? "passed";
   const isExact = told === outcome && record.word === undefined && record.samples === undefined &&
-    (message === "" || element !== undefined && message.trim() === message) && caseName(name) === name &&
+    (record.message === undefined || message !== "" && element !== undefined && message.trim() === message) &&
+    caseName(name) === name &&
     (durationMs === undefined || milliseconds(durationMs / 1000) === durationMs);
   const property = isExact
     ? ""

@@ -71,6 +71,7 @@ test("results older than their test keeps them go, run by run; heads and counts 
       { test: "short", keepDays: 7, runs: 1, results: 2, samples: 1, held: 0 },
     ],
   });
+  expect(plan.items[0].newest).toMatch(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/);
   expect(Date.now() - Date.parse(plan.items[0].oldest)).toBeGreaterThan(30 * DAY_MS);
   expect(await rowsOf(old)).toEqual([2, 1]);
   expect(await sweep()).toEqual({ runs: 2, partitions: 0 });

@@ -149,6 +149,25 @@ test("stores at the same moment, with the same new cases in other orders, do not
   expect(stored.every((one) => one.resultsWritten === 200)).toBe(true);
 });
 
+test("two tests that read the same source have their own runs", async () => {
+  const mine = await store([runOf("shared")], "replace", "json:http://ci.example/builds");
+  const theirs = await sql.begin((tx) =>
+    storeRuns(tx, {
+      testId: 2,
+      source: "json:http://ci.example/builds",
+      runs: [runOf("shared", { results: [{ case: "a", outcome: "error" }] })],
+      mode: "replace",
+    })
+  );
+  expect(theirs.runs[0]).toMatchObject({ isNew: true, attempt: 1 });
+  expect(theirs.runs[0]!.id).not.toBe(mine.runs[0]!.id);
+  expect(await rows(mine.runs[0]!.id)).toHaveLength(3);
+  const again = await store([runOf("shared")], "replace", "json:http://ci.example/builds");
+  expect(again).toMatchObject({ resultsWritten: 0, runs: [{ id: mine.runs[0]!.id, isNew: false }] });
+  const appended = await store([runOf("shared")], "append", "json:http://ci.example/builds");
+  expect(appended.runs[0]!.attempt).toBe(2);
+});
+
 test("a batch of 50,000 results is a few statements, not one a row", async () => {
   const results = Array.from(
     { length: 50_000 },

@@ -197,6 +197,7 @@ test("a whole run goes out as NDJSON and as JUnit XML, and pushed again gives th
       outcome: "passed",
       samples: [{ metric: "t", value: 1.5, unit: "ns" }, { metric: "h", value: "x" }],
     },
+    { case: "silent", outcome: "failed", message: "" },
   ];
   const sent = await app.ask("POST", "/api/results", {
     body: { test: "export", changelist: 5, externalId: "1", results },

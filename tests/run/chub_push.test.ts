@@ -123,6 +123,11 @@ withCurl("a token from a file; what the hub refuses, and wrong usage, by exit co
       [["-t", "t", "-c", "1", "-e", "linux", "b.tap"], "KEY=VALUE"],
       [["--nonsense", "1", "b.tap"], "no option --nonsense"],
       [["-t"], "wants a value"],
+      [["b.tap", "-t", "t", "-c", "1"], "options go before the files (now: -t)"],
+      [["-t", "t", "-c", "1", "--retries", "abc", "b.tap"], "--retries wants a number (now: abc)"],
+      [["-t", "t", "-c", "1", "--stall", "", "b.tap"], "--stall wants a number"],
+      [["-t", "t", "-c", "1", "-s", "hub:8000", "b.tap"], "must be an http or https URL (now: hub:8000)"],
+      [["-t", "t", "-c", "1", "-s", "http://[bad", "b.tap"], "curl cannot send it (3)"],
     ] as const
   ) {
     const refused = await push([...args]);
@@ -131,3 +136,66 @@ withCurl("a token from a file; what the hub refuses, and wrong usage, by exit co
   expect((await push(["--help"])).out).toContain("CHUB_TOKEN_FILE");
   expect((await push(["-t", "t", "-c", "1", "b.tap"], { CHUB_TOKEN: "" })).err).toContain("set CHUB_TOKEN");
 });
+
+withCurl("neither a value nor a file's name makes curl send anything elsewhere", async () => {
+  let asked = 0;
+  const other = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen: () => {} }, () => {
+    asked++;
+    return new Response("");
+  });
+  const address = `127.0.0.1:${other.addr.port}`;
+  const name = `a\nurl = ${address}\nb.tap`;
+  // A name may hold no slash.
+  await Deno.writeTextFile(`${folder}/${name}`, "1..1\nok 1\n");
+  await Deno.writeTextFile(`${folder}/"a`, "1..1\nok 1\n");
+  for (
+    const args of [
+      ["-t", "x", "-c", "1", "-i", `x\nurl = http://${address}/`, '"a'],
+      ["-t", "x", "-c", "1", "-i", `x\rurl = http://${address}/`, '"a'],
+      ["-t", "x", "-c", "1", "-k", `"\nurl = http://${address}/`, '"a'],
+      ["-t", "x", "-c", "1", '"a', name],
+    ]
+  ) {
+    const refused = await push(args);
+    expect([refused.code, refused.err]).toEqual([2, expect.stringContaining("holds a line end")]);
+  }
+  await other.shutdown();
+  expect(asked).toBe(0);
+});
+
+withCurl(
+  "it waits as long as a busy hub asks, gives up what stalls, and no address is as good as none",
+  async () => {
+    await Deno.writeTextFile(`${folder}/c.tap`, "1..1\nok 1\n");
+    before = [() => new Response("", { status: 429, headers: { "retry-after": "1" } })];
+    const args = ["-t", "busy", "-c", "5", "c.tap"];
+    const busy = await push(args);
+    expect([busy.code, busy.err]).toEqual([
+      0,
+      "chub-push: the hub is busy (429); trying again in 1 s\n",
+    ]);
+    before = [() => new Response("not here", { status: 501 })];
+    expect(await push(args)).toMatchObject({ code: 1, err: "not here\n" });
+    const silent = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+    const held: Deno.Conn[] = [];
+    const accepting = (async () => {
+      for await (const connection of silent) held.push(connection);
+    })();
+    const stalled = await push([
+      "-s",
+      `http://127.0.0.1:${silent.addr.port}`,
+      "--retries",
+      "0",
+      "--stall",
+      "1",
+      ...args,
+    ]);
+    expect([stalled.code, stalled.err]).toEqual([3, expect.stringContaining("gave up after 1 tries")]);
+    silent.close();
+    for (const connection of held) connection.close();
+    await accepting;
+    // 127.0.0.1:8000, where a hub may or may not be.
+    expect((await push(["--retries", "0", ...args], { CHUB_URL: "" })).err).not.toContain("must be");
+  },
+  20_000,
+);

@@ -26,6 +26,10 @@ test("settings that do not fit are told by place when the test is made", async (
   await expect(checkSettings("files", { ...files, url: "http://a.test/x" }, allowance())).rejects.toThrow(
     "add it to SCRAPE_HOSTS (now: none)",
   );
+  const named = { ...files, url: "http://user:hush@a.test/x" };
+  const told = checkSettings("files", named, allowance({ hosts: ["a.test"] }));
+  await expect(told).rejects.toThrow("name a secret of SCRAPE_SECRETS instead (host: a.test)");
+  await expect(told).rejects.not.toThrow("hush");
   await expect(checkSettings("files", { ...files, environment: { os: "a\0b" } }, allowance())).rejects
     .toMatchObject({ code: "BAD_REQUEST" });
 });
