@@ -74,7 +74,7 @@ async function demo(): Promise<void> {
   say("Making a drop of runnable builds: 6 packages, changelists 1000 to 1200");
   let made = 0;
   for await (const _file of makeSampleDrop(drop, { from: FROM, to: TO, step: STEP })) made++;
-  say(`The drop is in ${drop} (${made} builds)`);
+  say(`The drop is in ${drop} (${made} builds made; what was there already stays)`);
 
   const scan = await ask("POST", "/api/dvs/scans", {});
   say(scan.enqueued === false ? "A scan of the drop is already waiting" : "Asked the hub to scan the drop");

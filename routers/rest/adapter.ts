@@ -57,6 +57,9 @@ function toHandler(route: Route, options: MountOptions): (c: RestContext) => Pro
   const isRead = route.method === "GET";
   const hasBody = route.method === "POST" || route.method === "PATCH";
   const limit = route.path === "/api/results" ? options.pushJsonLimit : options.jsonLimit;
+  const hint = route.path === "/api/results" && hasBody
+    ? " A result file in JSON is told apart by an X-File-Name header."
+    : "";
   const called = {
     router: appRouter,
     path: route.procedure!,
@@ -67,7 +70,7 @@ function toHandler(route: Route, options: MountOptions): (c: RestContext) => Pro
   return async (c) => {
     const hub = c.get("hub");
     const input: Record<string, unknown> = hasBody ? await readJson(c.req.raw, limit) : {};
-    rejectUnknown(Object.keys(input), known, "field");
+    rejectUnknown(Object.keys(input), known, "field", hint);
     const query = readQuery(c.req.url, known);
     for (const [name, value] of Object.entries(query)) {
       if (name in input) {
@@ -125,14 +128,14 @@ export function readQuery(url: string, known: readonly string[]): Record<string,
   return query;
 }
 
-export function rejectUnknown(names: string[], known: readonly string[], what: string): void {
+export function rejectUnknown(names: string[], known: readonly string[], what: string, hint = ""): void {
   const unknown = names.filter((name) => !known.includes(name)).map((name) => name.slice(0, 100));
   if (unknown.length === 0) return;
   throw new HubError(
     "BAD_REQUEST",
     `Unknown ${what} ${unknown.slice(0, 5).map((name) => JSON.stringify(name)).join(", ")}; known are ${
       known.join(", ") || "none"
-    }.`,
+    }.${hint}`,
     {
       issues: unknown.slice(0, 20).map((name) => ({ path: name, message: `is not a ${what} of this route` })),
     },

@@ -17,7 +17,10 @@ export async function* boundedBody(
 }
 
 export function tooLarge(limit: number): HubError {
-  return new HubError("PAYLOAD_TOO_LARGE", `The body is larger than the ${limit} bytes this route takes.`);
+  return new HubError(
+    "PAYLOAD_TOO_LARGE",
+    `The body is larger than the ${limit} bytes this route takes (JSON_LIMIT; of pushes UPLOAD_LIMIT, in JSON PUSH_JSON_LIMIT).`,
+  );
 }
 
 /** A JSON object out of a request's body; none is an empty one. @throws HubError */

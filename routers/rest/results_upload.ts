@@ -90,6 +90,17 @@ interface Reading {
   told: Told;
 }
 
+function headBeforeFiles(fields: Record<string, string>): PushHead {
+  try {
+    return parseInput(input, fields);
+  } catch (error) {
+    if (!(error instanceof HubError)) throw error;
+    throw new HubError(error.code, `${error.message} (In a form the fields come before the files.)`, {
+      issues: error.issues,
+    });
+  }
+}
+
 /** One that cannot be read among several is rejected whole, and the others are taken. */
 async function readForm(
   hub: Context,
@@ -108,7 +119,7 @@ async function readForm(
       fields[part.name] = part.value;
       continue;
     }
-    if (++files === 1) await lookUpNames(hub, reading.received, parseInput(input, fields).test);
+    if (++files === 1) await lookUpNames(hub, reading.received, headBeforeFiles(fields).test);
     const mark = reading.received.mark();
     try {
       await readFile(part.name, part.content, { ...reading, isOne: false });

@@ -68,3 +68,20 @@ test("a route that wants nothing may be asked without a body", async () => {
     expect(response.status, await response.clone().text()).toBeLessThan(300);
   }
 });
+
+test("what is sent in an order or a shape that is not taken, is told how to", async () => {
+  const form = new FormData();
+  form.append("file", new Blob([TAP]), "a.tap");
+  form.append("test", "forms");
+  const late = await app.ask("POST", "/api/results", { raw: form });
+  expect([late.status, (await late.json()).detail]).toEqual([
+    400,
+    expect.stringContaining("the fields come before the files"),
+  ]);
+  const json = await app.ask("POST", "/api/results?test=forms&changelist=1", {
+    body: { __version__: [1], tests: [] },
+  });
+  expect((await json.json()).detail).toContain("X-File-Name");
+  const large = await app.ask("POST", "/api/tests", { body: { name: "x".repeat(2_000_000) } });
+  expect([large.status, (await large.json()).detail]).toEqual([413, expect.stringContaining("JSON_LIMIT")]);
+});
