@@ -1,7 +1,6 @@
-import { createHash } from "node:crypto";
-import { z } from "zod";
 import { HubError, reasonOf } from "../errors.ts";
 import type { RunRecord } from "../schemas/record.ts";
+import { beginOf, BuildMarks, parseMarks } from "./build_marks.ts";
 import type { ScrapeContext } from "./context.ts";
 import type { ScrapeBatch } from "./scraper.ts";
 
@@ -19,6 +18,8 @@ export interface Build {
 export interface BuildSource<B extends Build> {
   /** Pages of the builds at or after `from`, in any order; older ones do no harm, nor do those told twice. */
   list(from: number): AsyncIterable<B[]>;
+  /** Where `list` passes over what is older than the first scrape wants: the greatest `at` of that. */
+  readonly floor?: number | undefined;
   /** The run a build gave, or why it gives none. @throws HubError where it cannot be read now */
   read(build: B): Promise<RunRecord | string>;
 }
@@ -30,81 +31,114 @@ export interface BuildWindow {
   overlap: number;
   /** How long one that is not over, or cannot be read, keeps the watermark behind it. */
   patience: number;
+  /** Beyond it no `at` is believed: the clock of a source may be wrong. */
+  most?: number;
 }
 
 const MAX_BUILDS = 50_000;
-/** Builds whose versions a watermark tells. */
-const MAX_KNOWN = 5000;
 const AT_ONCE = 4;
 const BATCH_RUNS = 50;
 const BATCH_RESULTS = 20_000;
 /** Builds in a row that cannot be read, after which the source is down. */
 const MAX_FAILURES = 8;
 
-const watermarkShape = z.object({ upTo: z.number(), read: z.record(z.string(), z.string()) });
+/** Longest that runs wait to be handed on: a scrape that is cut off keeps what came before. */
+const BATCH_MS = 30_000;
 
 /**
  * The runs of a CI system's builds, oldest first. The watermark tells how far was read, and which builds after that less the
- * overlap were read as what version, so that only what is new or changed is read again.
+ * overlap were read as what version, so that only what is new or changed is read again. Where the scrape must end, what was
+ * read so far is handed on before.
  * @throws HubError BAD_GATEWAY where the source repeats itself or is down
  */
 export async function* scrapeBuilds<B extends Build>(
   source: BuildSource<B>,
   { watermark, window, context }: { watermark: string | null; window: BuildWindow; context: ScrapeContext },
 ): AsyncGenerator<ScrapeBatch> {
-  const past = parseWatermark(watermark);
-  const from = past === undefined ? window.first : past.upTo - window.overlap;
+  const past = parseMarks(watermark);
+  const from = past === undefined ? window.first : beginOf(past, window);
   const builds = await collect(source, from, context);
-  const latest = builds.at(-1)?.at ?? from;
-  const read = new Map(
-    builds.flatMap(({ id }) => past?.read[id] === undefined ? [] : [[id, past.read[id]!] as const]),
-  );
-  let upTo = past?.upTo ?? from;
-  let hold = Infinity;
-  const holdBack = (build: B) => {
-    if (build.at >= latest - window.patience) hold = Math.min(hold, build.at);
-  };
-  const due: B[] = [];
-  for (const build of builds) {
-    if (!build.isOver) {
-      context.ignore("is not over yet", build.id);
-      holdBack(build);
-    } else if (read.get(build.id) !== shortOf(build.version)) due.push(build);
-    else upTo = Math.max(upTo, Math.min(build.at, hold));
-  }
-  let runs: RunRecord[] = [];
-  let results = 0;
+  const marks = new BuildMarks(builds, { past, from, window, floor: past?.floor ?? source.floor });
+  for (const { id } of builds.filter((build) => !build.isOver)) context.ignore("is not over yet", id);
+  const { due } = marks;
+  let batch = new Batch(marks, context);
+  let ended: unknown;
   let failures = 0;
-  for (let next = 0; next < due.length; next += AT_ONCE) {
+  let isProbed = false;
+  const take = (build: B, { run, reason, later, ends }: ReadBuild): void => {
+    if (ends !== undefined) ended ??= ends;
+    else if (later !== undefined) {
+      context.ignore("cannot be read now and is tried again", `${build.id}: ${reasonOf(later)}`);
+      failures++;
+      if (failures >= MAX_FAILURES && isProbed) ended ??= later;
+    } else {
+      failures = 0;
+      if (reason !== undefined) context.ignore(reason, build.id);
+      batch.add(build, run);
+    }
+  };
+  for (let next = 0; next < due.length && ended === undefined; next += AT_ONCE) {
     context.signal.throwIfAborted();
     const some = due.slice(next, next + AT_ONCE);
     const found = await Promise.all(some.map((build) => readOne(source, build, context)));
-    for (const [at, build] of some.entries()) {
-      const { run, reason, later } = found[at]!;
-      if (later !== undefined) {
-        context.ignore("cannot be read now and is tried again", `${build.id}: ${reasonOf(later)}`);
-        holdBack(build);
-        if (++failures >= MAX_FAILURES) throw later;
-        continue;
-      }
-      failures = 0;
-      if (reason !== undefined) context.ignore(reason, build.id);
-      if (run !== undefined) {
-        runs.push(run);
-        results += run.results.length;
-      }
-      read.set(build.id, shortOf(build.version));
-      upTo = Math.max(upTo, Math.min(build.at, hold));
+    for (const [at, build] of some.entries()) take(build, found[at]!);
+    if (failures >= MAX_FAILURES && ended === undefined && !isProbed) {
+      // Either the source is down, or these builds are bad: the newest tells which.
+      isProbed = true;
+      const newest = next + AT_ONCE < due.length ? due.pop() : undefined;
+      if (newest === undefined) break;
+      take(newest, await readOne(source, newest, context));
+      failures = failures === 0 ? -Infinity : failures;
     }
-    if (results >= BATCH_RESULTS || runs.length >= BATCH_RUNS) {
-      yield { runs, watermark: formatWatermark(upTo, read) };
-      [runs, results] = [[], 0];
+    if (batch.isFull) {
+      yield batch.handOn();
+      batch = new Batch(marks, context);
     }
   }
-  yield { runs, watermark: formatWatermark(upTo, read) };
-  const lastFault = failures > 0 && failures === due.length;
-  if (lastFault) {
+  const hasAny = marks.settled > 0;
+  if (ended === undefined || hasAny) yield batch.handOn();
+  if (ended !== undefined) throw ended;
+  if (failures > 0 && !hasAny) {
     throw new HubError("BAD_GATEWAY", `None of ${failures} builds can be read; see what was ignored.`);
+  }
+}
+
+/** Runs that are handed on together. */
+class Batch<B extends Build> {
+  readonly #runs: RunRecord[] = [];
+  readonly #builds = new Map<string, B>();
+  readonly #began: number;
+  #results = 0;
+
+  constructor(readonly marks: BuildMarks<B>, readonly context: ScrapeContext) {
+    this.#began = context.now().getTime();
+  }
+
+  add(build: B, run: RunRecord | undefined): void {
+    this.marks.settle(build);
+    if (run === undefined) return;
+    this.#runs.push(run);
+    this.#builds.set(`${run.attempt} ${run.externalId}`, build);
+    this.#results += run.results.length;
+  }
+
+  get isFull(): boolean {
+    return this.#results >= BATCH_RESULTS || this.#runs.length >= BATCH_RUNS ||
+      this.#runs.length > 0 && this.context.now().getTime() - this.#began >= BATCH_MS;
+  }
+
+  handOn(): ScrapeBatch {
+    return {
+      runs: this.#runs,
+      watermark: this.marks.format(),
+      without: (refused) => {
+        for (const { attempt, externalId } of refused) {
+          const build = this.#builds.get(`${attempt} ${externalId}`);
+          if (build !== undefined) this.marks.forget(build);
+        }
+        return this.marks.format();
+      },
+    };
   }
 }
 
@@ -112,6 +146,7 @@ interface ReadBuild {
   run?: RunRecord;
   reason?: string;
   later?: unknown;
+  ends?: unknown;
 }
 
 /** Ends the scrape only for what every other build would meet too. */
@@ -127,8 +162,9 @@ async function readOne<B extends Build>(
     return typeof run === "string" ? { reason: run } : { run };
   } catch (error) {
     signal.throwIfAborted();
-    if (!(error instanceof HubError) || ENDS.includes(error.code)) throw error;
-    return error.code === "NOT_FOUND" ? { reason: "is gone" } : { later: error };
+    if (!(error instanceof HubError) || ENDS.includes(error.code)) return { ends: error };
+    if (error.code === "NOT_FOUND") return { reason: "is gone" };
+    return error.code === "PAYLOAD_TOO_LARGE" ? { reason: "is too large" } : { later: error };
   }
 }
 
@@ -163,21 +199,4 @@ async function collect<B extends Build>(
     }
   }
   return [...builds.values()].sort((a, b) => a.at - b.at || (a.id < b.id ? -1 : 1));
-}
-
-function parseWatermark(watermark: string | null) {
-  try {
-    return watermarkShape.safeParse(JSON.parse(watermark ?? "")).data;
-  } catch {
-    // Of another scraper, or none: everything is read.
-    return undefined;
-  }
-}
-
-function formatWatermark(upTo: number, read: Map<string, string>): string {
-  return JSON.stringify({ upTo, read: Object.fromEntries([...read].slice(-MAX_KNOWN)) });
-}
-
-function shortOf(version: string): string {
-  return createHash("sha256").update(version).digest("base64url").slice(0, 8);
 }

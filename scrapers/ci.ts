@@ -66,6 +66,7 @@ export function timeWindow({ days, overlapHours }: CiSettings, { now }: ScrapeCo
     first: now().getTime() - days * DAY_MS,
     overlap: overlapHours * 3_600_000,
     patience: 14 * DAY_MS,
+    most: now().getTime(),
   };
 }
 

@@ -2,6 +2,7 @@ import { z } from "zod";
 import { HubError } from "../errors.ts";
 import type { RunRecord } from "../schemas/record.ts";
 import type { Allowance } from "./allow.ts";
+import { parseMarks } from "./build_marks.ts";
 import { type Build, type BuildSource, scrapeBuilds } from "./builds.ts";
 import { changelistOf, checkServer, ciSettings, getJson, makeRun, serverUrl } from "./ci.ts";
 import type { ScrapeContext } from "./context.ts";
@@ -67,7 +68,11 @@ export class LntScraper extends Scraper<typeof settings> {
     context: ScrapeContext,
   ): AsyncGenerator<ScrapeBatch> {
     const window = { first: 1, overlap: OVERLAP_RUNS, patience: OVERLAP_RUNS };
-    return scrapeBuilds(new LntRuns(settings, context, watermark === null), { watermark, window, context });
+    return scrapeBuilds(new LntRuns(settings, context, parseMarks(watermark) === undefined), {
+      watermark,
+      window,
+      context,
+    });
   }
 }
 
@@ -76,6 +81,9 @@ function rootOf({ url, database, suite }: Settings): string {
 }
 
 class LntRuns implements BuildSource<LntRun> {
+  /** The greatest number of those that are older than the first scrape wants. */
+  floor: number | undefined;
+
   constructor(readonly settings: Settings, readonly context: ScrapeContext, readonly isFirst: boolean) {}
 
   get #init() {
@@ -95,7 +103,9 @@ class LntRuns implements BuildSource<LntRun> {
     for (const { id, name } of machines) {
       if (settings.machines !== undefined && !settings.machines.includes(name)) continue;
       const { value: { runs } } = await getJson(context, `${root}/machines/${id}`, runPage, this.#init);
-      yield runs.filter((run) => !(Date.parse(utc(run.start_time) ?? "") < oldest)).map((run) => ({
+      const isOld = (run: LntRun["run"]) => Date.parse(utc(run.start_time) ?? "") < oldest;
+      for (const run of runs) if (isOld(run)) this.floor = Math.max(this.floor ?? 0, run.id);
+      yield runs.filter((run) => !isOld(run)).map((run) => ({
         id: String(run.id),
         version: `${run.end_time}`,
         at: run.id,

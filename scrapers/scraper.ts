@@ -14,6 +14,8 @@ export interface ScrapeBatch {
   runs: RunRecord[];
   /** The scraper's own words; the next scrape begins after it. */
   watermark: string;
+  /** The watermark where some of the runs could not be stored now, and are to be read again. Asked before the next batch is. */
+  without?(refused: Pick<RunRecord, "externalId" | "attempt">[]): string;
 }
 
 /** Reads one kind of test system. It yields records and knows nothing of the database. */

@@ -15,6 +15,7 @@ import { placeRuns } from "../../db/placed_runs.ts";
 import { spoolRuns } from "../../db/cases.ts";
 import { getCasesVersion, holdTest } from "../../db/known_tests.ts";
 import { prepareStore, type SpooledRun, storeRuns } from "../../db/store.ts";
+import type { RunRecord } from "../../schemas/record.ts";
 import { HubError, reasonOf } from "../../errors.ts";
 import { allowanceOf } from "../../scrapers/allow.ts";
 import { checkedBatches } from "../../scrapers/checked.ts";
@@ -162,21 +163,26 @@ async function* readyBatches(
   // The runs of the batch that is being stored may have no ids yet.
   let before = 0;
   for await (const batch of read) {
+    let { watermark } = batch;
     const ready = async () => {
       context.signal.throwIfAborted();
+      const refused: RunRecord[] = [];
       const runs = await placeRuns(
         sql,
         batch.runs,
-        (run, reason) =>
-          context.ignore(`a run has no place: ${reason}`, `${run.externalId} ${run.changelist}`),
+        (run, reason) => {
+          refused.push(run);
+          context.ignore(`a run has no place: ${reason}`, `${run.externalId} ${run.changelist}`);
+        },
       );
+      if (refused.length > 0) watermark = batch.without?.(refused) ?? watermark;
       await prepareStore(sql, before + runs.length);
       before = runs.length;
       const known = { id: test.id, casesVersion: await getCasesVersion(sql, test.id) };
       return await spoolRuns(sql, known, runs);
     };
     const runs = await ready().catch((error) => Promise.reject(new StoreFault(error)));
-    yield { runs, watermark: batch.watermark };
+    yield { runs, watermark };
   }
 }
 
