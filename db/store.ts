@@ -195,6 +195,8 @@ async function writeHeads(
         url = excluded.url, serial = excluded.serial, counts = excluded.counts,
         samples = excluded.samples, content = excluded.content, version = runs.version + 1, updated_at = now()
         where ${mode} = 'replace' and runs.content <> excluded.content
+          -- What is read again once its results are gone from the source does not take them from here.
+          and not (excluded.status = 'lab_error' and excluded.counts = '{}' and runs.counts <> '{}')
       returning id, external_id, attempt, version = 1 as is_new
     )
     select coalesce(written.id, same.id) as id, placed.external_id as "externalId", placed.attempt as asked,

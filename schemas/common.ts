@@ -3,15 +3,18 @@ import { z } from "zod";
 /** Largest changelist: Postgres `integer`. */
 export const MAX_CHANGELIST = 2_147_483_647;
 
-/** Text from outside: Postgres `text` holds no NUL. */
+/** Text from outside: Postgres holds no NUL, and in JSON no lone surrogate. */
 export function text(max: number) {
   // deno-lint-ignore no-control-regex
-  return z.string().min(1).max(max).regex(/^[^\u0000]*$/, "must not hold a NUL character");
+  return z.string().min(1).max(max).regex(/^[^\u0000\p{Cs}]*$/u, "must hold no NUL and no lone surrogate");
 }
 
 /** A name people type: no control characters, no edge spaces. */
 export function nameOf(max: number) {
-  return z.string().min(1).max(max).regex(/^[^\p{Cc}]*$/u, "must not hold control characters")
+  return z.string().min(1).max(max).regex(
+    /^[^\p{Cc}\p{Cs}]*$/u,
+    "must not hold control characters or lone surrogates",
+  )
     .refine((value) => value.trim() === value, "must not begin or end with a space");
 }
 

@@ -1,7 +1,7 @@
 import { z } from "zod";
 import type { ResultRecord } from "../schemas/record.ts";
 import type { Outcome } from "../schemas/outcome.ts";
-import { getJson, MAX_RESULTS } from "./ci.ts";
+import { findJson, getJson, MAX_RESULTS } from "./ci.ts";
 import type { FetchInit, ScrapeContext } from "./context.ts";
 import { sampleOf } from "./formats/sample.ts";
 import { caseName, excerpt } from "./formats/text.ts";
@@ -89,7 +89,8 @@ export async function readLogs(place: BuildPlace, wanted: RegExp): Promise<Resul
     for (const { logid, name } of logs) {
       if (!wanted.test(`${step}/${name}`)) continue;
       const file = { ...init, name, place: `build ${build} ${step}/${name}` };
-      results.push(...await findResults(context, `${root}/logs/${logid}/raw`, file) ?? []);
+      const found = await findResults(context, `${root}/logs/${logid}/raw`, file);
+      if (found !== "gone") results.push(...found ?? []);
     }
   }
   return results;
@@ -101,7 +102,8 @@ export async function readLogs(place: BuildPlace, wanted: RegExp): Promise<Resul
  */
 export async function readSets({ root, build, context, init }: BuildPlace): Promise<ResultRecord[]> {
   const url = `${root}/builds/${build}/test_result_sets`;
-  const { value: { test_result_sets: sets } } = await getJson(context, url, setPage, init);
+  // A Buildbot that is older has none.
+  const sets = (await findJson(context, url, setPage, init))?.value.test_result_sets ?? [];
   const results: ResultRecord[] = [];
   const byCase = new Map<string, ResultRecord>();
   const isVerdict = ({ category }: ResultSet) =>

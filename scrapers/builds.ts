@@ -2,6 +2,7 @@ import { HubError, reasonOf } from "../errors.ts";
 import type { RunRecord } from "../schemas/record.ts";
 import { beginOf, BuildMarks, parseMarks } from "./build_marks.ts";
 import type { ScrapeContext } from "./context.ts";
+import { AnswerTooLarge } from "./fetch.ts";
 import type { ScrapeBatch } from "./scraper.ts";
 
 /** A build (pipeline, workflow run) of a CI system, as its lists tell it. */
@@ -164,7 +165,7 @@ async function readOne<B extends Build>(
     signal.throwIfAborted();
     if (!(error instanceof HubError) || ENDS.includes(error.code)) return { ends: error };
     if (error.code === "NOT_FOUND") return { reason: "is gone" };
-    return error.code === "PAYLOAD_TOO_LARGE" ? { reason: "is too large" } : { later: error };
+    return error instanceof AnswerTooLarge ? { reason: "is too large" } : { later: error };
   }
 }
 

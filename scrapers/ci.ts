@@ -8,11 +8,14 @@ import {
   type RunChangelist,
   runChangelist,
   type RunRecord,
+  runUrl,
 } from "../schemas/record.ts";
 import { type Allowance, checkUrl } from "./allow.ts";
 import type { BuildWindow } from "./builds.ts";
 import { isoTime } from "./checked.ts";
 import type { ScrapeContext } from "./context.ts";
+import { shownUrl } from "./fetch.ts";
+import { cleanText } from "./formats/text.ts";
 import { checkSecret } from "./secrets.ts";
 
 const DAY_MS = 86_400_000;
@@ -99,7 +102,7 @@ export interface CiRun {
 export function makeRun(settings: CiSettings, run: CiRun): RunRecord | string {
   if (run.results.length > MAX_RESULTS) return `has more than ${MAX_RESULTS} results`;
   const own = Object.entries(run.environment ?? {}).flatMap(([key, value]) => {
-    const text = value?.replace(/\p{Cc}/gu, " ").trim().slice(0, 256);
+    const text = value && cleanText(value.replace(/\p{Cc}/gu, " ").trim().slice(0, 256)).trim();
     return text ? [[key, text] as const] : [];
   });
   const times = {
@@ -116,7 +119,7 @@ export function makeRun(settings: CiSettings, run: CiRun): RunRecord | string {
     status: run.fault === undefined ? "done" : "lab_error",
     ...(settings.package === undefined ? {} : { package: settings.package }),
     ...Object.fromEntries(Object.entries(times).filter(([, time]) => time !== undefined)),
-    ...(run.url === undefined || run.url.length > 2000 ? {} : { url: run.url }),
+    ...(runUrl.safeParse(run.url).success ? { url: run.url! } : {}),
     ...(run.fault === undefined ? {} : { reason: run.fault.slice(0, MAX_EXCERPT) }),
     results: run.results,
   };
@@ -137,12 +140,14 @@ export async function findJson<T>(
     }
     await checkAnswer(response, url);
     try {
-      const value = shape.safeParse(JSON.parse(await response.text()));
+      const value = shape.safeParse(parseJson(await response.text()));
       if (value.success) return { value: value.data, headers: response.headers };
       const [issue] = value.error.issues;
       throw new HubError(
         "BAD_GATEWAY",
-        `The answer to ${url} has another shape than expected: ${issue!.path.join(".")}: ${issue!.message}.`,
+        `The answer to ${shownUrl(url)} has another shape than expected: ${issue!.path.join(".")}: ${
+          issue!.message
+        }.`,
       );
     } catch (error) {
       context.signal.throwIfAborted();
@@ -150,11 +155,26 @@ export async function findJson<T>(
       // Not quoted: what a server says of a request may repeat its headers.
       if (attempt >= 3) {
         const type = response.headers.get("content-type") ?? "no type";
-        throw new HubError("BAD_GATEWAY", `The answer to ${url} broke off or is not JSON (${type}).`, {
-          cause: error,
-        });
+        throw new HubError(
+          "BAD_GATEWAY",
+          `The answer to ${shownUrl(url)} broke off or is not JSON (${type}).`,
+          {
+            cause: error,
+          },
+        );
       }
     }
+  }
+}
+
+/** JSON, in which Java and Python may have written numbers that are none. */
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    const without = text.replace(/([:,[]\s*)(?:NaN|-?Infinity)(?=\s*[,\]}])/g, "$1null");
+    if (without === text) throw error;
+    return JSON.parse(without);
   }
 }
 
@@ -164,7 +184,7 @@ export async function getJson<T>(
 ): Promise<{ value: T; headers: Headers }> {
   const found = await findJson(...args);
   if (found !== undefined) return found;
-  throw new HubError("NOT_FOUND", `There is no ${args[1]}, or it is not shown without a secret.`);
+  throw new HubError("NOT_FOUND", `There is no ${shownUrl(args[1])}, or it is not shown without a secret.`);
 }
 
 /** @throws HubError BAD_REQUEST where a secret is wanted, BAD_GATEWAY for any other error */
@@ -174,7 +194,7 @@ export async function checkAnswer(response: Response, url: string): Promise<void
   const isRefused = response.status === 401 || response.status === 403;
   throw new HubError(
     isRefused ? "BAD_REQUEST" : "BAD_GATEWAY",
-    `${url} answered ${response.status}${
+    `${shownUrl(url)} answered ${response.status}${
       isRefused ? ": the setting `secret` is missing, or may not read that" : ""
     }.`,
   );

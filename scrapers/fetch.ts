@@ -1,7 +1,7 @@
 import { HubError, reasonOf } from "../errors.ts";
 import { type Allowance, checkUrl } from "./allow.ts";
 import type { BoundedFetch, FetchInit } from "./context.ts";
-import { createPace, type Pace, retryAfterMs } from "./pace.ts";
+import { createPace, type Pace } from "./pace.ts";
 import { secretHeader } from "./secrets.ts";
 
 export interface FetchOptions {
@@ -29,8 +29,8 @@ const FINAL = new Set(["BAD_REQUEST", "TOO_MANY_REQUESTS", "SERVICE_UNAVAILABLE"
  * A fetch that reads allowed hosts only, redirects included; gives up in time; cuts no corner on size; and tries again on
  * 429, 5xx and network faults, keeping to `Retry-After` and to limits told in headers. A secret goes to the origin that
  * was asked and nowhere else. An answer that is an error still is returned.
- * @throws HubError BAD_REQUEST (not allowed), BAD_GATEWAY (no answer, too large, redirected too often), TOO_MANY_REQUESTS (the
- * host asks to wait for more than a minute), SERVICE_UNAVAILABLE (a secret without a value)
+ * @throws HubError BAD_REQUEST (not allowed), BAD_GATEWAY (no answer, too large, redirected too often), TOO_MANY_REQUESTS
+ * (the host asks to wait for more than a minute), SERVICE_UNAVAILABLE (a secret without a value)
  */
 export function createFetch(options: FetchOptions): BoundedFetch {
   const { attempts = 4, sleep = defaultSleep, random = Math.random, pace = createPace() } = options;
@@ -43,19 +43,26 @@ export function createFetch(options: FetchOptions): BoundedFetch {
         const wait = pace.waitMs(host);
         if (wait > 0) await sleep(wait, signal);
         const response = await follow(options, address, init);
-        pace.learn(host, response);
-        const isLimit = response.status === 403 && pace.waitMs(host) > 0;
-        if (!AGAIN.has(response.status) && !isLimit || attempt >= attempts) return response;
+        // Which may be another, where it redirected.
+        const answering = new URL(response.url).host;
+        pace.learn(answering, response);
+        const mayHelp = AGAIN.has(response.status) || response.status === 403;
+        if (!mayHelp || attempt >= attempts && response.status !== 403) return response;
+        const asked = pace.waitMs(answering);
+        if (response.status === 403 && (asked === 0 || attempt >= attempts)) return response;
         await response.body?.cancel();
-        // What the host asked for is waited for above.
-        if (retryAfterMs(response.headers) === undefined && !isLimit) await sleep(delay, signal);
+        // What the asked host wants is waited for above.
+        if (asked === 0) await sleep(delay, signal);
+        else if (answering !== host) await sleep(asked, signal);
       } catch (error) {
         if (error instanceof HubError && FINAL.has(error.code)) throw error;
         signal?.throwIfAborted();
         if (attempt >= attempts) {
           throw error instanceof HubError
             ? error
-            : new HubError("BAD_GATEWAY", `${address} does not answer: ${reasonOf(error)}`, { cause: error });
+            : new HubError("BAD_GATEWAY", `${shownUrl(address)} does not answer: ${networkReason(error)}`, {
+              cause: error,
+            });
         }
         await sleep(delay, signal);
       }
@@ -85,10 +92,39 @@ async function follow(
     }
     await response.body?.cancel();
     if (hops >= MAX_REDIRECTS) {
-      throw new HubError("BAD_GATEWAY", `${address} redirects more than ${MAX_REDIRECTS} times.`);
+      throw new HubError("BAD_GATEWAY", `${shownUrl(address)} redirects more than ${MAX_REDIRECTS} times.`);
+    }
+    if (!URL.canParse(target, url)) {
+      throw new HubError("BAD_GATEWAY", `${shownUrl(address)} redirects to what is no URL.`);
     }
     url = checkUrl(allow, new URL(target, url));
   }
+}
+
+/** An answer that is larger than was asked for; asking again changes nothing. */
+export class AnswerTooLarge extends HubError {
+  constructor(message: string) {
+    super("BAD_GATEWAY", message);
+  }
+}
+
+/** An address without its query, which may be long, and hold a signature. */
+export function shownUrl(address: string | URL): string {
+  return String(address).replace(/[?#][^]*$/, "");
+}
+
+/** Why there was no answer, without what Deno says around it: that holds the whole address. */
+function networkReason(error: unknown): string {
+  const texts = [reasonOf(error), reasonOf((error as { cause?: unknown }).cause)].join(" ");
+  const [, told] = [
+    [/refused/i, "the connection is refused"],
+    [/dns|lookup|resolve|name or service/i, "its name is not known"],
+    [/certificate|\btls\b|\bssl\b|handshake/i, "no safe connection can be made (TLS)"],
+    [/unreachable|no route/i, "it cannot be reached"],
+    [/timed? ?out/i, "it takes too long"],
+    [/reset|closed|broken pipe|eof/i, "the connection broke off"],
+  ].find(([pattern]) => (pattern as RegExp).test(texts)) ?? [];
+  return (told as string | undefined) ?? reasonOf(error).replace(/\S*:\/\/\S*/g, "…");
 }
 
 function bound(response: Response, url: URL, maxBytes: number): Response {
@@ -98,7 +134,8 @@ function bound(response: Response, url: URL, maxBytes: number): Response {
       transform(chunk, controller) {
         bytes += chunk.byteLength;
         if (bytes > maxBytes) {
-          controller.error(new HubError("BAD_GATEWAY", `${url} sent more than ${maxBytes} bytes.`));
+          const reason = `${shownUrl(url)} sent more than ${maxBytes} bytes.`;
+          controller.error(new AnswerTooLarge(reason));
         } else controller.enqueue(chunk);
       },
     }),

@@ -8,6 +8,7 @@ import {
   changelistOf,
   checkServer,
   ciSettings,
+  findJson,
   getJson,
   makeRun,
   pattern,
@@ -16,6 +17,7 @@ import {
 } from "./ci.ts";
 import type { FetchInit, ScrapeContext } from "./context.ts";
 import { caseName, excerpt, wordOf } from "./formats/text.ts";
+import { nextLink } from "./json_pages.ts";
 import { findResults } from "./result_files.ts";
 import { type ScrapeBatch, type ScrapedTest, Scraper } from "./scraper.ts";
 
@@ -112,6 +114,11 @@ export class GitHubScraper extends Scraper<typeof settings> {
   }
 }
 
+/** A short page may have others behind it, which `Link` tells. */
+function isLast(page: unknown[], headers: Headers): boolean {
+  return page.length < PAGE && nextLink(headers.get("link")) === undefined;
+}
+
 function rootOf({ url, repository }: Settings): string {
   return `${url}/repos/${repository}`;
 }
@@ -150,7 +157,7 @@ class WorkflowRuns implements BuildSource<GitHubBuild> {
           ...(branch === undefined ? {} : { branch }),
           ...(event === undefined ? {} : { event }),
         });
-        const { value: { workflow_runs: runs } } = await getJson(
+        const { value: { workflow_runs: runs }, headers } = await getJson(
           context,
           `${root}?${query}`,
           runPage,
@@ -165,7 +172,7 @@ class WorkflowRuns implements BuildSource<GitHubBuild> {
         }));
         listed += runs.length;
         for (const run of runs) if (oldest === "" || run.created_at < oldest) oldest = run.created_at;
-        if (runs.length < PAGE) break;
+        if (isLast(runs, headers)) break;
       }
       if (listed < MAX_LISTED) return;
       if (oldest === until) {
@@ -184,6 +191,7 @@ class WorkflowRuns implements BuildSource<GitHubBuild> {
     const results = this.settings.results === "checks"
       ? await this.#checks(run)
       : await this.#artifacts(run.id);
+    if (results === "gone") return "has results that are gone";
     const isBroken = ["failure", "timed_out", "startup_failure"].includes(run.conclusion ?? "");
     if (results.length === 0 && !isBroken) return `has no results, and its conclusion is ${run.conclusion}`;
     return makeRun(this.settings, {
@@ -202,25 +210,33 @@ class WorkflowRuns implements BuildSource<GitHubBuild> {
     });
   }
 
-  async #artifacts(id: number): Promise<ResultRecord[]> {
+  /** A rerun's artifacts stand for those of the same name before it. */
+  async #artifacts(id: number): Promise<ResultRecord[] | "gone"> {
     const wanted = new RegExp(this.settings.artifacts, "u");
     const results: ResultRecord[] = [];
     const root = `${rootOf(this.settings)}/actions`;
-    for (let page = 1; page <= 10; page++) {
+    const latest = new Map<string, { id: number; expired: boolean }>();
+    for (let page = 1; page <= MAX_LISTED / PAGE; page++) {
       const url = `${root}/runs/${id}/artifacts?per_page=${PAGE}&page=${page}`;
-      const { value: { artifacts } } = await getJson(this.context, url, artifactPage, this.#init);
-      for (const { id: artifact, name, expired } of artifacts) {
-        const place = `run ${id} artifact ${name}`;
-        if (!wanted.test(name)) continue;
-        if (expired) this.context.ignore("is an artifact that has expired", place);
-        else {
-          const init = { ...this.#init, name: `${name}.zip`, place };
-          results.push(...await findResults(this.context, `${root}/artifacts/${artifact}/zip`, init) ?? []);
-        }
+      const found = await findJson(this.context, url, artifactPage, this.#init);
+      for (const one of found?.value.artifacts ?? []) {
+        if (wanted.test(one.name) && one.id > (latest.get(one.name)?.id ?? 0)) latest.set(one.name, one);
       }
-      if (artifacts.length < PAGE) break;
+      if (found === undefined || isLast(found.value.artifacts, found.headers)) break;
+      if (page === MAX_LISTED / PAGE) this.context.ignore("has more artifacts than are read", String(id));
     }
-    return results;
+    let gone = 0;
+    for (const [name, { id: artifact, expired }] of latest) {
+      const place = `run ${id} artifact ${name}`;
+      const init = { ...this.#init, name: `${name}.zip`, place };
+      if (expired) this.context.ignore("is an artifact that has expired", place);
+      const found = expired
+        ? "gone"
+        : await findResults(this.context, `${root}/artifacts/${artifact}/zip`, init);
+      if (found === "gone") gone++;
+      else results.push(...found ?? []);
+    }
+    return results.length === 0 && gone > 0 ? "gone" : results;
   }
 
   async #checks({ id, check_suite_id }: { id: number; check_suite_id?: number | null | undefined }) {
@@ -229,13 +245,19 @@ class WorkflowRuns implements BuildSource<GitHubBuild> {
       this.context.ignore("is a run without a check suite", String(id));
       return results;
     }
-    for (let page = 1; page <= 10; page++) {
+    for (let page = 1; page <= MAX_LISTED / PAGE; page++) {
       const url = `${
         rootOf(this.settings)
       }/check-suites/${check_suite_id}/check-runs?filter=latest&per_page=${PAGE}&page=${page}`;
-      const { value: { check_runs: checks } } = await getJson(this.context, url, checkPage, this.#init);
+      const { value: { check_runs: checks }, headers } = await getJson(
+        this.context,
+        url,
+        checkPage,
+        this.#init,
+      );
       results.push(...checks.map(toResult));
-      if (checks.length < PAGE) break;
+      if (isLast(checks, headers)) break;
+      if (page === MAX_LISTED / PAGE) this.context.ignore("has more check runs than are read", String(id));
     }
     return results;
   }

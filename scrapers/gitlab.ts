@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { HubError } from "../errors.ts";
 import type { ResultRecord, RunRecord } from "../schemas/record.ts";
 import type { Outcome } from "../schemas/outcome.ts";
 import type { Allowance } from "./allow.ts";
@@ -15,6 +16,7 @@ import {
 } from "./ci.ts";
 import type { FetchInit, ScrapeContext } from "./context.ts";
 import { caseName, excerpt, milliseconds, wordOf } from "./formats/text.ts";
+import { nextLink } from "./json_pages.ts";
 import { type ScrapeBatch, type ScrapedTest, Scraper } from "./scraper.ts";
 
 const settings = z.strictObject({
@@ -41,6 +43,7 @@ type Pipeline = z.infer<typeof pipelines>[number];
 
 const report = z.object({
   test_suites: z.array(z.object({
+    suite_error: z.string().nullish(),
     name: z.string().nullish(),
     test_cases: z.array(z.object({
       status: z.string(),
@@ -133,7 +136,8 @@ class Pipelines implements BuildSource<GitLabBuild> {
         pipeline,
       }));
       const next = headers.get("x-next-page");
-      if (value.length === 0 || next === "" || next === null && value.length < PAGE) return;
+      const hasMore = nextLink(headers.get("link")) !== undefined;
+      if (value.length === 0 || next === "" || next === null && value.length < PAGE && !hasMore) return;
     }
   }
 
@@ -149,6 +153,11 @@ class Pipelines implements BuildSource<GitLabBuild> {
       this.#init,
     );
     const results = found?.value.test_suites.flatMap((suite) => suite.test_cases?.map(toResult) ?? []) ?? [];
+    for (const { name, suite_error } of found?.value.test_suites ?? []) {
+      if (suite_error) {
+        this.context.ignore("is a test suite that GitLab could not read", `${id} ${name}: ${suite_error}`);
+      }
+    }
     if (results.length === 0 && status !== "failed") return "has no test report";
     return makeRun(this.settings, {
       externalId: String(id),
@@ -167,7 +176,14 @@ class Pipelines implements BuildSource<GitLabBuild> {
     let time = this.#commits.get(sha);
     if (time === undefined) {
       const url = `${rootOf(this.settings)}/repository/commits/${encodeURIComponent(sha)}`;
-      time = findJson(this.context, url, commit, this.#init).then((found) => found?.value.committed_date);
+      // It is wanted for labels that are numbered by time alone: one who may not read it may read the rest.
+      time = findJson(this.context, url, commit, this.#init).then(
+        (found) => found?.value.committed_date,
+        (error) => {
+          if (error instanceof HubError && error.code === "BAD_REQUEST") return undefined;
+          throw error;
+        },
+      );
       this.#commits.set(sha, time);
     }
     return time;

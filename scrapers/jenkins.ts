@@ -160,6 +160,7 @@ class JobBuilds implements BuildSource<Listed> {
     const results = this.settings.results === "artifacts"
       ? await this.#artifacts(build)
       : await this.#report(number);
+    if (results === "gone") return "has results that are gone";
     const isBroken = result === "FAILURE";
     if (results.length === 0 && !isBroken) return `has no results, and its own is ${result}`;
     return makeRun(this.settings, {
@@ -195,18 +196,21 @@ class JobBuilds implements BuildSource<Listed> {
     return all.flatMap((one) => one?.suites ?? []).flatMap((suite) => suite.cases?.map(toResult) ?? []);
   }
 
-  async #artifacts({ number, artifacts }: JenkinsBuild): Promise<ResultRecord[]> {
+  async #artifacts({ number, artifacts }: JenkinsBuild): Promise<ResultRecord[] | "gone"> {
     const wanted = new RegExp(this.settings.artifacts, "u");
     const results: ResultRecord[] = [];
+    let gone = 0;
     for (const { relativePath: path } of artifacts ?? []) {
       if (!wanted.test(path)) continue;
       const url = `${jobUrl(this.settings)}/${number}/artifact/${
         path.split("/").map(encodeURIComponent).join("/")
       }`;
       const place = `build ${number} ${path}`;
-      results.push(...await findResults(this.context, url, { ...this.#init, name: path, place }) ?? []);
+      const found = await findResults(this.context, url, { ...this.#init, name: path, place });
+      if (found === "gone") gone++;
+      else results.push(...found ?? []);
     }
-    return results;
+    return results.length === 0 && gone > 0 ? "gone" : results;
   }
 }
 

@@ -127,7 +127,8 @@ function watermarkOf(find: Finder | undefined, before: string | null) {
     },
     see(item: unknown) {
       const text = textOf(find?.(item));
-      if (text === undefined || text.length > 200) return;
+      // Some say `N/A` where there is none, which no time is greater than.
+      if (text === undefined || text.length > 200 || !/^(?:\d{4}-\d\d|\d+(?:\.\d+)?$)/.test(text)) return;
       const isNumber = /^\d+(?:\.\d+)?$/.test(text) && (value === "" || !Number.isNaN(Number(value)));
       if (value === "" || (isNumber ? Number(text) > Number(value) : text > value)) value = text;
     },
@@ -148,6 +149,7 @@ class Runs {
   readonly #results: (value: unknown) => unknown[];
   readonly #make: (value: unknown) => ResultRecord | string;
   readonly #done = new Set<string>();
+  readonly #prints = new Map<string, string>();
   #open: RunRecord | undefined;
 
   constructor(readonly settings: Settings, readonly context: ScrapeContext, readonly init: FetchInit) {
@@ -160,9 +162,19 @@ class Runs {
 
   /** The run that this item ends, if it does. */
   async add(item: unknown): Promise<RunRecord | undefined> {
-    const id = textOf(this.#find.externalId!(item));
+    const told = this.#find.externalId!(item);
+    const id = textOf(told);
+    if (typeof told === "number" && Number.isInteger(told) && !Number.isSafeInteger(told)) {
+      this.context.ignore("has an id beyond 2^53, which a JSON number cannot tell; have it told as text", id);
+      return undefined;
+    }
     const attempt = Number(this.#find.attempt?.(item) ?? 1);
     const open = this.#open;
+    const key = `${attempt} ${id}`;
+    if (this.#prints.has(key) && this.#comesAgain(key, item)) {
+      this.context.ignore("comes again, as when a newer one moves it to the next page", id);
+      return undefined;
+    }
     if (open !== undefined && open.externalId === id && open.attempt === attempt) {
       this.#add(open, item);
       return undefined;
@@ -172,6 +184,12 @@ class Runs {
     if (typeof run === "string") this.context.ignore(run, id ?? "an item");
     else this.#open = run;
     return open;
+  }
+
+  /** Whether an item that is a run with its own results was there before, as far as a look at its ends tells. */
+  #comesAgain(key: string, item: unknown): boolean {
+    if (this.settings.resultsUrl !== undefined) return true;
+    return this.settings.results !== "$" && this.#prints.get(key) === printOf(this.#results(item));
   }
 
   end(): RunRecord | undefined {
@@ -221,7 +239,9 @@ class Runs {
   }
 
   #add(run: RunRecord, value: unknown): void {
-    for (const one of this.#results(value)) {
+    const found = this.#results(value);
+    if (this.settings.results !== "$") this.#prints.set(`${run.attempt} ${run.externalId}`, printOf(found));
+    for (const one of found) {
       const result = this.#make(one);
       if (typeof result === "string") this.context.ignore(`is a result that ${result}`, run.externalId);
       else run.results.push(result);
@@ -230,6 +250,10 @@ class Runs {
       throw new HubError("BAD_GATEWAY", `The run ${run.externalId} has more than ${MAX_RESULTS} results.`);
     }
   }
+}
+
+function printOf(results: unknown[]): string {
+  return JSON.stringify([results.length, results[0], results.at(-1)]).slice(0, 1000);
 }
 
 /** A time as ISO 8601, from text or from a Unix time in seconds or milliseconds. */

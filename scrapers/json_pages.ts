@@ -1,7 +1,9 @@
+import { createHash } from "node:crypto";
 import { z } from "zod";
 import { HubError } from "../errors.ts";
 import { findJson } from "./ci.ts";
 import type { FetchInit, ScrapeContext } from "./context.ts";
+import { shownUrl } from "./fetch.ts";
 import { finder, path, textOf } from "./json_mapping.ts";
 
 const parameter = z.string().regex(/^[\w.[\]-]{1,100}$/, "must be a parameter's name");
@@ -23,6 +25,8 @@ export const nextPage = z.union([
 export type NextPage = z.infer<typeof nextPage>;
 
 const MAX_PAGES = 100_000;
+/** In place of a page that is not there. */
+const GONE = Symbol("gone");
 
 /**
  * The pages of a JSON API, one read ahead. `isEmpty` says whether a page has nothing.
@@ -40,9 +44,23 @@ export async function* readPages(
   const first = new URL(address);
   if (next !== undefined && "page" in next) first.searchParams.set(next.page, String(next.from));
   const seen = new Set([first.href]);
+  let before = "";
   let coming = readPage(context, first, init);
   for (let count = 1; count <= MAX_PAGES; count++) {
     const { url, value, link } = await coming;
+    // Some answer 404 behind the last page.
+    if (value === GONE && count > 1 && next !== undefined && ("page" in next || "offset" in next)) return;
+    if (value === GONE) throw new HubError("BAD_GATEWAY", `${shownUrl(url)} answered 404.`);
+    if (next !== undefined && ("page" in next || "offset" in next) && !isEmpty(value)) {
+      const print = createHash("sha256").update(JSON.stringify(value)).digest("base64url");
+      if (print === before) {
+        throw new HubError(
+          "BAD_GATEWAY",
+          `The source repeats its pages: ${shownUrl(url)} tells the same again.`,
+        );
+      }
+      before = print;
+    }
     if (isEmpty(value) && (next === undefined || "page" in next || "offset" in next)) return;
     const following = next === undefined ? undefined : nextOf(next, { first, url, value, link, count });
     if (following !== undefined) {
@@ -68,7 +86,7 @@ interface ReadPage {
 
 async function readPage(context: ScrapeContext, url: URL, init: FetchInit): Promise<ReadPage> {
   const found = await findJson(context, url.href, z.unknown(), init);
-  if (found === undefined) throw new HubError("BAD_GATEWAY", `${url.href} answered 404.`);
+  if (found === undefined) return { url, value: GONE, link: null };
   return { url, value: found.value, link: found.headers.get("link") };
 }
 
@@ -91,8 +109,8 @@ function nextOf(
 }
 
 /** RFC 8288: `<url>; rel="next"`. */
-function nextLink(header: string | null): string | undefined {
-  for (const [, url, parameters] of (header ?? "").matchAll(/<([^>]*)>((?:\s*;\s*[^,;]+)*)/g)) {
+export function nextLink(header: string | null): string | undefined {
+  for (const [, url, parameters] of (header ?? "").matchAll(/<([^>]*)>((?:\s*;\s*(?:[^,;"]|"[^"]*")+)*)/g)) {
     if (/;\s*rel\s*=\s*(?:"(?:[^"]*\s)?next(?:\s[^"]*)?"|next)\s*(?:;|$)/i.test(parameters!)) return url;
   }
   return undefined;

@@ -127,7 +127,7 @@ class LntRuns implements BuildSource<LntRun> {
       place: `run ${id}`,
       format: lntFormat,
     });
-    if (results === undefined) return "is a run that cannot be read";
+    if (results === undefined || results === "gone") return "is a run that cannot be read";
     return makeRun({ ...settings, overlapHours: 0 }, {
       externalId: id,
       changelist,

@@ -2,6 +2,8 @@ import { HubError } from "../errors.ts";
 
 const LONGEST_WAIT_MS = 60_000;
 const MAX_HOSTS = 10_000;
+/** How far a host's clock may be off. */
+const SKEW_MS = 60_000;
 
 /** What hosts ask for of waiting, kept for all scrapes of a process. */
 export interface Pace {
@@ -35,9 +37,10 @@ export function createPace(now: () => number = Date.now): Pace {
       );
     },
     learn(host, { status, headers }) {
-      const wait = limitMs(headers, now()) ??
-        (status === 429 || status === 503 ? retryAfterMs(headers, now()) : undefined);
-      if (wait === undefined || wait <= 0) return;
+      // GitHub's secondary limits are a 403 that says when to ask again.
+      const after = status === 403 || status >= 429 ? retryAfterMs(headers, now()) : undefined;
+      const wait = Math.max(limitMs(headers, now()) ?? 0, after ?? 0);
+      if (wait <= 0) return;
       if (until.size >= MAX_HOSTS) until.clear();
       until.set(host, now() + wait);
     },
@@ -48,7 +51,7 @@ export function createPace(now: () => number = Date.now): Pace {
 export function retryAfterMs(headers: Headers, now = Date.now()): number | undefined {
   const value = headers.get("retry-after")?.trim();
   if (value === undefined || value === "") return undefined;
-  const ms = /^\d+$/.test(value) ? Number(value) * 1000 : Date.parse(value) - now;
+  const ms = /^\d+(?:\.\d+)?$/.test(value) ? Number(value) * 1000 : Date.parse(value) - now;
   return Number.isNaN(ms) ? undefined : Math.min(86_400_000, Math.max(0, ms));
 }
 
@@ -62,7 +65,8 @@ function limitMs(headers: Headers, now: number): number | undefined {
     const reset = Number(headers.get(`${prefix}-reset`) ?? NaN);
     if (remaining === null || Number(remaining) > 0 || !(reset > 0)) continue;
     const ms = reset > 1e9 ? reset * 1000 - now : reset * 1000;
-    return Math.min(86_400_000, Math.max(0, ms));
+    // Where it has just passed, clocks differ.
+    return Math.min(86_400_000, ms > -SKEW_MS ? Math.max(1000, ms) : 0);
   }
   return undefined;
 }

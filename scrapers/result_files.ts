@@ -4,6 +4,7 @@ import type { ResultFormat } from "./formats/format.ts";
 import { type FileItems, readResults } from "./formats/mod.ts";
 import { checkAnswer, MAX_RESULTS } from "./ci.ts";
 import type { FetchInit, ScrapeContext } from "./context.ts";
+import { AnswerTooLarge, shownUrl } from "./fetch.ts";
 
 const MAX_FILE = 256 << 20;
 
@@ -12,20 +13,20 @@ export const RESULT_FILE =
   /\.(?:xml|sum|json|ndjson|tap|csv)(?:\.(?:gz|zst))?$|(?:^|\/)subtests\.txt$|\.(?:zip|tgz|tar(?:\.(?:gz|zst))?)$/i;
 
 /**
- * The results in a file of a server; undefined where it is gone, of no known format, or unreadable, which is counted as
- * ignored. @throws HubError BAD_GATEWAY where it cannot be read now
+ * The results in a file of a server; undefined where it is of no known format, or unreadable, and "gone" where it is, which is
+ * counted as ignored. @throws HubError BAD_GATEWAY where it cannot be read now
  */
 export async function findResults(
   context: ScrapeContext,
   url: string,
   { name, place, format, ...init }: FetchInit & { name: string; place: string; format?: ResultFormat },
-): Promise<ResultRecord[] | undefined> {
+): Promise<ResultRecord[] | "gone" | undefined> {
   for (let attempt = 1;; attempt++) {
     const response = await context.fetch(url, { maxBytes: MAX_FILE, ...init, signal: context.signal });
     if (response.status === 404 || response.status === 410) {
       await response.body?.cancel();
       context.ignore("is a result file that is gone", place);
-      return undefined;
+      return "gone";
     }
     await checkAnswer(response, url);
     try {
@@ -35,12 +36,16 @@ export async function findResults(
     } catch (error) {
       context.signal.throwIfAborted();
       const isOther = error instanceof HubError && error.code === "UNSUPPORTED_MEDIA_TYPE";
-      // What came broken may be whole the next time.
-      if (!isOther && attempt === 1) continue;
-      if (!(error instanceof HubError)) {
-        throw new HubError("BAD_GATEWAY", `${url} broke off: ${reasonOf(error)}`, { cause: error });
+      const isLarge = error instanceof AnswerTooLarge;
+      if (isOther && /^text\/html\b/i.test(response.headers.get("content-type") ?? "")) {
+        throw new HubError("BAD_GATEWAY", `${shownUrl(url)} answered with a page, such as one to sign in.`);
       }
-      if (error.code === "BAD_GATEWAY") throw error;
+      // What came broken may be whole the next time.
+      if (!isOther && !isLarge && attempt === 1) continue;
+      if (!(error instanceof HubError)) {
+        throw new HubError("BAD_GATEWAY", `${shownUrl(url)} broke off: ${reasonOf(error)}`, { cause: error });
+      }
+      if (error.code === "BAD_GATEWAY" && !isLarge) throw error;
       context.ignore(
         isOther ? "is a file of no known format" : "is a result file that cannot be read",
         isOther ? place : `${place}: ${reasonOf(error)}`,

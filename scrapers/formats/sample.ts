@@ -1,6 +1,8 @@
 import { MAX_SAMPLE_TEXT, MAX_SAMPLES, metricName, type Sample } from "../../schemas/record.ts";
 import { cleanText } from "./text.ts";
 
+const MAX_UNIT = 32;
+
 /** A measured value as it is kept; nothing where the metric has no usable name, or the value is no number and no text. */
 export function sampleOf(metric: string, value: unknown, unit?: string): Sample[] {
   const name = cleanText(metric).replace(/\p{Cc}/gu, " ").trim();
@@ -11,7 +13,8 @@ export function sampleOf(metric: string, value: unknown, unit?: string): Sample[
     ? cleanText(value).slice(0, MAX_SAMPLE_TEXT)
     : undefined;
   if (kept === undefined) return [];
-  return [unit === undefined ? { metric: name, value: kept } : { metric: name, value: kept, unit }];
+  const known = cleanText(unit ?? "").replace(/\p{Cc}/gu, " ").trim().slice(0, MAX_UNIT).trim();
+  return [known === "" ? { metric: name, value: kept } : { metric: name, value: kept, unit: known }];
 }
 
 /** Samples of a plain object: metric -> value, or values. No more than are kept. */

@@ -168,6 +168,17 @@ test("two tests that read the same source have their own runs", async () => {
   expect(appended.runs[0]!.attempt).toBe(2);
 });
 
+test("a run whose results are gone at its source keeps those that are here", async () => {
+  const [first] = (await store([runOf("expired")])).runs;
+  const gone = runOf("expired", { status: "lab_error", reason: "left no results", results: [] });
+  const again = await store([gone]);
+  expect(again.runs[0]).toMatchObject({ id: first!.id, isNew: false });
+  expect(await rows(first!.id)).toHaveLength(3);
+  expect(await sql`select status from runs where id = ${first!.id}`).toEqual([{ status: "done" }]);
+  const [fresh] = (await store([{ ...gone, externalId: "never" }])).runs;
+  expect(await sql`select status from runs where id = ${fresh!.id}`).toEqual([{ status: "lab_error" }]);
+});
+
 test("a batch of 50,000 results is a few statements, not one a row", async () => {
   const results = Array.from(
     { length: 50_000 },

@@ -46,6 +46,72 @@ test("gives back the last error answer after its tries, and does not try again w
   await busy.body?.cancel();
 });
 
+test.each([
+  ["a 403 that says when (GitHub's secondary limit)", 403, {
+    "retry-after": "2",
+    "x-ratelimit-remaining": "4800",
+  }, 2000],
+  ["a 500 that says when", 500, { "retry-after": "30" }, 30_000],
+  [
+    "the longer of two",
+    429,
+    { "retry-after": "40", "x-ratelimit-remaining": "0", "x-ratelimit-reset": "2" },
+    40_000,
+  ],
+  ["no time at all", 429, { "retry-after": "0" }, 500],
+  ["parts of a second", 503, { "retry-after": "1.5" }, 1500],
+])("waits as %s asks", async (_what, status, headers, ms) => {
+  let asked = 0;
+  const server = serving(() => ++asked === 1 ? new Response("", { status, headers }) : new Response("ok"));
+  const { fetch, waits } = bounded(server.host);
+  expect(await (await fetch(server.url)).text()).toBe("ok");
+  expect(waits).toHaveLength(1);
+  expect(Math.abs(waits[0]! - ms)).toBeLessThan(100);
+});
+
+test("a limit that has just passed by the other's clock is one; a plain 403 is told at once", async () => {
+  const reset = String(Math.floor(Date.now() / 1000) - 5);
+  let asked = 0;
+  const server = serving(() =>
+    ++asked > 1 ? new Response("") : new Response("", {
+      status: 403,
+      headers: { "x-ratelimit-remaining": "0", "x-ratelimit-reset": reset },
+    })
+  );
+  const { fetch, waits } = bounded(server.host);
+  expect((await fetch(server.url)).status).toBe(200);
+  expect(waits).toEqual([1000]);
+  const plain = serving(() => new Response("", { status: 403 }));
+  const other = bounded(plain.host);
+  expect([(await other.fetch(plain.url)).status, other.waits]).toEqual([403, []]);
+});
+
+test("why a host does not answer is told without the address's query; so is what is too large", async () => {
+  const far = serving(() => new Response("x".repeat(100)));
+  const server = serving((_, url) =>
+    url.pathname === "/bad"
+      ? new Response("", { status: 302, headers: { location: "http://[bad?sig=hush" } })
+      : new Response("", { status: 302, headers: { location: `${far.url}/x?X-Amz-Signature=hush` } })
+  );
+  const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const nobody = `127.0.0.1:${listener.addr.port}`;
+  listener.close();
+  const fetch = createFetch({
+    allow: allowance({ hosts: [server.host, far.host, nobody] }),
+    sleep: () => Promise.resolve(),
+  });
+  const messages = await Promise.all([
+    fetch(`http://${nobody}/?token=hush`),
+    fetch(`${server.url}/bad?token=hush`),
+    fetch(`${server.url}/far?token=hush`, { maxBytes: 10 }).then((response) => response.text()),
+  ].map((one) => one.then(() => "", (error: Error) => error.message)));
+  expect(messages).toEqual([
+    `http://${nobody}/ does not answer: the connection is refused`,
+    `${server.url}/bad redirects to what is no URL.`,
+    `${far.url}/x sent more than 10 bytes.`,
+  ]);
+});
+
 test("keeps to Retry-After", async () => {
   let asked = 0;
   const server = serving(() =>

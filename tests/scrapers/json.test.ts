@@ -181,7 +181,7 @@ test("a source that repeats its pages or is no JSON fails; paths, addresses and 
   const same = await scrape(() => ({ builds: ALL, more: 1 }), { next: { cursor: "c", path: "$.more" } });
   expect(String(same.error)).toContain("repeats its pages");
   const twice = await scrape(() => ({ builds: ALL }), { next: { page: "p" } });
-  expect(String(twice.error)).toContain("comes again after others");
+  expect(String(twice.error)).toContain("repeats its pages");
   expect(String((await scrape(() => new Response("<html>"), {})).error)).toContain("not JSON");
   const wrong = await scrape(() => ({}), {
     runs: "$.a[",
@@ -196,4 +196,42 @@ test("a source that repeats its pages or is no JSON fails; paths, addresses and 
   ]);
   const outside = await scrape(() => ({}), { resultsUrl: "https://elsewhere.example.org/{externalId}" });
   expect(String(outside.error)).toContain("SCRAPE_HOSTS");
+});
+
+test("a run that a newer one moves to the next page is not doubled; a page behind the last may be missing", async () => {
+  const listed = [[build(3), build(2)], [build(2), build(1)]];
+  const world: World = ({ searchParams: q }) => {
+    const builds = listed[Number(q.get("page")) - 1];
+    return builds === undefined ? undefined : { builds };
+  };
+  const found = await scrape(world, { next: { page: "page" } });
+  expect(found.error).toBeUndefined();
+  expect(found.runs.map((run) => [run.externalId, run.results.length])).toEqual([["3", 3], ["2", 3], [
+    "1",
+    3,
+  ]]);
+  expect(found.ignored).toMatchObject({ "comes again, as when a newer one moves it to the next page": 1 });
+});
+
+test("an id that a JSON number cannot tell is refused, and what is no time is no watermark", async () => {
+  const world: World = () =>
+    new Response(
+      `{"builds": [{"id": 9007199254740993, "source": {"cl": 1}, "tests": []},` +
+        `{"id": 1, "source": {"cl": 1}, "updated": "N/A", "tests": [{"suite": "s", "name": "a", "status": "PASS"}]},` +
+        `{"id": 2, "source": {"cl": 1}, "updated": "2026-03-01T00:00:00Z", "tests": []}]}`,
+    );
+  const found = await scrape(world, { since: { path: "$.updated", param: "since" } });
+  expect(found.runs.map((run) => run.externalId)).toEqual(["1", "2"]);
+  expect(Object.keys(found.ignored).join()).toContain("beyond 2^53");
+  expect(found.watermark).toBe("2026-03-01T00:00:00Z");
+});
+
+test("texts of a source that cannot be kept whole are cut well, or left out, and the run stays", async () => {
+  const odd = { ...build(1), os: `${"x".repeat(255)}\u{1F600}`, page: "" };
+  const found = await scrape(() => ({ builds: [odd] }), {
+    run: { ...MAPPING.run, url: "$.page", environment: { os: "$.os", cpu: "$.tests[0].suite" } },
+  });
+  expect(found.runs).toHaveLength(1);
+  expect(found.runs[0]!.environment.os!.isWellFormed()).toBe(true);
+  expect(found.runs[0]).not.toHaveProperty("url");
 });
