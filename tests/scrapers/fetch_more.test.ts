@@ -80,7 +80,8 @@ test("a limit that has just passed by the other's clock is one; a plain 403 is t
   );
   const { fetch, waits } = bounded(server.host);
   expect((await fetch(server.url)).status).toBe(200);
-  expect(waits).toEqual([1000]);
+  expect(waits).toHaveLength(1);
+  expect(Math.abs(waits[0]! - 1000)).toBeLessThan(100);
   const plain = serving(() => new Response("", { status: 403 }));
   const other = bounded(plain.host);
   expect([(await other.fetch(plain.url)).status, other.waits]).toEqual([403, []]);
