@@ -1,5 +1,6 @@
 import postgres from "postgres";
 import type { ISql, Sql } from "postgres";
+import { guardTransactions } from "./transactions.ts";
 
 const INT8 = 20;
 
@@ -19,7 +20,7 @@ export interface OpenOptions {
 /** Opens a pool. Connects at the first query; a lost database heals by itself. */
 export function openDatabase(url: string, options: OpenOptions = {}): Db {
   const { address, socket } = splitSocket(url);
-  return postgres(address, {
+  const sql = postgres(address, {
     ...(socket === null ? {} : { host: socket }),
     max: options.max ?? 10,
     connect_timeout: 5,
@@ -32,6 +33,8 @@ export function openDatabase(url: string, options: OpenOptions = {}): Db {
     connection: { application_name: options.name ?? "chub", TimeZone: "UTC" },
     types: { bigint: { to: INT8, from: [INT8], serialize: String, parse: Number } },
   }) as unknown as Db;
+  guardTransactions(sql);
+  return sql;
 }
 
 /** Where `?host=` names a folder, as libpq has it, the server is reached by the socket in it. */

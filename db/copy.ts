@@ -22,7 +22,7 @@ const ESCAPES: Record<string, string> = { "\\": "\\\\", "\n": "\\n", "\r": "\\r"
  * The driver's stream never finishes where the server refuses the rows after their end was sent, so the next statement of
  * the transaction tells: it fails with 25P02, "current transaction is aborted", and why is lost.
  * `onSending` is called once nothing is left to do but to wait.
- * @throws what the server says, or 25P02
+ * @throws what the server says, or 25P02; what `lines` throws
  */
 export async function copyInto(
   tx: Queryable,
@@ -31,28 +31,36 @@ export async function copyInto(
   onSending: () => void = () => {},
 ): Promise<void> {
   let refusal: unknown;
+  let fault: { error: unknown } | undefined;
   into.on("error", (error) => refusal ??= error);
-  for (const chunk of typeof lines === "string" ? [lines] : lines) {
-    await new Promise<void>((resolve) => {
-      into.once("close", resolve);
-      into.write(chunk, () => {
-        into.off("close", resolve);
-        resolve();
+  try {
+    for (const chunk of typeof lines === "string" ? [lines] : lines) {
+      await new Promise<void>((resolve) => {
+        into.once("close", resolve);
+        into.write(chunk, () => {
+          into.off("close", resolve);
+          resolve();
+        });
+        onSending();
       });
-      onSending();
-    });
-    if (refusal !== undefined) break;
+      if (refusal !== undefined) break;
+    }
+    if (refusal === undefined) into.end();
+  } catch (error) {
+    // The server must hear of it, or it waits for the rest for ever.
+    fault = { error };
+    into.destroy(new Error("the rest of the rows cannot be made"));
   }
-  if (refusal === undefined) into.end();
   for (let tries = 0;; tries++) {
     await setImmediate();
     try {
       await tx`select 1`;
+      if (fault !== undefined) throw fault.error;
       return;
     } catch (error) {
       // The end is sent a tick after it was asked for.
       const isSending = (error as { code?: unknown }).code === "COPY_IN_PROGRESS" && tries < 100;
-      if (!isSending) throw refusal ?? error;
+      if (!isSending) throw fault === undefined ? refusal ?? error : fault.error;
     }
   }
 }
