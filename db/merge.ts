@@ -45,7 +45,8 @@ export async function mergeRun(tx: Queryable, { testId, source, piece }: MergeIn
   const head = { ...piece, attempt: newest?.attempt ?? 1 };
   const empty = { ...head, results: spoolOf([]) };
   const { runs: [made] } = await storeRuns(tx, { testId, source, runs: [empty], mode: "keep" });
-  const hash = contentOf(head);
+  // A piece that comes again is the same whatever attempt is the newest by then.
+  const hash = contentOf({ ...piece, attempt: 1 });
   const run = await lockRun(tx, made!.id, hash);
   refuseOther(run, head);
   const { id, attempt } = run;
@@ -83,17 +84,25 @@ async function lockRun(tx: Queryable, id: number, piece: string): Promise<Merged
     where runs.id = ${id} for update of runs`;
   // A statement of its own, so that it sees what was merged while this one waited.
   const known = await tx`
-    select 1 from run_pieces where run_id = ${id} and content = decode(${piece}, 'hex')`;
+    select 1 from runs
+      join runs as attempts on attempts.test_id = runs.test_id and attempts.source = runs.source
+        and attempts.external_id = runs.external_id
+      join run_pieces on run_pieces.run_id = attempts.id
+    where runs.id = ${id} and run_pieces.content = decode(${piece}, 'hex') limit 1`;
   return { ...run!, isKnownPiece: known.length > 0 };
 }
 
 function refuseOther(run: MergedRun, piece: SpooledRun): void {
-  const environment = JSON.stringify(sorted(JSON.parse(run.environment)));
+  const { machine, ...others } = JSON.parse(run.environment) as Record<string, string>;
+  // Pieces that name no machine may come from several.
+  const isOfMachine = piece.environment.machine !== undefined && machine !== undefined;
+  const environment = sorted(isOfMachine ? { ...others, machine } : others);
+  const { machine: named, ...own } = piece.environment;
   const differing = [
     ["axis", run.axis, piece.axis],
     ["changelist", run.changelist, piece.changelist],
     ["package", run.package, piece.package ?? null],
-    ["environment", environment, JSON.stringify(sorted(piece.environment))],
+    ["environment", environment, sorted(isOfMachine ? { ...own, machine: named! } : own)],
   ].find(([, is, said]) => is !== said);
   if (differing === undefined) return;
   const [what, is, said] = differing;
@@ -105,8 +114,8 @@ function refuseOther(run: MergedRun, piece: SpooledRun): void {
   );
 }
 
-function sorted(keys: Record<string, string>): [string, string][] {
-  return Object.entries(keys).sort(([a], [b]) => a < b ? -1 : 1);
+function sorted(keys: Record<string, string>): string {
+  return JSON.stringify(Object.fromEntries(Object.entries(keys).sort(([a], [b]) => a < b ? -1 : 1)));
 }
 
 async function deleteCases(

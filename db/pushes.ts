@@ -11,6 +11,8 @@ import type { ResultSpool } from "./spool.ts";
 import { prepareStore, type StoredRun, storeRuns } from "./store.ts";
 import { ensureTest, findKnownTest } from "./known_tests.ts";
 
+const LOCK = 727_003;
+
 type Numbered = Placed<PushHead>;
 
 export interface PushOptions {
@@ -30,8 +32,9 @@ export async function pushRun(
   results: ResultSpool,
   options: PushOptions,
 ): Promise<StoredRun> {
-  const head = await placed(sql, asked);
-  const { test, mode, externalId = hashOf(head, results), ...rest } = head;
+  const head = await placed(sql, spelled(asked));
+  // What a run is does not depend on what a repeat of it does.
+  const { test, mode, externalId = hashOf({ ...head, mode: "replace" }, results), ...rest } = head;
   if (mode === "append" && options.idempotencyKey === undefined) {
     throw new HubError(
       "BAD_REQUEST",
@@ -66,13 +69,18 @@ export async function pushRun(
     const source = `push:${test}`;
     if (mode === "merge") return await mergeRun(tx, { testId, source, piece: run });
     if (mode !== "append") return (await storeRuns(tx, { testId, source, runs: [run], mode })).runs[0]!;
+    // Two that append to the same run at once must not take the same attempt.
+    await tx`select pg_advisory_xact_lock(${LOCK}, hashtext(${`${source} ${externalId}`}))`;
     const scope = `push:${options.by.name}:${test}`;
     const hash = hashOf({ ...head, externalId }, results);
     const taken = await tx`
       insert into idempotency_keys (scope, key, request_hash, target_id) values (${scope}, ${options
       .idempotencyKey!}, ${hash}, 0)
       on conflict do nothing returning key`;
-    if (taken.length === 0) return await findFirst(tx, { scope, key: options.idempotencyKey!, hash });
+    if (taken.length === 0) {
+      const first = await findFirst(tx, { scope, key: options.idempotencyKey!, hash });
+      if (first !== undefined) return first;
+    }
     const stored = (await storeRuns(tx, {
       testId,
       source,
@@ -103,6 +111,17 @@ async function placed(sql: Db, asked: PushHead): Promise<Numbered> {
   };
 }
 
+/** The same said in one way: it is told apart by what it says, not by how. */
+function spelled(head: PushHead): PushHead {
+  const { startedAt, finishedAt, environment } = head;
+  return {
+    ...head,
+    environment: Object.fromEntries(Object.entries(environment).sort(([a], [b]) => a < b ? -1 : 1)),
+    ...(startedAt === undefined ? {} : { startedAt: new Date(startedAt).toISOString() }),
+    ...(finishedAt === undefined ? {} : { finishedAt: new Date(finishedAt).toISOString() }),
+  };
+}
+
 async function hasRun(
   tx: Queryable,
   { testId, source, externalId }: { testId: number; source: string; externalId: string },
@@ -115,16 +134,17 @@ async function hasRun(
 async function findFirst(
   tx: Queryable,
   { scope, key, hash }: { scope: string; key: string; hash: string },
-): Promise<StoredRun> {
-  const [row] = await tx<(Omit<StoredRun, "isNew"> & { isSame: boolean })[]>`
+): Promise<StoredRun | undefined> {
+  const [row] = await tx<(Omit<StoredRun, "isNew" | "id"> & { id: number | null; isSame: boolean })[]>`
     select runs.id, runs.external_id as "externalId", runs.attempt, runs.counts, keys.request_hash = ${hash} as "isSame"
-    from idempotency_keys as keys join runs on runs.id = keys.target_id
+    from idempotency_keys as keys left join runs on runs.id = keys.target_id
     where keys.scope = ${scope} and keys.key = ${key}`;
   if (row === undefined || !row.isSame) {
     throw new HubError("CONFLICT", `The Idempotency-Key ${JSON.stringify(key)} was used for another run.`);
   }
-  const { isSame: _isSame, ...run } = row;
-  return { ...run, isNew: false };
+  const { isSame: _isSame, id, ...run } = row;
+  // Deleted since, with its test.
+  return id === null ? undefined : { ...run, id, isNew: false };
 }
 
 function hashOf(head: Numbered, results: ResultSpool): string {

@@ -11,9 +11,11 @@ export const SAMPLE_COLUMNS = "run_id, changelist, case_id, metric_id, ordinal, 
 
 /** What a line holds of a result behind its case and ordinal. */
 export function resultRest({ outcome, durationMs, word, message }: ResultRecord): string {
-  return `${OUTCOME_ID.get(outcome)}\t${durationMs ?? "\\N"}\t${
-    word === undefined ? "\\N" : copyValue(word)
-  }\t${message === undefined ? "\\N" : copyValue(message)}`;
+  // A `real` holds none that is smaller, and refuses it.
+  const duration = durationMs === undefined ? "\\N" : Math.fround(durationMs) === 0 ? 0 : durationMs;
+  return `${OUTCOME_ID.get(outcome)}\t${duration}\t${word === undefined ? "\\N" : copyValue(word)}\t${
+    message === undefined ? "\\N" : copyValue(message)
+  }`;
 }
 
 /** What a line holds of a sample behind its case, metric and ordinal. */

@@ -226,7 +226,9 @@ export async function deleteTest(
 /** Deletes some runs of a test, up to one, with their results. Returns how many. */
 async function deleteRuns(tx: Queryable, testId: number, upTo: number): Promise<number> {
   const runs = await tx<{ id: number }[]>`
-    select id from runs where test_id = ${testId} and id <= ${upTo} order by id limit ${DELETE_BATCH}`;
+    select id from runs where test_id = ${testId} and id <= ${upTo} order by id limit ${DELETE_BATCH}
+    -- Who is writing one of them holds it first too.
+    for update`;
   const ids = runs.map((run) => run.id);
   if (ids.length === 0) return 0;
   const [first, last] = [ids[0]!, ids.at(-1)!];

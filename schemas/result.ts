@@ -58,6 +58,12 @@ export const summaryItem = z.object({
 export type SummaryItem = z.infer<typeof summaryItem>;
 export const summaryPage = pageOf(summaryItem);
 
+const runTime = z.iso.datetime({ offset: true }).refine(
+  // Postgres has no year 0, and knows those before by another name.
+  (time) => Date.parse(time) >= Date.parse("0001-01-02T00:00:00Z"),
+  "must be after the year 1 began",
+);
+
 /** What a push says of its run. Results are checked one by one: good ones are stored, bad ones reported. */
 export const pushHead = z.object({
   test: nameOf(200),
@@ -75,8 +81,8 @@ export const pushHead = z.object({
     description:
       "What a repeat does: replace the results; merge, as a piece of the run (wants an externalId); append an attempt (wants an Idempotency-Key); or be rejected",
   }),
-  startedAt: z.iso.datetime({ offset: true }).optional(),
-  finishedAt: z.iso.datetime({ offset: true }).optional(),
+  startedAt: runTime.optional(),
+  finishedAt: runTime.optional(),
   url: runUrl.optional(),
 });
 export type PushHead = z.infer<typeof pushHead>;

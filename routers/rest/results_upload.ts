@@ -74,9 +74,10 @@ function nameByType(contentType: string): string {
 
 function headOf(head: PushHead, told: Told): PushHead {
   const { startedAt = told.startedAt, finishedAt = told.finishedAt } = head;
-  const environment = told.machine === undefined || head.environment.machine !== undefined
-    ? head.environment
-    : { ...head.environment, machine: told.machine };
+  const { machine } = told;
+  // Pieces of one run may be of several machines.
+  const isTold = machine !== undefined && head.environment.machine === undefined && head.mode !== "merge";
+  const environment = isTold ? { ...head.environment, machine } : head.environment;
   return {
     ...head,
     environment,
