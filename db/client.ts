@@ -23,7 +23,8 @@ export function openDatabase(url: string, options: OpenOptions = {}): Db {
   const sql = postgres(address, {
     ...(socket === null ? {} : { host: socket }),
     max: options.max ?? 10,
-    connect_timeout: 5,
+    // A connection that was lost while something waited to be sent does not come back at once (the driver's issue 1208).
+    connect_timeout: 3,
     idle_timeout: 60,
     backoff: (attempt) => Math.min(2, 0.1 * 2 ** attempt),
     onnotice: () => {},
