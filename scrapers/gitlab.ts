@@ -32,7 +32,7 @@ type Settings = z.infer<typeof settings>;
 
 const pipelines = z.array(z.object({
   id: z.number().int().positive(),
-  sha: z.string(),
+  sha: z.string().nullish(),
   ref: z.string().nullish(),
   status: z.string(),
   created_at: z.string().nullish(),
@@ -145,7 +145,7 @@ class Pipelines implements BuildSource<GitLabBuild> {
     const { id, sha, ref, status, created_at, updated_at, web_url } = pipeline;
     if (status === "canceled" || status === "skipped") return `was ${status}`;
     const changelist = changelistOf(sha);
-    if (changelist === undefined) return "names no commit";
+    if (changelist === undefined || !sha) return "names no commit";
     const found = await findJson(
       this.context,
       `${rootOf(this.settings)}/pipelines/${id}/test_report`,

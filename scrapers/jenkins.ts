@@ -40,7 +40,8 @@ const settings = z.strictObject({
 type Settings = z.infer<typeof settings>;
 
 const action = z.looseObject({
-  parameters: z.array(z.looseObject({ name: z.string(), value: z.unknown().optional() })).nullish(),
+  parameters: z.array(z.looseObject({ name: z.string().nullish(), value: z.unknown().optional() }).nullable())
+    .nullish(),
   lastBuiltRevision: z.looseObject({ SHA1: z.string().nullish() }).nullish(),
 }).nullable();
 const buildPage = z.object({
@@ -182,7 +183,7 @@ class JobBuilds implements BuildSource<Listed> {
     for (const one of actions ?? []) {
       const text = from === "revision"
         ? one?.lastBuiltRevision?.SHA1
-        : one?.parameters?.find(({ name }) => name === parameter)?.value;
+        : one?.parameters?.find((each) => each?.name === parameter)?.value;
       if (text !== undefined && text !== null && text !== "") return changelistOf(text);
     }
     return undefined;

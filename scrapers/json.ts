@@ -84,27 +84,33 @@ export class JsonScraper extends Scraper<typeof settings> {
     }
     let batch: RunRecord[] = [];
     let results = 0;
-    for await (
-      const page of readPages(context, from.href, {
-        next,
-        init,
-        isEmpty: (page) => list(page).length === 0,
-      })
-    ) {
-      const items = list(page);
-      context.seen(items.length);
-      for (const item of items) {
-        context.signal.throwIfAborted();
-        const done = await grouped.add(item);
-        mark.see(item);
-        if (done === undefined) continue;
-        batch.push(done);
-        results += done.results.length;
-        if (results < BATCH_RESULTS) continue;
-        // The run at hand is not stored yet: the watermark waits for the end.
-        yield { runs: batch, watermark: watermark ?? "" };
-        [batch, results] = [[], 0];
+    try {
+      for await (
+        const page of readPages(context, from.href, {
+          next,
+          init,
+          isEmpty: (page) => list(page).length === 0,
+        })
+      ) {
+        const items = list(page);
+        context.seen(items.length);
+        for (const item of items) {
+          context.signal.throwIfAborted();
+          const done = await grouped.add(item);
+          mark.see(item);
+          if (done === undefined) continue;
+          batch.push(done);
+          results += done.results.length;
+          if (results < BATCH_RESULTS) continue;
+          // The run at hand is not stored yet: the watermark waits for the end.
+          yield { runs: batch, watermark: watermark ?? "" };
+          [batch, results] = [[], 0];
+        }
       }
+    } catch (error) {
+      // What was read before is of use; all after the watermark is read again.
+      if (batch.length > 0) yield { runs: batch, watermark: watermark ?? "" };
+      throw error;
     }
     const last = grouped.end();
     if (last !== undefined) batch.push(last);

@@ -100,6 +100,7 @@ test(
       duration: 1,
       result: "SUCCESS",
       artifacts: artifacts.map((relativePath) => ({ relativePath })),
+      actions: [null, {}, { parameters: [null, { name: "x", value: null }] }],
     });
     const settings = { job: "j", changelist: "number" };
     const nan = await scrape(

@@ -235,3 +235,16 @@ test("texts of a source that cannot be kept whole are cut well, or left out, and
   expect(found.runs[0]!.environment.os!.isWellFormed()).toBe(true);
   expect(found.runs[0]).not.toHaveProperty("url");
 });
+
+test("where a run's results cannot be read, the runs before it are handed on", async () => {
+  const world: World = ({ pathname }) =>
+    pathname === "/api"
+      ? { builds: ALL }
+      : pathname.endsWith("/4")
+      ? new Response("", { status: 500 })
+      : { tests: build(1).tests };
+  const found = await scrape(world, { resultsUrl: "SERVER/results/{externalId}" });
+  expect(String(found.error)).toContain("500");
+  expect(found.runs.map((run) => run.externalId)).toEqual(["1", "2"]);
+  expect(found.watermark).toBe("");
+});
