@@ -23,8 +23,7 @@ export function openDatabase(url: string, options: OpenOptions = {}): Db {
   const sql = postgres(address, {
     ...(socket === null ? {} : { host: socket }),
     max: options.max ?? 10,
-    // A connection that was lost while something waited to be sent does not come back at once (the driver's issue 1208).
-    connect_timeout: 3,
+    connect_timeout: 5,
     idle_timeout: 60,
     backoff: (attempt) => Math.min(2, 0.1 * 2 ** attempt),
     onnotice: () => {},
@@ -45,21 +44,4 @@ function splitSocket(url: string): { address: string; socket: string | null } {
   if (socket === null || !socket.startsWith("/")) return { address: url, socket: null };
   parsed.searchParams.delete("host");
   return { address: parsed.href, socket };
-}
-
-const GONE = new Set([
-  "CONNECTION_CLOSED",
-  "CONNECTION_ENDED",
-  "CONNECTION_DESTROYED",
-  "CONNECT_TIMEOUT",
-  "ECONNREFUSED",
-  "ECONNRESET",
-  "ENOENT",
-  "EPIPE",
-]);
-
-/** Whether an error says that the database is away, going down, or full of connections, rather than that a query is wrong. */
-export function isDatabaseAway(error: unknown): boolean {
-  const code = (error as { code?: unknown } | null)?.code;
-  return typeof code === "string" && (GONE.has(code) || /^(08|57P0[123]|53300|58P)/.test(code));
 }

@@ -1,5 +1,6 @@
 import { setImmediate } from "node:timers/promises";
 import type { Writable } from "node:stream";
+import { isDatabaseAway } from "./away.ts";
 import type { Queryable } from "./client.ts";
 
 /** One value in a line of `copy … from stdin`, text format; null is `\N`. */
@@ -51,6 +52,8 @@ export async function copyInto(
     fault = { error };
     into.destroy(new Error("the rest of the rows cannot be made"));
   }
+  // Nothing more may be sent on a connection that is lost.
+  if (isDatabaseAway(refusal)) throw refusal;
   for (let tries = 0;; tries++) {
     await setImmediate();
     try {

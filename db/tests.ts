@@ -225,6 +225,8 @@ export async function deleteTest(
 
 /** Deletes some runs of a test, up to one, with their results. Returns how many. */
 async function deleteRuns(tx: Queryable, testId: number, upTo: number): Promise<number> {
+  // A push that brings the test back holds the test before it writes a run of it; what is deleted is noted at the test.
+  await tx`select id from tests where id = ${testId} for no key update`;
   const runs = await tx<{ id: number }[]>`
     select id from runs where test_id = ${testId} and id <= ${upTo} order by id limit ${DELETE_BATCH}
     -- Who is writing one of them holds it first too.

@@ -1,5 +1,9 @@
-import { setImmediate } from "node:timers/promises";
+import { setImmediate, setTimeout } from "node:timers/promises";
+import { isDatabaseAway } from "./away.ts";
 import type { Db } from "./client.ts";
+
+/** Longest that a connection is waited for to end which the server has said it ends. */
+const LOSS_MS = 2000;
 
 type Transaction = (tx: unknown) => unknown;
 
@@ -12,19 +16,25 @@ export function guardTransactions(sql: Db): void {
   const guarded = (...args: unknown[]): Promise<unknown> => {
     const run = args.pop() as Transaction;
     const state = { isLost: false };
+    const loss = Promise.withResolvers<void>();
     const outcome = begin(...args, async (tx: object) => {
       try {
         const result = await run(watched(tx, state));
         // Not committed: nobody hears of what comes of this.
         return state.isLost ? await never() : result;
       } catch (error) {
-        // Of the loss `begin` hears first.
-        await setImmediate();
+        // Of the loss `begin` hears first. Where the server says that it ends the connection, it is waited for: what is sent
+        // before stays behind in the driver, and keeps the connection that follows from being made.
+        const waited = isDatabaseAway(error) ? setTimeout(LOSS_MS) : setImmediate();
+        await Promise.race([loss.promise, waited]);
         if (state.isLost) await never();
         throw error;
       }
     });
-    outcome.catch(() => state.isLost = true);
+    outcome.catch(() => {
+      state.isLost = true;
+      loss.resolve();
+    });
     return outcome;
   };
   Object.defineProperty(sql, "begin", { value: guarded });

@@ -1,7 +1,7 @@
 import { initTRPC, TRPCError } from "@trpc/server";
 import { HubError, type HubErrorCode } from "../errors.ts";
 import { mayAct, type Role } from "../auth/roles.ts";
-import { isDatabaseAway } from "../db/client.ts";
+import { isDatabaseAway } from "../db/away.ts";
 import { JsonText } from "../db/json_text.ts";
 import type { Context } from "./context.ts";
 import { inTime } from "./deadline.ts";

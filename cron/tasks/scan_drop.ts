@@ -1,6 +1,7 @@
 import type { Config } from "../../config.ts";
 import { forgetSeen } from "../../db/build_store.ts";
-import { type Db, isDatabaseAway } from "../../db/client.ts";
+import { isDatabaseAway } from "../../db/away.ts";
+import type { Db } from "../../db/client.ts";
 import { configureRoots, listKnownPackages, type StoredRoot } from "../../db/drop_roots.ts";
 import { dropLease, findLease, type Lease } from "../../db/leases.ts";
 import { findScanLeaseMark, finishScan, loseScans, SCAN_LEASE, startScan } from "../../db/scans.ts";

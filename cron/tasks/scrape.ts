@@ -1,5 +1,6 @@
 import type { Config } from "../../config.ts";
-import { type Db, isDatabaseAway, type Queryable } from "../../db/client.ts";
+import { isDatabaseAway } from "../../db/away.ts";
+import type { Db, Queryable } from "../../db/client.ts";
 import { dropLease, findLease, holdLease, type Lease, LeaseLost } from "../../db/leases.ts";
 import {
   beginScrape,
