@@ -15,6 +15,7 @@ import type { BuildWindow } from "./builds.ts";
 import { isoTime } from "./checked.ts";
 import type { ScrapeContext } from "./context.ts";
 import { shownUrl } from "./fetch.ts";
+import { parseLenientJson } from "./formats/lenient_json.ts";
 import { cleanText } from "./formats/text.ts";
 import { checkSecret } from "./secrets.ts";
 
@@ -140,7 +141,7 @@ export async function findJson<T>(
     }
     await checkAnswer(response, url);
     try {
-      const value = shape.safeParse(parseJson(await response.text()));
+      const value = shape.safeParse(parseLenientJson(await response.text()));
       if (value.success) return { value: value.data, headers: response.headers };
       const [issue] = value.error.issues;
       throw new HubError(
@@ -164,17 +165,6 @@ export async function findJson<T>(
         );
       }
     }
-  }
-}
-
-/** JSON, in which Java and Python may have written numbers that are none. */
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch (error) {
-    const without = text.replace(/([:,[]\s*)(?:NaN|-?Infinity)(?=\s*[,\]}])/g, "$1null");
-    if (without === text) throw error;
-    return JSON.parse(without);
   }
 }
 

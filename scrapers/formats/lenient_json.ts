@@ -1,5 +1,5 @@
 import { Buffer } from "node:buffer";
-import { Tokenizer, TokenType } from "@streamparser/json";
+import { Tokenizer, TokenParser, TokenType } from "@streamparser/json";
 
 /** What Python and C++ write where a number is none, before which a value may begin; JSON has no word for it. */
 const NO_NUMBER = /([:,[]\s*)-?(?:NaN|Infinity|nan|inf)(?=[\s,\]}]|$)/g;
@@ -87,6 +87,33 @@ export class LenientJson {
     this.#taken += Buffer.byteLength(slice);
     this.#slice = "";
     [this.#lines, this.#column] = after(inFile, this.#lines, this.#column);
+  }
+}
+
+/** What a JSON text says, with null for `NaN` and `Infinity`. @throws SyntaxError */
+export function parseLenientJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    // Nearly all is JSON, which the runtime reads by itself.
+    if (!text.includes("NaN") && !text.includes("Infinity")) throw error;
+    const tokenizer = new Tokenizer();
+    const json = new LenientJson(tokenizer);
+    const parser = new TokenParser({ paths: ["$"], keepStack: false });
+    let found: { value: unknown } | undefined;
+    parser.onValue = ({ value }) => found = { value };
+    tokenizer.onToken = (token) => {
+      json.onToken(token.token, token.offset);
+      parser.write(token);
+    };
+    try {
+      json.write(text);
+      json.end();
+    } catch {
+      throw error;
+    }
+    if (found === undefined) throw error;
+    return found.value;
   }
 }
 

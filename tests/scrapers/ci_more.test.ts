@@ -106,12 +106,15 @@ test(
     const nan = await scrape(
       new JenkinsScraper(),
       ({ pathname }) =>
-        pathname === "/job/j/api/json"
-          ? { allBuilds: [build(1)] }
-          : new Response('{"suites":[{"cases":[{"name":"a","status":"PASSED","duration":NaN}]}]}'),
+        pathname === "/job/j/api/json" ? { allBuilds: [build(1)] } : new Response(
+          '{"suites":[{"cases":[{"name":"a","status":"PASSED","duration":NaN},{"name":"of: NaN, b","status":"PASSED"}]}]}',
+        ),
       settings,
     );
-    expect(nan.runs.map((run) => run.results)).toEqual([[{ case: "a", outcome: "passed" }]]);
+    expect(nan.runs.map((run) => run.results)).toEqual([[{ case: "a", outcome: "passed" }, {
+      case: "of: NaN, b",
+      outcome: "passed",
+    }]]);
     const files: World = ({ pathname }) => {
       if (pathname === "/job/j/api/json") {
         return {
