@@ -1,5 +1,13 @@
 import { z } from "zod";
 import { AUTH_SETTINGS, type AuthConfig, authConfig, authEnvironment } from "./config_auth.ts";
+import {
+  type DropRoot,
+  dropRoots,
+  fileUrl,
+  isDropPattern,
+  type ScrapeSecret,
+  scrapeSecrets,
+} from "./config_sources.ts";
 import { HubError } from "./errors.ts";
 
 /** The hub's settings: name, what it means, and its default in words. docs/settings.md is checked against this table. */
@@ -75,6 +83,9 @@ export const SETTINGS = {
   ...AUTH_SETTINGS,
 } as const satisfies Record<string, readonly [string, string]>;
 
+/** Passed on to vrlsubmit, which starts with an otherwise empty environment. */
+export const PROGRAM_ENV = ["PATH", "HOME", "TMPDIR", "DENO_DIR"] as const;
+
 export type SettingName = keyof typeof SETTINGS;
 export const ENV_NAMES = Object.keys(SETTINGS) as SettingName[];
 
@@ -119,22 +130,6 @@ const environment = z.object({
   ...authEnvironment,
 });
 
-export interface DropRoot {
-  /** The root's name, or its URL where none is given. */
-  name: string;
-  url: string;
-}
-
-export interface ScrapeSecret {
-  name: string;
-  /** As in `https://ci.example.org`. */
-  origins: string[];
-  /** The file, by its absolute path, or the variable of the environment that holds it. */
-  place: string;
-  /** The value as it is now; undefined where there is none. */
-  read(): Promise<string | undefined>;
-}
-
 export interface Config {
   host: string;
   port: number;
@@ -157,6 +152,8 @@ export interface Config {
   vrlTokenFile: string | undefined;
   vrlsubmitPath: string;
   vrlsubmitTimeoutMs: number;
+  /** What vrlsubmit finds in its environment; CHUB_DENO is the path of the Deno that runs. */
+  programEnv: Record<string, string>;
   scrapeHosts: string[];
   /** Absolute folders. */
   scrapeRoots: string[];
@@ -220,6 +217,7 @@ export function loadConfig(env: Record<string, string | undefined>, home: string
     vrlTokenFile: value.VRL_TOKEN_FILE === undefined ? undefined : absolute(value.VRL_TOKEN_FILE),
     vrlsubmitPath: absolute(value.VRLSUBMIT_PATH),
     vrlsubmitTimeoutMs: value.VRLSUBMIT_TIMEOUT * 1000,
+    programEnv: programEnv(env),
     scrapeHosts: value.SCRAPE_HOSTS,
     scrapeRoots: value.SCRAPE_ROOTS.map(absolute),
     scrapeSecrets: secrets,
@@ -235,64 +233,7 @@ export function loadConfig(env: Record<string, string | undefined>, home: string
   });
 }
 
-function isDropPattern(source: string): boolean {
-  try {
-    new RegExp(source, "u");
-  } catch {
-    return false;
-  }
-  return source.includes("(?<changelist>");
-}
-
-function fileUrl(path: string): string {
-  return `file://${path.split("/").map(encodeURIComponent).join("/")}`;
-}
-
-function dropRoots(value: string, home: string, issues: { path: string; message: string }[]): DropRoot[] {
-  return value.split(/\s+/).filter(Boolean).map((word) => {
-    const [, name, rest] = /^(?:([\w.-]+)=)?(.*)$/.exec(word) ?? [];
-    let url = rest ?? "";
-    if (/^(?:\.{0,2}\/|[\w.-]+$)/.test(url)) url = fileUrl(url.startsWith("/") ? url : `${home}/${url}`);
-    if (!/^(?:file:\/\/\/|(?:(?:index|s3|gcs)\+)?https?:\/\/)/.test(url) || !URL.canParse(url)) {
-      issues.push({
-        path: "DROP_URLS",
-        message: `each root must be a file:, http:, https:, s3+https: or gcs+https: URL (now: ${
-          JSON.stringify(word)
-        })`,
-      });
-    }
-    url = url.replace(/\/+$/, "");
-    return { name: name ?? url, url };
-  });
-}
-
-function scrapeSecrets(
-  value: string,
-  { folder, issues }: { folder: string | undefined; issues: { path: string; message: string }[] },
-): ScrapeSecret[] {
-  return value.split(/\s+/).filter(Boolean).map((word) => {
-    const [, name = "", hosts = ""] = /^([a-z0-9][a-z0-9_-]{0,62})@(.+)$/i.exec(word) ?? [];
-    const origins = hosts.split(",").map((host) => {
-      const url = /^https?:\/\//.test(host) ? host : `https://${host}`;
-      return URL.canParse(url) && /^https?:\/\/[^/?#@]+$/.test(url) ? new URL(url).origin : undefined;
-    });
-    if (name === "" || origins.includes(undefined)) {
-      issues.push({
-        path: "SCRAPE_SECRETS",
-        message: `each word must be name@host[:port][,host...] (now: ${JSON.stringify(word)})`,
-      });
-    }
-    const place = folder === undefined
-      ? `SCRAPE_SECRET_${name.toUpperCase().replaceAll("-", "_")}`
-      : `${folder}/${name}`;
-    return {
-      name,
-      origins: origins.filter((origin) => origin !== undefined),
-      place,
-      read: () =>
-        folder === undefined
-          ? Promise.resolve(Deno.env.get(place))
-          : Deno.readTextFile(place).catch(() => undefined),
-    };
-  });
+function programEnv(env: Record<string, string | undefined>): Record<string, string> {
+  const named = PROGRAM_ENV.flatMap((name) => env[name] ? [[name, env[name]]] : []);
+  return { ...Object.fromEntries(named), CHUB_DENO: Deno.execPath() };
 }

@@ -3,7 +3,7 @@ import { readAdminToken } from "./auth/admin_token.ts";
 import { createAuth } from "./auth/auth.ts";
 import { openDirectory } from "./auth/directory.ts";
 import { createThrottle } from "./auth/throttle.ts";
-import { ENV_NAMES, loadConfig } from "./config.ts";
+import { ENV_NAMES, loadConfig, PROGRAM_ENV } from "./config.ts";
 import { startQueue } from "./cron/boss.ts";
 import { scheduleOf } from "./cron/schedule.ts";
 import { cancelJobInLab, followLabTask, type JobDeps, lookUpJob, submitJob } from "./cron/tasks/jobs.ts";
@@ -17,9 +17,11 @@ import { migrate } from "./db/migrate.ts";
 import { HubError, reasonOf } from "./errors.ts";
 import { allowanceOf, createFetch, createPace } from "./scrapers/mod.ts";
 import { createDrain } from "./run/drain.ts";
+import { ADDRESS_IN_USE } from "./run/exit_codes.ts";
+import { IGNORE_HANGUP, listenForStop } from "./run/stop_signal.ts";
 import { checkExecutable } from "./run/vrlsubmit.ts";
 
-const HOME = new URL(".", import.meta.url).pathname.replace(/\/$/, "");
+const HOME = import.meta.dirname!;
 const DRAIN_MS = 8_000;
 const LEVELS = ["debug", "info", "warn", "error"] as const;
 
@@ -28,7 +30,8 @@ const minLevel = LEVELS.indexOf(config.logLevel);
 
 function readConfig() {
   try {
-    return loadConfig(Object.fromEntries(ENV_NAMES.map((name) => [name, Deno.env.get(name)])), HOME);
+    const names = [...ENV_NAMES, ...PROGRAM_ENV];
+    return loadConfig(Object.fromEntries(names.map((name) => [name, Deno.env.get(name)])), HOME);
   } catch (error) {
     console.error(reasonOf(error));
     Deno.exit(2);
@@ -40,9 +43,9 @@ function log(level: typeof LEVELS[number], message: string, fields: Record<strin
   console.error(JSON.stringify({ at: new Date().toISOString(), level, message, ...fields }));
 }
 
-function fail(message: string): never {
+function fail(message: string, code = 1): never {
   console.error(message);
-  Deno.exit(1);
+  Deno.exit(code);
 }
 
 if (config.databaseUrl === undefined) {
@@ -155,15 +158,16 @@ function listen(): Deno.HttpServer {
       onListen: (at) => console.log(`C Hub is ready: http://${at.hostname}:${at.port}/`),
     }, fetch);
   } catch (error) {
-    const why = error instanceof Deno.errors.AddrInUse ? "another process listens there" : reasonOf(error);
-    fail(`The hub cannot listen on ${hostname}:${port}: ${why}. Set HOST and PORT to a free address.`);
+    const isTaken = error instanceof Deno.errors.AddrInUse;
+    const why = isTaken ? "another process listens there" : reasonOf(error);
+    fail(
+      `The hub cannot listen on ${hostname}:${port}: ${why}. Set HOST and PORT to a free address.`,
+      isTaken ? ADDRESS_IN_USE : 1,
+    );
   }
 }
 
-let draining = false;
 async function drain(signal: string): Promise<void> {
-  if (draining) return;
-  draining = true;
   log("info", "draining", { signal });
   const limit = setTimeout(() => Deno.exit(0), DRAIN_MS + 1_500);
   Deno.unrefTimer(limit);
@@ -172,5 +176,4 @@ async function drain(signal: string): Promise<void> {
   await sql.end({ timeout: 1 });
   Deno.exit(0);
 }
-Deno.addSignalListener("SIGTERM", () => drain("SIGTERM"));
-Deno.addSignalListener("SIGINT", () => drain("SIGINT"));
+listenForStop({ ignoreHangup: Deno.env.get(IGNORE_HANGUP) !== undefined }).requested.then(drain);

@@ -17,7 +17,7 @@ export async function withDatabase(measure: (bench: BenchDatabase) => Promise<vo
   const folder = await Deno.makeTempDir({ prefix: "chub-bench-" });
   await Deno.chmod(folder, 0o755);
   const named = Deno.env.get("CHUB_BENCH_DATABASE_URL");
-  const home = new URL("..", import.meta.url).pathname.replace(/\/$/, "");
+  const home = import.meta.dirname!.replace(/\/bench$/, "");
   const embedded = named === undefined ? await startEmbedded({ dataDir: `${folder}/pg`, home }) : undefined;
   const server = openDatabase(named ?? embedded!.url, { max: 1 });
   const name = `chub_bench_${Deno.pid}`;

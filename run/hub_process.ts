@@ -1,5 +1,8 @@
 import type { Config } from "../config.ts";
+import { ADDRESS_IN_USE } from "./exit_codes.ts";
 import { hubPermissions, toFlags } from "./permissions.ts";
+import { portOwner } from "./port_owner.ts";
+import type { StopSignal } from "./stop_signal.ts";
 import { watchSources } from "./watch.ts";
 
 export interface HubProcessOptions {
@@ -10,49 +13,42 @@ export interface HubProcessOptions {
   env: Record<string, string>;
   /** `--demo`, `--watch`, `--migrate`, or undefined. */
   mode: string | undefined;
+  stop: StopSignal;
 }
 
-const READY_MS = 30_000;
+const READY_MS = 120_000;
 
-/** Runs the hub under its own flags until it ends, and passes signals on. Returns the exit code. */
+/** Runs the hub under its own flags until it ends or is asked to stop. Returns the exit code. */
 export async function runHub(options: HubProcessOptions): Promise<number> {
-  const running = new Set<Deno.ChildProcess>();
-  const stopping = Promise.withResolvers<"stop">();
-  for (const signal of ["SIGTERM", "SIGINT"] as const) {
-    Deno.addSignalListener(signal, () => {
-      stopping.resolve("stop");
-      for (const child of running) end(child);
-    });
-  }
-  const start = (child: Deno.ChildProcess): Deno.ChildProcess => {
-    running.add(child);
-    child.status.then(() => running.delete(child));
-    return child;
-  };
-  if (options.mode === "--watch") return await runWatched(options, start, stopping.promise);
-  const hub = start(spawnHub(options));
-  const failed = options.mode === "--demo" && !await runDemo(options, hub, start);
+  const { stop } = options;
+  if (stop.isRequested) return 0;
+  if (options.mode === "--watch") return await runWatched(options);
+  const hub = spawnHub(options);
+  stop.requested.then(() => end(hub));
+  const failed = options.mode === "--demo" && !await runDemo(options, hub) && !stop.isRequested;
   if (failed) end(hub);
   const { code } = await hub.status;
-  return failed ? 1 : code;
+  if (code === ADDRESS_IN_USE) await explainPort(options);
+  return failed || code === ADDRESS_IN_USE ? 1 : code;
 }
 
-type Start = (child: Deno.ChildProcess) => Deno.ChildProcess;
+async function explainPort({ home, config }: HubProcessOptions): Promise<void> {
+  const owner = await portOwner(home, config.port);
+  if (owner !== undefined) console.error(`Port ${config.port} is taken by ${owner}.`);
+}
 
 /** Starts the hub anew at each change of a source file; one that ends by itself waits for the next. */
-async function runWatched(
-  options: HubProcessOptions,
-  start: Start,
-  stopped: Promise<"stop">,
-): Promise<number> {
+async function runWatched(options: HubProcessOptions): Promise<number> {
   const watcher = watchSources(options.home);
+  const stopped = options.stop.requested.then(() => "stop" as const);
   try {
     while (true) {
-      const hub = start(spawnHub(options));
+      const hub = spawnHub(options);
       const ended = hub.status.then(() => "ended" as const);
       const change = watcher.next();
       let next = await Promise.race([stopped, ended, change]);
       if (next === "ended") {
+        if ((await hub.status).code === ADDRESS_IN_USE) await explainPort(options);
         console.log("The hub has ended; it starts again when a source file changes.");
         next = await Promise.race([stopped, change]);
       }
@@ -74,6 +70,7 @@ function end(child: Deno.ChildProcess): void {
   }
 }
 
+/** In a session of its own: a Ctrl-C reaches the starting program alone, and submissions under way go on while the hub drains. */
 function spawnHub({ home, config, env, mode }: HubProcessOptions): Deno.ChildProcess {
   return new Deno.Command(Deno.execPath(), {
     args: [
@@ -84,6 +81,7 @@ function spawnHub({ home, config, env, mode }: HubProcessOptions): Deno.ChildPro
     ],
     cwd: home,
     env,
+    detached: true,
     stdin: "null",
     stdout: "inherit",
     stderr: "inherit",
@@ -91,50 +89,63 @@ function spawnHub({ home, config, env, mode }: HubProcessOptions): Deno.ChildPro
 }
 
 /** Runs the demo against the hub, once it is ready. Returns whether all went well. */
-async function runDemo(
-  { home, config }: HubProcessOptions,
-  hub: Deno.ChildProcess,
-  start: Start,
-): Promise<boolean> {
-  const url = `http://${config.host}:${config.port}`;
-  if (!await Promise.race([hub.status.then(() => false), isReady(url)])) return false;
+async function runDemo(options: HubProcessOptions, hub: Deno.ChildProcess): Promise<boolean> {
+  const { home, config, stop } = options;
+  const url = urlOf(config);
+  const ending = new AbortController();
+  Promise.race([hub.status, stop.requested]).then(() => ending.abort());
+  if (!await isReady(url, ending.signal)) return false;
   const drop = config.dropRoots.find((root) => root.url.startsWith("file:"));
-  const demo = start(
-    new Deno.Command(Deno.execPath(), {
-      args: [
-        "run",
-        "--quiet",
-        "--no-prompt",
-        "--no-remote",
-        "--cached-only",
-        `--allow-net=${config.host}:${config.port}`,
-        `--allow-read=${config.dataDir},${config.adminTokenFile}`,
-        `--allow-write=${config.dataDir}/drop`,
-        "--allow-env=CHUB_URL,CHUB_TOKEN_FILE,CHUB_DROP",
-        "run/demo.ts",
-      ],
-      cwd: home,
-      env: {
-        CHUB_URL: url,
-        CHUB_TOKEN_FILE: config.adminTokenFile,
-        CHUB_DROP: drop === undefined
-          ? `${config.dataDir}/drop`
-          : decodeURIComponent(new URL(drop.url).pathname),
-      },
-      stdin: "null",
-      stdout: "inherit",
-      stderr: "inherit",
-    }).spawn(),
-  );
+  const demo = new Deno.Command(Deno.execPath(), {
+    args: [
+      "run",
+      "--quiet",
+      "--no-prompt",
+      "--no-remote",
+      "--cached-only",
+      `--allow-net=${[url, config.vrlUrl ?? url].map((each) => new URL(each).host).join(",")}`,
+      `--allow-read=${config.dataDir},${config.adminTokenFile}`,
+      `--allow-write=${config.dataDir}/drop`,
+      "--allow-env=CHUB_URL,CHUB_TOKEN_FILE,CHUB_DROP,CHUB_LAB",
+      "run/demo.ts",
+    ],
+    cwd: home,
+    env: {
+      CHUB_URL: url,
+      CHUB_TOKEN_FILE: config.adminTokenFile,
+      ...(config.vrlUrl === undefined ? {} : { CHUB_LAB: config.vrlUrl }),
+      CHUB_DROP: drop === undefined
+        ? `${config.dataDir}/drop`
+        : decodeURIComponent(new URL(drop.url).pathname),
+    },
+    stdin: "null",
+    stdout: "inherit",
+    stderr: "inherit",
+  }).spawn();
+  ending.signal.addEventListener("abort", () => end(demo));
   return (await demo.status).success;
 }
 
-async function isReady(url: string): Promise<boolean> {
+/** Where this machine reaches the hub, which may listen on all addresses. */
+function urlOf({ host, port }: Readonly<Config>): string {
+  const name = host === "0.0.0.0"
+    ? "127.0.0.1"
+    : host === "::"
+    ? "[::1]"
+    : host.includes(":")
+    ? `[${host}]`
+    : host;
+  return `http://${name}:${port}`;
+}
+
+async function isReady(url: string, signal: AbortSignal): Promise<boolean> {
   for (const limit = performance.now() + READY_MS; performance.now() < limit;) {
-    const answer = await fetch(`${url}/api/health/ready`).catch(() => undefined);
+    const answer = await fetch(`${url}/api/health/ready`, { signal }).catch(() => undefined);
+    if (signal.aborted) return false;
     await answer?.body?.cancel();
     if (answer?.ok) return true;
     await new Promise((resolve) => setTimeout(resolve, 100));
   }
+  console.error(`The hub was not ready within ${READY_MS / 1000} s.`);
   return false;
 }

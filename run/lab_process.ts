@@ -1,11 +1,13 @@
 import { HubError } from "../errors.ts";
 import { labFlags } from "./lab/permissions.ts";
+import { portOwner } from "./port_owner.ts";
 
 /** The embedded lab as a process of its own. */
 export interface Lab {
   url: string;
   tokenFile: string;
   adopted: boolean;
+  /** Ends the lab and what it runs; resolves once it has ended. */
   stop(): Promise<void>;
 }
 
@@ -17,44 +19,30 @@ export interface LabProcessOptions {
   listen: string;
 }
 
-const START_MS = 10_000;
+const START_MS = 60_000;
+/** The lab itself gives requests 2 s; a machine under load may take longer to end it. */
+const STOP_MS = 20_000;
 
 /**
- * Starts the embedded lab under its own flags, or takes over the one that a hub before left running there.
- * @throws HubError SERVICE_UNAVAILABLE where its port is taken by something else
+ * Starts the embedded lab under its own flags, or takes over the one that runs on this data folder.
+ * @throws HubError SERVICE_UNAVAILABLE if its port is taken by something else
  */
 export async function startLab({ home, data, listen }: LabProcessOptions): Promise<Lab> {
-  const url = `http://${listen}`;
   const tokenFile = `${data}/lab.token`;
-  const pidFile = `${data}/lab.pid`;
-  const stop = async () => {
-    const pid = Number(await Deno.readTextFile(pidFile).catch(() => ""));
-    await Deno.remove(pidFile).catch(() => {});
-    if (pid > 0) {
-      await new Deno.Command("kill", { args: [String(pid)], stdout: "null", stderr: "null" }).output();
-    }
-  };
-  if (await answers(url, tokenFile)) return { url, tokenFile, adopted: true, stop };
   const labData = `${data}/lab`;
   await Deno.mkdir(labData, { recursive: true });
+  const stop = () => stopLab(labData);
+  const running = await findLab(labData);
+  if (running !== undefined) return { url: `http://${running.listen}`, tokenFile, adopted: true, stop };
+  const url = `http://${listen}`;
   const labDir = `${home}/run/lab`;
   const drop = `${data}/drop`;
   const flags = labFlags({ listen, data: labData, drop, tokenFile, labDir, deno: Deno.execPath() });
   const log = await Deno.open(`${labData}/lab.log`, { create: true, append: true });
   const child = new Deno.Command(Deno.execPath(), {
     args: [
-      "run",
-      "--quiet",
-      ...flags,
-      `${labDir}/main.ts`,
-      "--listen",
-      listen,
-      "--data",
-      labData,
-      "--drop",
-      drop,
-      "--token-file",
-      tokenFile,
+      ...["run", "--quiet", ...flags, `${labDir}/main.ts`],
+      ...["--listen", listen, "--data", labData, "--drop", drop, "--token-file", tokenFile],
     ],
     cwd: home,
     stdin: "null",
@@ -62,24 +50,65 @@ export async function startLab({ home, data, listen }: LabProcessOptions): Promi
     stderr: "piped",
     detached: true,
   }).spawn();
+  let said = "";
   for (const stream of [child.stdout, child.stderr]) {
-    stream.pipeTo(new WritableStream({ write: async (chunk) => void await log.write(chunk) })).catch(
-      () => {},
-    );
+    const write = async (chunk: Uint8Array) => {
+      if (said.length < 10_000) said += new TextDecoder().decode(chunk);
+      await log.write(chunk);
+    };
+    stream.pipeTo(new WritableStream({ write })).catch(() => {});
   }
   child.unref();
-  await Deno.writeTextFile(pidFile, String(child.pid));
   let hasEnded = false;
   child.status.then(() => hasEnded = true);
   for (const end = performance.now() + START_MS; performance.now() < end && !hasEnded;) {
     if (await answers(url, tokenFile)) return { url, tokenFile, adopted: false, stop };
     await new Promise((resolve) => setTimeout(resolve, 25));
   }
-  const lines = (await Deno.readTextFile(`${labData}/lab.log`)).trim().split("\n").slice(-5).join("\n");
+  if (!hasEnded) await stop();
+  const owner = await portOwner(home, listen.slice(listen.lastIndexOf(":") + 1));
   throw new HubError(
     "SERVICE_UNAVAILABLE",
-    `The embedded lab does not start at ${listen}; set LAB_PORT to a free port, or VRL_URL to your lab.\n${lines}`,
+    `The embedded lab cannot listen on ${listen}${
+      owner === undefined ? "" : `: the port is taken by ${owner}`
+    }. Set LAB_PORT to a free port, or VRL_URL to your lab.\n${said.trim().split("\n").slice(-5).join("\n")}`,
   );
+}
+
+/** The lab that runs on the folder: it locks lab.lock as long as it lives, and writes there who and where it is. */
+async function findLab(labData: string): Promise<{ pid: number; listen: string } | undefined> {
+  const file = await Deno.open(`${labData}/lab.lock`, { create: true, read: true, write: true });
+  try {
+    while (!await file.tryLock(true)) {
+      const text = await Deno.readTextFile(`${labData}/lab.lock`);
+      if (text.endsWith("\n")) return JSON.parse(text) as { pid: number; listen: string };
+      // It has locked the file and not written yet.
+      await new Promise((resolve) => setTimeout(resolve, 25));
+    }
+    return undefined;
+  } finally {
+    file.close();
+  }
+}
+
+async function stopLab(labData: string): Promise<void> {
+  const lab = await findLab(labData);
+  if (lab === undefined) return;
+  const killAt = performance.now() + STOP_MS;
+  for (let signal: Deno.Signal | undefined = "SIGTERM"; await findLab(labData) !== undefined;) {
+    if (performance.now() > killAt) signal = "SIGKILL";
+    if (signal !== undefined) kill(lab.pid, signal);
+    signal = undefined;
+    await new Promise((resolve) => setTimeout(resolve, 25));
+  }
+}
+
+function kill(pid: number, signal: Deno.Signal): void {
+  try {
+    Deno.kill(pid, signal);
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+  }
 }
 
 /** Whether a lab with our token answers there. */

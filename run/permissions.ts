@@ -1,4 +1,6 @@
-import { type Config, ENV_NAMES } from "../config.ts";
+import { type Config, ENV_NAMES, PROGRAM_ENV } from "../config.ts";
+import { HubError } from "../errors.ts";
+import { IGNORE_HANGUP } from "./stop_signal.ts";
 
 /** A permission flag of the hub, and why it has it. */
 export interface Permission {
@@ -28,6 +30,8 @@ export function hubPermissions(config: Readonly<Config>): Permission[] {
       reason: "keeps what is being pushed until it is whole (SPOOL_DIR)",
     },
     { flag: "env", values: [...ENV_NAMES], reason: "its settings" },
+    { flag: "env", values: [...PROGRAM_ENV], reason: "passes them on to vrlsubmit" },
+    { flag: "env", values: [IGNORE_HANGUP], reason: "goes on after its terminal closes (nohup)" },
     { flag: "env", values: DRIVER_ENV, reason: "the database driver looks for libpq's settings" },
     { flag: "env", values: LIBRARY_ENV, reason: "libraries look for these" },
   ];
@@ -96,12 +100,21 @@ export function allocatorEnv(env: Record<string, string>): Record<string, string
   return Object.fromEntries(Object.entries(ALLOCATOR_ENV).map(([name, value]) => [name, env[name] ?? value]));
 }
 
-/** Flags of `deno run`, one for each kind. */
+/** Flags of `deno run`, one for each kind. @throws HubError BAD_REQUEST if a path has a comma, which the flags have no sign for */
 export function toFlags(permissions: Permission[]): string[] {
   const kinds = new Map<string, Set<string>>();
-  for (const { flag, values } of permissions) {
+  for (const { flag, values, reason } of permissions) {
     const all = kinds.get(flag) ?? new Set();
-    for (const value of values) all.add(value);
+    for (const value of values) {
+      if (value.includes(",")) {
+        throw new HubError(
+          "BAD_REQUEST",
+          `A path or name must not have a comma, since Deno's permission flags cannot carry it: ${value} (${reason}). Move it, ` +
+            "or set DATA_DIR to a folder without one.",
+        );
+      }
+      all.add(value);
+    }
     kinds.set(flag, all);
   }
   return [

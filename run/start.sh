@@ -1,26 +1,38 @@
 #!/bin/sh
 # Starts the hub. run/start.ts prepares what no setting names (embedded Postgres, embedded lab, tokens) and starts the hub
 # under the exact flags of run/permissions.ts. With DATABASE_URL and VRL_URL set, nothing is prepared and the hub is exec'd.
-# The preparing program reads and writes without scope, since Deno.symlink wants that; the hub never does.
+# The preparing program is not confined to folders and hosts: it copies binaries, starts servers and looks at their sockets.
+# The hub is.
 set -eu
 cd "$(dirname "$0")/.."
-deno=${CHUB_DENO:-deno}
-prepare="$deno run --quiet --no-prompt --allow-read --allow-write --allow-env --allow-run --allow-sys=uid --allow-net=127.0.0.1"
-case "${1:-}" in
-  --permissions) exec $prepare run/start.ts --permissions ;;
-  --migrate | --demo | --watch | "") ;;
+case "$#:${1:-}" in
+  0: | 1:--permissions | 1:--migrate | 1:--demo | 1:--watch) ;;
   *) echo "usage: run/start.sh [--demo | --watch | --migrate | --permissions]" >&2; exit 2 ;;
 esac
-if [ -n "${DATABASE_URL:-}" ] && [ -n "${VRL_URL:-}" ] && [ "${1:-}" != --demo ] && [ "${1:-}" != --watch ]; then
-  $prepare run/start.ts --tokens
-  set -- "${1:-}"
-  flags=$($prepare run/start.ts --flags)
+mode=${1:-}
+command -v "${CHUB_DENO:-deno}" >/dev/null || {
+  echo "Deno is not on PATH: install it (https://deno.com), or set CHUB_DENO to its path." >&2
+  exit 1
+}
+# The program itself: a launcher on PATH, such as the one of npx, does not pass signals on.
+CHUB_DENO=$("${CHUB_DENO:-deno}" eval --quiet --no-config 'console.log(Deno.execPath())')
+export CHUB_DENO
+# Under nohup a closed terminal must not end the hub, and a listener of ours would end that.
+case $(sed -n 's/^SigIgn:.*\(.\)$/\1/p' /proc/self/status 2>/dev/null) in
+  [13579bdf]) export CHUB_IGNORE_HUP=1 ;;
+esac
+sh run/install.sh
+flags="--quiet --no-prompt --allow-read --allow-write --allow-env --allow-run --allow-sys=uid --allow-net"
+[ "$mode" != --permissions ] || exec "$CHUB_DENO" run $flags run/start.ts --permissions
+if [ -n "${DATABASE_URL:-}" ] && [ -n "${VRL_URL:-}" ] && [ "$mode" != --demo ] && [ "$mode" != --watch ]; then
+  "$CHUB_DENO" run $flags run/start.ts --tokens
+  hub=$("$CHUB_DENO" run $flags run/start.ts --flags)
   set -f
   IFS='
 '
-  [ "$1" = --migrate ] && exec "$deno" run $flags main.ts --migrate
+  [ "$mode" != --migrate ] || exec "$CHUB_DENO" run $hub main.ts --migrate
   # See allocatorEnv in run/permissions.ts.
   exec env MALLOC_ARENA_MAX="${MALLOC_ARENA_MAX:-1}" MALLOC_MMAP_THRESHOLD_="${MALLOC_MMAP_THRESHOLD_:-65536}" \
-    MALLOC_TRIM_THRESHOLD_="${MALLOC_TRIM_THRESHOLD_:-131072}" "$deno" run $flags main.ts
+    MALLOC_TRIM_THRESHOLD_="${MALLOC_TRIM_THRESHOLD_:-131072}" "$CHUB_DENO" run $hub main.ts
 fi
-exec $prepare run/start.ts "$@"
+exec "$CHUB_DENO" run $flags run/start.ts $mode

@@ -1,12 +1,14 @@
 import { type Config, loadConfig } from "../config.ts";
 import { reasonOf } from "../errors.ts";
-import { type Embedded, startEmbedded } from "./embedded.ts";
+import { openDataLock } from "./data_lock.ts";
+import { startEmbedded } from "./embedded.ts";
 import { runHub } from "./hub_process.ts";
-import { type Lab, startLab } from "./lab_process.ts";
+import { startLab } from "./lab_process.ts";
 import { allocatorEnv, hubPermissions, toFlags } from "./permissions.ts";
+import { IGNORE_HANGUP, listenForStop } from "./stop_signal.ts";
 
 /** Prepares what no setting names, starts the hub under its own flags, and stops what it started. See run/start.sh. */
-const home = new URL("..", import.meta.url).pathname.replace(/\/$/, "");
+const home = import.meta.dirname!.replace(/\/run$/, "");
 const mode = Deno.args[0];
 const env = Deno.env.toObject();
 
@@ -17,107 +19,129 @@ function settings(extra: Record<string, string> = {}): Readonly<Config> {
 /** `name` in `folder`, made on first need: 256 random bits, readable by this user alone. */
 async function ensureToken(path: string, prefix: string): Promise<void> {
   if (await Deno.stat(path).then(() => true, () => false)) return;
-  const bits = [...crypto.getRandomValues(new Uint8Array(32))].map((byte) =>
-    byte.toString(16).padStart(2, "0")
-  ).join("");
+  const bits = crypto.getRandomValues(new Uint8Array(32)).toHex();
   await Deno.mkdir(path.slice(0, path.lastIndexOf("/")), { recursive: true });
   await Deno.writeTextFile(path, `${prefix}${bits}\n`, { mode: 0o600, createNew: true }).catch((error) => {
     if (!(error instanceof Deno.errors.AlreadyExists)) throw error;
   });
 }
 
-function isAlive(pid: number): Promise<boolean> {
-  return new Deno.Command("kill", { args: ["-0", String(pid)], stdout: "null", stderr: "null" }).output()
-    .then((done) => done.success);
+/** A data folder of someone else's, such as a container's volume, keeps its mode. */
+async function prepareFolders(config: Readonly<Config>): Promise<void> {
+  const data = config.dataDir;
+  await Deno.mkdir(data, { recursive: true });
+  // The embedded Postgres may run as another user, who must pass through.
+  await Deno.chmod(data, Deno.uid() === 0 ? 0o711 : 0o700).catch((error) => {
+    if (!(error instanceof Deno.errors.PermissionDenied)) throw error;
+  });
+  await ensureToken(config.adminTokenFile, "chub_admin_");
+  await Deno.mkdir(`${data}/drop`, { recursive: true });
 }
 
-/** A file for each hub on this data folder: the last one out stops what they share. */
-async function join(folder: string): Promise<() => Promise<boolean>> {
-  await Deno.mkdir(folder, { recursive: true });
-  const own = `${folder}/${Deno.pid}`;
-  await Deno.writeTextFile(own, "");
-  return async () => {
-    await Deno.remove(own).catch(() => {});
-    for await (const { name } of Deno.readDir(folder)) {
-      if (await isAlive(Number(name))) return false;
-      await Deno.remove(`${folder}/${name}`).catch(() => {});
-    }
-    return true;
-  };
+function printPermissions(config: Readonly<Config>): void {
+  const lines = hubPermissions(config).map(({ flag, values, reason }) =>
+    `--allow-${flag}=${values.join(",")}\n    ${reason}`
+  );
+  if (config.databaseUrl === undefined) {
+    lines.push(
+      "--allow-net, --allow-read, --allow-write of the embedded database's socket\n    the database, once it is started",
+    );
+  }
+  if (config.vrlUrl === undefined) {
+    lines.push(
+      `--allow-net=127.0.0.1:${labPort()}\n--allow-read=${config.dataDir}/lab.token\n    the embedded lab, once it is started`,
+    );
+  }
+  console.log(lines.join("\n"));
+}
+
+function labPort(): string {
+  return env.LAB_PORT || "8600";
+}
+
+interface Prepared {
+  /** Settings that the hub gets besides those of the environment. */
+  extra: Record<string, string>;
+  /** What it uses, for people. */
+  lines: string[];
+}
+
+/** Starts what no setting names, or takes over what runs; `parts` gets each. */
+async function prepare(asked: Readonly<Config>, parts: Part[]): Promise<Prepared> {
+  const data = asked.dataDir;
+  const extra: Record<string, string> = {};
+  const lines: string[] = [];
+  const running = (isAdopted: boolean) => isAdopted ? ", which was running" : "";
+  if (asked.databaseUrl === undefined) {
+    const database = await startEmbedded({ dataDir: `${data}/pg`, home });
+    parts.push(database);
+    extra.DATABASE_URL = database.url;
+    lines.push(
+      `database  embedded Postgres 18 in ${database.dataDir}${
+        running(database.adopted)
+      } (DATABASE_URL is not set)`,
+    );
+    if (database.moved !== undefined) lines.push(`          ${database.moved}`);
+  } else lines.push("database  the one that DATABASE_URL names");
+  if (asked.vrlUrl === undefined && mode !== "--migrate") {
+    await ensureToken(`${data}/lab.token`, "chub_lab_");
+    const lab = await startLab({ home, data, listen: `127.0.0.1:${labPort()}` });
+    parts.push(lab);
+    Object.assign(extra, {
+      VRL_URL: lab.url,
+      VRL_TOKEN_FILE: lab.tokenFile,
+      VRL_NOTE_SEARCH: "authoritative",
+    });
+    lines.push(`lab       embedded, at ${lab.url}${running(lab.adopted)} (VRL_URL is not set)`);
+  } else lines.push("lab       the one that VRL_URL names");
+  return { extra, lines };
+}
+
+interface Part {
+  stop(): Promise<void>;
+}
+
+async function stopAll(parts: Part[]): Promise<void> {
+  for (const part of parts.reverse()) {
+    await part.stop().catch((error) => console.error(reasonOf(error)));
+  }
 }
 
 async function main(): Promise<number> {
   const asked = settings();
   if (mode === "--permissions") {
-    for (const { flag, values, reason } of hubPermissions(asked)) {
-      console.log(`--allow-${flag}=${values.join(",")}\n    ${reason}`);
-    }
-    if (asked.databaseUrl === undefined) {
-      console.log(
-        "--allow-net, --allow-read, --allow-write of the embedded database's socket\n    the database, once it is started",
-      );
-    }
-    if (asked.vrlUrl === undefined) {
-      console.log(
-        `--allow-net=127.0.0.1:${
-          env.LAB_PORT ?? "8600"
-        }\n--allow-read=${asked.dataDir}/lab.token\n    the embedded lab, once it is started`,
-      );
-    }
+    printPermissions(asked);
     return 0;
   }
   if (mode === "--flags") {
     console.log(toFlags(hubPermissions(asked)).join("\n"));
     return 0;
   }
-  const data = asked.dataDir;
-  await Deno.mkdir(data, { recursive: true });
-  // The embedded Postgres may run as another user, who must pass through.
-  await Deno.chmod(data, Deno.uid() === 0 ? 0o711 : 0o700);
-  await ensureToken(asked.adminTokenFile, "chub_admin_");
-  await Deno.mkdir(`${data}/drop`, { recursive: true });
+  // Before anything is started: a path that the flags cannot carry.
+  toFlags(hubPermissions(asked));
+  await prepareFolders(asked);
   if (mode === "--tokens") return 0;
-  const leave = await join(`${data}/hubs`);
-  const started: { stop(): Promise<void> }[] = [];
-  const lines: string[] = [];
+  const stop = listenForStop({ ignoreHangup: env[IGNORE_HANGUP] !== undefined });
+  const lock = await openDataLock(asked.dataDir, () => {
+    console.error(`Waiting for another start or stop of a hub on ${asked.dataDir}.`);
+  });
+  const parts: Part[] = [];
   try {
-    const extra: Record<string, string> = {};
-    if (asked.databaseUrl === undefined) {
-      const database: Embedded = await startEmbedded({ dataDir: `${data}/pg`, home });
-      started.push(database);
-      extra.DATABASE_URL = database.url;
-      lines.push(
-        `database  embedded Postgres 18 in ${data}/pg${
-          database.adopted ? ", which was running" : ""
-        } (DATABASE_URL is not set)`,
-      );
-    } else lines.push("database  the one that DATABASE_URL names");
-    if (asked.vrlUrl === undefined && mode !== "--migrate") {
-      await ensureToken(`${data}/lab.token`, "chub_lab_");
-      const lab: Lab = await startLab({ home, data, listen: `127.0.0.1:${env.LAB_PORT ?? "8600"}` });
-      started.push(lab);
-      Object.assign(extra, {
-        VRL_URL: lab.url,
-        VRL_TOKEN_FILE: lab.tokenFile,
-        VRL_NOTE_SEARCH: "authoritative",
-      });
-      lines.push(
-        `lab       embedded, at ${lab.url}${lab.adopted ? ", which was running" : ""} (VRL_URL is not set)`,
-      );
-    } else lines.push("lab       the one that VRL_URL names");
+    const { extra, lines } = await lock.alone(async () => {
+      await lock.join();
+      return await prepare(asked, parts);
+    });
     const config = settings(extra);
     for (const { name, url } of config.dropRoots) {
       lines.push(`drop      ${name === url ? "" : `${name}: `}${url}`);
     }
     lines.push(`token     ${config.adminTokenFile} (for writes: Authorization: Bearer …)`);
     if (mode !== "--migrate") console.log(`C Hub uses\n${lines.map((line) => `  ${line}`).join("\n")}`);
-    return await runHub({ home, config, env: { ...allocatorEnv(env), ...extra }, mode });
+    return await runHub({ home, config, env: { ...allocatorEnv(env), ...extra }, mode, stop });
   } finally {
-    if (await leave()) {
-      for (const part of started.reverse()) {
-        await part.stop().catch((error) => console.error(reasonOf(error)));
-      }
-    }
+    await lock.alone(async () => {
+      if (await lock.leave()) await stopAll(parts);
+    });
   }
 }
 

@@ -27,7 +27,7 @@ export interface RunOptions {
   timeoutMs: number;
   /** Bytes kept of each of stdout and stderr; the rest is read and thrown away. */
   outputLimit?: number;
-  /** Handed on besides PATH, HOME and the temporary folder; nothing else is. */
+  /** The whole environment of the program. */
   env: Record<string, string>;
   signal?: AbortSignal;
 }

@@ -9,10 +9,11 @@ import { HOME } from "./helpers/app.ts";
 const LAW: Record<string, string[]> = {
   schemas: [],
   errors: [],
-  config: ["config_auth", "errors"],
+  config: ["config_auth", "config_sources", "errors"],
   db: ["schemas", "errors"],
   auth: ["db", "schemas", "errors"],
   config_auth: [],
+  config_sources: [],
   scrapers: ["schemas", "errors"],
   answers: ["schemas", "errors"],
   run: ["schemas", "errors"],
@@ -89,9 +90,10 @@ test("SQL stands in db/ only", () => {
 test("only config.ts and programs of their own read the environment", () => {
   const allowed = [
     "config.ts",
+    "config_sources.ts",
     "main.ts",
     "run/start.ts",
-    "run/demo.ts",
+    "run/demo_client.ts",
     "run/lab/submit.ts",
     "run/lab/sample/run_suite.ts",
   ];

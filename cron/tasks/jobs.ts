@@ -97,7 +97,10 @@ async function runBinary({ config }: JobDeps, job: JobToSubmit, signal: AbortSig
   }, {
     path: config.vrlsubmitPath,
     timeoutMs: config.vrlsubmitTimeoutMs,
-    env: config.vrlTokenFile === undefined ? {} : { VRL_TOKEN_FILE: config.vrlTokenFile },
+    env: {
+      ...config.programEnv,
+      ...(config.vrlTokenFile === undefined ? {} : { VRL_TOKEN_FILE: config.vrlTokenFile }),
+    },
     signal,
   });
 }

@@ -21,15 +21,25 @@ const MAX_ARTIFACT = 64 << 20;
 /** Runs jobs on this machine, a bounded number at once. */
 export class LocalEngine {
   readonly #options: EngineOptions;
+  /** Process groups of the jobs that run. */
+  readonly #groups = new Set<number>();
+  #isStopped = false;
   readonly #busy = new Map<number, { machine: string; stop: AbortController }>();
 
   constructor(options: EngineOptions) {
     this.#options = options;
   }
 
+  /** Ends what runs and starts nothing more. The journal still has it as running: the next lab reports it as lost. */
+  stop(): void {
+    this.#isStopped = true;
+    for (const group of this.#groups) killGroup(group, "SIGKILL");
+  }
+
   /** Starts what can be started now. */
   pump(): void {
     const { store, parallel } = this.#options;
+    if (this.#isStopped) return;
     for (const job of store.queued()) {
       if (this.#busy.size >= parallel) return;
       const machine = this.#machineFor(job);
@@ -73,6 +83,7 @@ export class LocalEngine {
     artifacts: LabJob["artifacts"] = [],
   ): void {
     const now = this.#options.store.find(serial)?.state;
+    if (this.#isStopped) return;
     if (now !== "queued" && now !== "running") return;
     this.#options.store.change(serial, { state, reason, artifacts, finishedAt: new Date().toISOString() });
   }
@@ -141,6 +152,8 @@ export class LocalEngine {
       stderr: "piped",
       detached: true,
     }).spawn();
+    this.#groups.add(child.pid);
+    if (this.#isStopped) killGroup(child.pid, "SIGKILL");
     let reason: string | null = null;
     const stop = (why: string) => {
       reason ??= why;
@@ -162,6 +175,7 @@ export class LocalEngine {
     const status = await child.status;
     clearTimeout(timer);
     killGroup(child.pid, "SIGKILL");
+    this.#groups.delete(child.pid);
     await Promise.race([readers, new Promise((resolve) => setTimeout(resolve, 1000))]);
     const output = new Uint8Array(await new Blob(chunks as BlobPart[]).arrayBuffer());
     return {

@@ -25,10 +25,12 @@ if (engineName !== "local") {
 }
 const [host, port] = option("listen").split(":") as [string, string];
 const dataDir = option("data");
-const labDir = new URL(".", import.meta.url).pathname.replace(/\/$/, "");
+const labDir = import.meta.dirname!;
 const token = (await Deno.readTextFile(option("token-file"))).trim();
 const catalogue = readCatalogue(await Deno.readTextFile(option("catalogue", `${labDir}/catalogue.json`)));
 await Deno.mkdir(`${dataDir}/scratch`, { recursive: true });
+/** Kept open as long as the lab runs. */
+const _lock = await lockFolder();
 const store = await JobStore.open(`${dataDir}/jobs.ndjson`);
 const engine = new LocalEngine({
   store,
@@ -49,6 +51,22 @@ function json(value: unknown, status = 200): Response {
 
 function refuse(status: number, error: string): Response {
   return json({ error }, status);
+}
+
+/** One lab for a journal. The kernel gives the lock back when this process ends. */
+async function lockFolder(): Promise<Deno.FsFile> {
+  const file = await Deno.open(`${dataDir}/lab.lock`, { create: true, read: true, write: true });
+  if (!await file.tryLock(true)) {
+    console.error(
+      `another lab runs on ${dataDir}: ${(await Deno.readTextFile(`${dataDir}/lab.lock`)).trim()}`,
+    );
+    Deno.exit(1);
+  }
+  await file.truncate();
+  await file.write(
+    new TextEncoder().encode(JSON.stringify({ pid: Deno.pid, listen: option("listen") }) + "\n"),
+  );
+  return file;
 }
 
 function shown({ change: _change, ...job }: LabJob): Omit<LabJob, "change"> {
@@ -152,6 +170,7 @@ const server = Deno.serve({
 engine.pump();
 for (const signal of ["SIGTERM", "SIGINT"] as const) {
   Deno.addSignalListener(signal, async () => {
+    engine.stop();
     await Promise.race([server.shutdown(), new Promise((resolve) => setTimeout(resolve, 2000))]);
     Deno.exit(0);
   });

@@ -13,7 +13,7 @@ import { testDatabase } from "./postgres.ts";
 
 checkAnswers();
 
-export const HOME = new URL("../..", import.meta.url).pathname.replace(/\/$/, "");
+export const HOME = import.meta.dirname!.replace(/\/tests\/helpers$/, "");
 
 export interface TestApp {
   sql: Db;

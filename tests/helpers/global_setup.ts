@@ -14,7 +14,7 @@ declare module "vitest" {
 /** One server for the whole run, with one migrated database that each test file clones. */
 export async function setup(project: TestProject): Promise<() => Promise<void>> {
   const named = Deno.env.get("CHUB_TEST_DATABASE_URL");
-  const home = new URL("../..", import.meta.url).pathname.replace(/\/$/, "");
+  const home = import.meta.dirname!.replace(/\/tests\/helpers$/, "");
   const folder = named === undefined ? await Deno.makeTempDir({ prefix: "chub-test-" }) : undefined;
   if (folder !== undefined) await Deno.chmod(folder, 0o755);
   const embedded = folder === undefined
@@ -35,6 +35,11 @@ export async function setup(project: TestProject): Promise<() => Promise<void>> 
     await server.unsafe(`drop database if exists ${template}`);
     await server.end();
     await embedded?.stop();
-    if (folder !== undefined) await Deno.remove(folder, { recursive: true });
+    if (folder === undefined) return;
+    await Deno.remove(folder, { recursive: true });
+    // A temporary folder that the database's user could not enter.
+    if (embedded?.moved !== undefined) {
+      await Deno.remove(embedded.dataDir.replace(/\/pg$/, ""), { recursive: true });
+    }
   };
 }

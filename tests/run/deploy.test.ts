@@ -2,6 +2,7 @@ import { afterAll, beforeAll, expect, test as plainTest } from "vitest";
 import { CODE } from "../../db/migrate.ts";
 import { HOME } from "../helpers/app.ts";
 import { freePort } from "../helpers/lab.ts";
+import { endProcess } from "../helpers/processes.ts";
 import { type TestDatabase, testDatabase } from "../helpers/postgres.ts";
 import { hasProgram, requires } from "../helpers/require.ts";
 
@@ -36,7 +37,7 @@ echo $! >${folder}/pid
 });
 afterAll(async () => {
   const pid = Number(await Deno.readTextFile(`${folder}/pid`).catch(() => ""));
-  if (pid > 0) await new Deno.Command("kill", { args: [String(pid)], stderr: "null" }).output();
+  if (pid > 0) endProcess(pid);
   await database.drop();
   await Deno.remove(folder, { recursive: true });
 });

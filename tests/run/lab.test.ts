@@ -125,7 +125,7 @@ test("writes want the token, and another host name gets nothing", async () => {
 
 test("after kill -9 the lab has every job it acknowledged, and takes no serial twice", async () => {
   const before = (await read("/jobs?limit=1000")).jobs;
-  const pid = Number(await Deno.readTextFile(`${lab.data}/lab.pid`));
+  const { pid } = JSON.parse(await Deno.readTextFile(`${lab.data}/lab/lab.lock`));
   Deno.kill(pid, "SIGKILL");
   await until(
     () =>

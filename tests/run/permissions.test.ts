@@ -111,7 +111,7 @@ test("no task but test and bench has all permissions", async () => {
 
 test("the hub's allocator is set the same by whoever starts it", async () => {
   const script = await Deno.readTextFile(`${HOME}/run/start.sh`);
-  const exec = /exec env ([^]*?) "\$deno" run \$flags main\.ts/.exec(script)![1]!;
+  const exec = /exec env ([^]*?) "\$CHUB_DENO" run \$hub main\.ts/.exec(script)![1]!;
   const told = Object.fromEntries(
     [...exec.matchAll(/(\w+)="\$\{\1:-(\d+)\}"/g)].map(([, name, value]) => [name, value]),
   );

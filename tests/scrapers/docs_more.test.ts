@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { serve } from "../helpers/lab_server.ts";
 
-const home = new URL("../..", import.meta.url).pathname.replace(/\/$/, "");
+const home = import.meta.dirname!.replace(/\/tests\/scrapers$/, "");
 
 /** The example as docs/scrapers.md shows it. */
 async function example(): Promise<string> {

@@ -136,12 +136,12 @@ const BAD =
   `if (peek() === "+" || peek() === "-") left = { kind: "binary", operator: next().kind, left, right: sum() };`;
 
 /** Changelists between which the compiler takes a chain of subtractions from the wrong end. */
-export const BROKEN_FROM = 1085;
-export const MENDED_AT = 1160;
+export const BROKEN_FROM = 1083;
+export const FIXED_AT = 1158;
 
 /** The compiler's source as it was at a changelist. */
 export function compilerAt(changelist: number): string {
-  const isBroken = changelist >= BROKEN_FROM && changelist < MENDED_AT;
+  const isBroken = changelist >= BROKEN_FROM && changelist < FIXED_AT;
   return SOURCE.replace("{{changelist}}", String(changelist)).replace("{{chain}}", isBroken ? BAD : GOOD)
     .trimStart();
 }

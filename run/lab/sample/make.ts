@@ -11,16 +11,21 @@ export const SAMPLE_PACKAGES = [
 ] as const;
 
 /**
- * Makes the sample drop: a runnable build of the sample compiler for each package and changelist, as
- * `SW_<CL>_<package>.tgz`. Yields each file it wrote; those that are there are left alone.
+ * Makes the sample drop: a runnable build of the sample compiler for each package at each `step`th changelist, and of the first
+ * package at each `firstStep`th, as `SW_<CL>_<package>.tgz`. Yields each file it wrote; those that are there are left alone.
  */
 export async function* makeSampleDrop(
   drop: string,
-  { from = 1000, to = 1200, step = 5 } = {},
+  { from = 1000, to = 1200, step = 5, firstStep = step }: {
+    from?: number;
+    to?: number;
+    step?: number;
+    firstStep?: number;
+  } = {},
 ): AsyncGenerator<string> {
-  for (const name of SAMPLE_PACKAGES) {
+  for (const [at, name] of SAMPLE_PACKAGES.entries()) {
     await Deno.mkdir(`${drop}/${name}`, { recursive: true });
-    for (let changelist = from; changelist <= to; changelist += step) {
+    for (let changelist = from; changelist <= to; changelist += at === 0 ? firstStep : step) {
       const path = `${drop}/${name}/SW_${changelist}_${name}.tgz`;
       if (await Deno.stat(path).then(() => true, () => false)) continue;
       const packed = await writeTgz([

