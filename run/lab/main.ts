@@ -156,17 +156,26 @@ async function submit(request: Request): Promise<Response> {
   return json({ serials: [job.serial] }, 201);
 }
 
-const server = Deno.serve({
-  hostname: host,
-  port: Number(port),
-  onListen: () => console.log(`the lab listens on ${host}:${port}`),
-}, async (request) => {
+function listen(): Deno.HttpServer {
   try {
-    return await answer(request);
+    return Deno.serve({
+      hostname: host,
+      port: Number(port),
+      onListen: () => console.log(`the lab listens on ${host}:${port}`),
+    }, async (request) => {
+      try {
+        return await answer(request);
+      } catch (error) {
+        return refuse(error instanceof URIError ? 400 : 500, (error as Error).message);
+      }
+    });
   } catch (error) {
-    return refuse(error instanceof URIError ? 400 : 500, (error as Error).message);
+    console.error(`the lab cannot listen on ${host}:${port}: ${(error as Error).message}`);
+    Deno.exit(1);
   }
-});
+}
+
+const server = listen();
 engine.pump();
 for (const signal of ["SIGTERM", "SIGINT"] as const) {
   Deno.addSignalListener(signal, async () => {
