@@ -1,5 +1,6 @@
-import { afterAll, beforeAll, expect } from "vitest";
-import { HOME, type TestApp, testApp } from "../helpers/app.ts";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { type TestApp, testApp } from "../helpers/app.ts";
+import { makePathWithoutCurl, runPush } from "../helpers/push.ts";
 import { hasProgram, requires } from "../helpers/require.ts";
 
 const withCurl = requires("curl", hasProgram("curl"), "install curl");
@@ -9,9 +10,12 @@ let server: Deno.HttpServer<Deno.NetAddr>;
 let folder: string;
 /** What is answered before the hub is asked; the last first. */
 let before: (() => Response)[] = [];
+/** A PATH without curl. */
+let withoutCurl: string;
 beforeAll(async () => {
   app = await testApp();
   folder = await Deno.makeTempDir({ prefix: "chub-push-" });
+  withoutCurl = await makePathWithoutCurl(folder);
   server = Deno.serve(
     { hostname: "127.0.0.1", port: 0, onListen: () => {} },
     async (request) => {
@@ -28,65 +32,83 @@ afterAll(async () => {
   await Deno.remove(folder, { recursive: true });
 });
 
-async function push(args: string[], env: Record<string, string> = {}) {
-  const { code, stdout, stderr } = await new Deno.Command("sh", {
-    args: [`${HOME}/run/chub-push`, ...args],
-    cwd: folder,
-    clearEnv: true,
-    env: {
-      PATH: Deno.env.get("PATH")!,
-      CHUB_URL: `http://127.0.0.1:${server.addr.port}`,
-      CHUB_TOKEN: app.token,
-      CHUB_PUSH_WAIT: "0",
-      ...env,
-    },
-  }).output();
-  const decoder = new TextDecoder();
-  return { code, out: decoder.decode(stdout), err: decoder.decode(stderr) };
+type Push = (args: string[], env?: Record<string, string>) => ReturnType<typeof runPush>;
+
+/** Runs a test with each sender. `name` is the sender's, to keep the rows of both apart. */
+function bySenders(title: string, run: (push: Push, name: string) => Promise<void>, timeout = 30_000) {
+  const settings = () => ({
+    CHUB_URL: `http://127.0.0.1:${server.addr.port}`,
+    CHUB_TOKEN: app.token,
+    CHUB_PUSH_WAIT: "0",
+  });
+  withCurl(
+    `by curl: ${title}`,
+    () => run((args, env) => runPush(folder, args, { ...settings(), ...env }), "curl"),
+    timeout,
+  );
+  test(
+    `by Deno: ${title}`,
+    () => run((args, env) => runPush(folder, args, { ...settings(), PATH: withoutCurl, ...env }), "Deno"),
+    timeout,
+  );
 }
 
-withCurl("files of any name and kind are one run, and sending them again changes nothing", async () => {
-  const odd = `a "b";c,\\d 'e' $HOME.tap`;
-  await Deno.writeTextFile(`${folder}/${odd}`, "1..3\nok 1 - first\nnot ok 2 - second\n");
-  await Deno.writeTextFile(`${folder}/gcc.sum`, "PASS: gcc.dg/a.c\nXFAIL: gcc.dg/b.c\n");
-  const args = [
-    "-t",
-    "nightly",
-    "--changelist=1000",
-    "-e",
-    "os=linux",
-    "--env",
-    "gpu=a b",
-    "-p",
-    "p",
-    "./gcc.sum",
-    odd,
-  ];
-  const first = await push(args);
-  expect(first).toMatchObject({ code: 0, err: "" });
-  const answer = JSON.parse(first.out);
-  expect(answer).toMatchObject({
-    accepted: 4,
-    counts: { passed: 2, xfailed: 1, failed: 1 },
-    missing: 1,
-    rejected: [],
-  });
-  const run = await (await app.ask("GET", `/api/runs/${answer.runId}`)).json();
-  expect(run).toMatchObject({
-    changelist: 1000,
-    package: "p",
-    environment: { os: "linux", gpu: "a b" },
-    counts: { passed: 2, xfailed: 1, failed: 1, not_run: 1 },
-  });
-  const again = await push(args);
-  expect([again.code, JSON.parse(again.out).runId]).toEqual([0, answer.runId]);
-  const quiet = await push(["-q", ...args]);
-  expect(quiet).toEqual({ code: 0, out: "", err: "" });
+bySenders(
+  "files of any name and kind are one run, and sending them again changes nothing",
+  async (push, name) => {
+    const odd = `a "b";c,\\d 'e' $HOME.tap`;
+    await Deno.writeTextFile(`${folder}/${odd}`, "1..3\nok 1 - first\nnot ok 2 - second\n");
+    await Deno.writeTextFile(`${folder}/gcc.sum`, "PASS: gcc.dg/a.c\nXFAIL: gcc.dg/b.c\n");
+    const args = [
+      "-t",
+      `nightly-${name}`,
+      "--changelist=1000",
+      "-e",
+      "os=linux",
+      "--env",
+      "gpu=a b",
+      "-p",
+      "p",
+      "./gcc.sum",
+      odd,
+    ];
+    const first = await push(args);
+    expect(first).toMatchObject({ code: 0, err: "" });
+    const answer = JSON.parse(first.out);
+    expect(answer).toMatchObject({
+      accepted: 4,
+      counts: { passed: 2, xfailed: 1, failed: 1 },
+      missing: 1,
+      rejected: [],
+    });
+    const run = await (await app.ask("GET", `/api/runs/${answer.runId}`)).json();
+    expect(run).toMatchObject({
+      changelist: 1000,
+      package: "p",
+      environment: { os: "linux", gpu: "a b" },
+      counts: { passed: 2, xfailed: 1, failed: 1, not_run: 1 },
+    });
+    const again = await push(args);
+    expect([again.code, JSON.parse(again.out).runId]).toEqual([0, answer.runId]);
+    const quiet = await push(["-q", ...args]);
+    expect(quiet).toEqual({ code: 0, out: "", err: "" });
+  },
+);
+
+bySenders("the hub reports a file by the name that it was sent under", async (push) => {
+  const odd = `é "b" c.txt`;
+  await Deno.writeTextFile(`${folder}/${odd}`, "nothing to see\n");
+  await Deno.writeTextFile(`${folder}/d.tap`, "1..1\nok 1\n");
+  const { code, out } = await push(["-t", "names", "-c", "1", "d.tap", odd]);
+  expect(code).toBe(0);
+  const [{ file }] = JSON.parse(out).rejected;
+  // curl before 7.81 does not encode quotes.
+  expect([`é %22b%22 c.txt`, odd]).toContain(file);
 });
 
-withCurl("it tries again while the hub is away, and doubles nothing in mode append", async () => {
+bySenders("it tries again while the hub is away, and doubles nothing in mode append", async (push, name) => {
   await Deno.writeTextFile(`${folder}/a.tap`, "1..1\nok 1\n");
-  const args = ["-t", "retried", "-c", "5", "-i", "build 7", "-m", "append", "a.tap"];
+  const args = ["-t", `retried-${name}`, "-c", "5", "-i", "build 7", "-m", "append", "a.tap"];
   before = [() => new Response("", { status: 502 }), () => new Response("", { status: 503 })];
   const first = await push(args);
   expect(first.code).toBe(0);
@@ -94,50 +116,55 @@ withCurl("it tries again while the hub is away, and doubles nothing in mode appe
   // The hub stored it, and its answer was lost.
   const second = await push(args);
   expect(JSON.parse(second.out).runId).toBe(JSON.parse(first.out).runId);
-  const { items } = await (await app.ask("GET", "/api/runs?test=retried")).json();
+  const { items } = await (await app.ask("GET", `/api/runs?test=retried-${name}`)).json();
   expect(items).toHaveLength(1);
   before = Array.from({ length: 3 }, () => () => new Response("", { status: 503 }));
   const up = await push(["--retries", "2", ...args]);
   expect([up.code, up.err]).toEqual([3, expect.stringContaining("gave up after 3 tries")]);
   before = [];
-  const nobody = await push(["--retries", "0", ...args], { CHUB_URL: "http://127.0.0.1:9" });
-  expect(nobody.code).toBe(3);
+  const unreachable = await push(["--retries", "2", ...args], { CHUB_URL: "http://127.0.0.1:9" });
+  expect(unreachable.code).toBe(3);
+  expect(unreachable.err.match(/the hub is unreachable .*; trying again in 0 s/g)).toHaveLength(2);
+  expect(unreachable.err).toMatch(/connect.* 127\.0\.0\.1[\s\S]*gave up after 3 tries/);
 });
 
-withCurl("a token from a file; what the hub refuses, and wrong usage, by exit code and reason", async () => {
-  await Deno.writeTextFile(`${folder}/token`, `${app.token}\n`);
-  await Deno.writeTextFile(`${folder}/b.tap`, "1..1\nok 1\n");
-  await Deno.writeTextFile(`${folder}/notes.txt`, "nothing to see\n");
-  const byFile = { CHUB_TOKEN: "", CHUB_TOKEN_FILE: `${folder}/token` };
-  expect((await push(["-t", "t", "-c", "1", "b.tap"], byFile)).code).toBe(0);
-  const wrong = await push(["-t", "t", "-c", "1", "b.tap"], { CHUB_TOKEN: "chub_wrong" });
-  expect([wrong.code, wrong.err]).toEqual([1, expect.stringContaining("401")]);
-  const unknown = await push(["-t", "t", "-c", "1", "notes.txt"]);
-  expect([unknown.code, unknown.err]).toEqual([1, expect.stringContaining("no known format")]);
-  for (
-    const [args, reason] of [
-      [["-c", "1", "b.tap"], "name the test"],
-      [["-t", "t", "b.tap"], "name the changelist"],
-      [["-t", "t", "-c", "1"], "at least one file"],
-      [["-t", "t", "-c", "1", "absent.xml"], "absent.xml is no file"],
-      [["-t", "t", "-c", "1", "-e", "linux", "b.tap"], "KEY=VALUE"],
-      [["--nonsense", "1", "b.tap"], "no option --nonsense"],
-      [["-t"], "wants a value"],
-      [["b.tap", "-t", "t", "-c", "1"], "options go before the files (now: -t)"],
-      [["-t", "t", "-c", "1", "--retries", "abc", "b.tap"], "--retries wants a number (now: abc)"],
-      [["-t", "t", "-c", "1", "--stall", "", "b.tap"], "--stall wants a number"],
-      [["-t", "t", "-c", "1", "-s", "hub:8000", "b.tap"], "must be an http or https URL (now: hub:8000)"],
-      [["-t", "t", "-c", "1", "-s", "http://[bad", "b.tap"], "curl cannot send it (3)"],
-    ] as const
-  ) {
-    const refused = await push([...args]);
-    expect([refused.code, refused.err]).toEqual([2, expect.stringContaining(reason)]);
-  }
-  expect((await push(["--help"])).out).toContain("CHUB_TOKEN_FILE");
-  expect((await push(["-t", "t", "-c", "1", "b.tap"], { CHUB_TOKEN: "" })).err).toContain("set CHUB_TOKEN");
-});
+bySenders(
+  "a token from a file; what the hub refuses, and wrong usage, by exit code and reason",
+  async (push, name) => {
+    await Deno.writeTextFile(`${folder}/token`, `${app.token}\n`);
+    await Deno.writeTextFile(`${folder}/b.tap`, "1..1\nok 1\n");
+    await Deno.writeTextFile(`${folder}/notes.txt`, "nothing to see\n");
+    const byFile = { CHUB_TOKEN: "", CHUB_TOKEN_FILE: `${folder}/token` };
+    expect((await push(["-t", "t", "-c", "1", "b.tap"], byFile)).code).toBe(0);
+    const wrong = await push(["-t", "t", "-c", "1", "b.tap"], { CHUB_TOKEN: "chub_wrong" });
+    expect([wrong.code, wrong.err]).toEqual([1, expect.stringContaining("401")]);
+    const unknown = await push(["-t", "t", "-c", "1", "notes.txt"]);
+    expect([unknown.code, unknown.err]).toEqual([1, expect.stringContaining("no known format")]);
+    for (
+      const [args, reason] of [
+        [["-c", "1", "b.tap"], "name the test"],
+        [["-t", "t", "b.tap"], "name the changelist"],
+        [["-t", "t", "-c", "1"], "at least one file"],
+        [["-t", "t", "-c", "1", "absent.xml"], "absent.xml is no file"],
+        [["-t", "t", "-c", "1", "-e", "linux", "b.tap"], "KEY=VALUE"],
+        [["--nonsense", "1", "b.tap"], "no option --nonsense"],
+        [["-t"], "wants a value"],
+        [["b.tap", "-t", "t", "-c", "1"], "options go before the files (now: -t)"],
+        [["-t", "t", "-c", "1", "--retries", "abc", "b.tap"], "--retries wants a number (now: abc)"],
+        [["-t", "t", "-c", "1", "--stall", "", "b.tap"], "--stall wants a number"],
+        [["-t", "t", "-c", "1", "-s", "hub:8000", "b.tap"], "must be an http or https URL (now: hub:8000)"],
+        [["-t", "t", "-c", "1", "-s", "http://[bad", "b.tap"], `${name} cannot send it`],
+      ] as const
+    ) {
+      const refused = await push([...args]);
+      expect([refused.code, refused.err]).toEqual([2, expect.stringContaining(reason)]);
+    }
+    expect((await push(["--help"])).out).toContain("CHUB_TOKEN_FILE");
+    expect((await push(["-t", "t", "-c", "1", "b.tap"], { CHUB_TOKEN: "" })).err).toContain("set CHUB_TOKEN");
+  },
+);
 
-withCurl("neither a value nor a file's name makes curl send anything elsewhere", async () => {
+bySenders("neither a value nor a file's name makes it send anything elsewhere", async (push) => {
   let asked = 0;
   const other = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen: () => {} }, () => {
     asked++;
@@ -163,9 +190,9 @@ withCurl("neither a value nor a file's name makes curl send anything elsewhere",
   expect(asked).toBe(0);
 });
 
-withCurl(
+bySenders(
   "it waits as long as a busy hub asks, gives up what stalls, and no address is as good as none",
-  async () => {
+  async (push) => {
     await Deno.writeTextFile(`${folder}/c.tap`, "1..1\nok 1\n");
     before = [() => new Response("", { status: 429, headers: { "retry-after": "1" } })];
     const args = ["-t", "busy", "-c", "5", "c.tap"];
