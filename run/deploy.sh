@@ -23,6 +23,9 @@ keep=${CHUB_KEEP:-3}
 say() { echo "deploy: $*"; }
 fail() { echo "deploy: $*" >&2; exit 1; }
 [ $# -eq 1 ] && [ -f "$1/main.ts" ] || fail "usage: run/deploy.sh <folder of the new version>"
+for program in curl deno "${restart%% *}"; do
+  command -v "$program" >/dev/null || fail "$program is missing; nothing was changed"
+done
 [ -r "$settings" ] || fail "there are no settings in $settings (CHUB_ENV)"
 source=$(cd "$1" && pwd)
 
