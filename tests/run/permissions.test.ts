@@ -33,7 +33,7 @@ test.each([
   ["read /etc/passwd", `Deno.readTextFileSync("/etc/passwd")`],
   ["run a shell", `new Deno.Command("/bin/sh", { args: ["-c", "true"] }).outputSync()`],
   ["run deno", `new Deno.Command(${JSON.stringify(Deno.execPath())}, { args: ["--version"] }).outputSync()`],
-  ["run pg_ctl", `new Deno.Command("pg_ctl").outputSync()`],
+  ["run another program", `new Deno.Command("/usr/bin/env").outputSync()`],
   ["connect elsewhere", `await Deno.connect({ hostname: "127.0.0.1", port: 9 })`],
   ["fetch elsewhere", `await fetch("http://127.0.0.1:4999/")`],
   ["import from the network", `await import("http://127.0.0.1:9/x.ts")`],

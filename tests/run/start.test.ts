@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
 import { HOME } from "../helpers/app.ts";
 import { freePort, until } from "../helpers/lab.ts";
 import { requires } from "../helpers/require.ts";
@@ -12,8 +12,9 @@ beforeAll(async () => {
   data = await Deno.makeTempDir({ prefix: "chub-start-" });
   await Deno.chmod(data, 0o755);
 });
-const children: Deno.ChildProcess[] = [];
-afterAll(async () => {
+let children: Deno.ChildProcess[] = [];
+// Where a test failed, the next one does not find what it left.
+afterEach(async () => {
   for (const child of children) {
     try {
       child.kill("SIGTERM");
@@ -22,9 +23,10 @@ afterAll(async () => {
     }
     await child.status;
   }
+  children = [];
   for (const { pid } of await leftOver()) endProcess(pid, "SIGKILL");
-  await Deno.remove(data, { recursive: true });
 });
+afterAll(() => Deno.remove(data, { recursive: true }));
 
 /** The processes that have the data folder in their command line, but those of this test. */
 async function leftOver() {
@@ -223,6 +225,20 @@ test.each(["PORT", "LAB_PORT"])("a %s in use is reported with the process that h
   expect(errors).toContain(name);
   if (isLinux) expect(errors).toContain(`is taken by process ${Deno.pid} (`);
   expect([await leftOver(), await isDatabaseUp()]).toEqual([[], false]);
+}, 180_000);
+
+test("a demo whose jobs are refused ends at once, with the job's own words", async () => {
+  await Deno.writeTextFile(`${data}/refuse`, "#!/bin/sh\necho 'no such pool: linux' >&2\nexit 1\n", {
+    mode: 0o755,
+  });
+  const child = spawn({
+    env: { DATA_DIR: `${data}/demo`, VRLSUBMIT_PATH: `${data}/refuse` },
+    by: "exec sh run/start.sh --demo",
+  });
+  const errors = await new Response(child.stderr).text();
+  expect((await child.status).code).toBe(1);
+  expect(errors).toMatch(/The demo failed: job \d+ \(changelist \d+\) is failed: .*no such pool: linux/);
+  expect(await leftOver()).toEqual([]);
 }, 180_000);
 
 test("a path that Deno's flags cannot carry is refused before anything is started", async () => {

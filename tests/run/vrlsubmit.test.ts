@@ -1,5 +1,6 @@
 import fc from "fast-check";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { loadConfig } from "../../config.ts";
 import { HubError } from "../../errors.ts";
 import {
   buildArguments,
@@ -124,6 +125,14 @@ test("what the binary does is told apart", async () => {
   const env = await run(await script("env | sort >&2; exit 1"), { env: { ONLY: "this" } });
   expect(env.stderr).toContain("ONLY=this");
   expect(env.stderr).not.toContain("CHUB");
+});
+
+test("the program gets the hub's PATH, HOME and temporary folder, and the path of its Deno", () => {
+  const config = loadConfig(
+    { PATH: "/opt/bin", HOME: "/home/hub", TMPDIR: "", LDAP_ROLES: "", OTHER: "x" },
+    "/hub",
+  );
+  expect(config.programEnv).toEqual({ PATH: "/opt/bin", HOME: "/home/hub", CHUB_DENO: Deno.execPath() });
 });
 
 test("output is capped, however much there is", async () => {
