@@ -1,26 +1,19 @@
-import { setFlagsFromString } from "node:v8";
-import { runInNewContext } from "node:vm";
 import fc from "fast-check";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { allRoutes } from "../app.ts";
 import { openApi } from "../routers/rest/openapi.ts";
 import { type TestApp, testApp } from "./helpers/app.ts";
+import { retainedBytes } from "./helpers/heap.ts";
 
 const REQUESTS = 20_000;
-/** Longest a request may take, in ms. */
+/** Longest a request may take, in ms, on a machine that answers the usual request in less than `SLOWEST_MS / SLOWEST_RATIO`. */
 const SLOWEST_MS = 1000;
+/** Longest a request may take on a slower machine, in median requests of the same run. */
+const SLOWEST_RATIO = 200;
+/** A request that is slow for a reason of its own is slow each time. */
+const TRIES = 3;
 /** Growth of what is in use that is not a leak, in bytes, while half of the requests are made: caches fill. */
 const GROWTH = 10 << 20;
-
-/** Bytes in use, once what is not was collected. */
-function inUse(): number {
-  setFlagsFromString("--expose_gc");
-  const collect = runInNewContext("gc") as () => void;
-  collect();
-  collect();
-  const { heapUsed, external } = Deno.memoryUsage();
-  return heapUsed + external;
-}
 
 interface Schema {
   type?: string | string[];
@@ -182,6 +175,8 @@ test(
     const each = Math.ceil(REQUESTS / operations.length);
     const statuses = new Map<number, number>();
     const bad: string[] = [];
+    const times: number[] = [];
+    const slow: { ms: number; line: string }[] = [];
     let count = 0;
     let before = 0;
     for (const round of [1, 2]) {
@@ -209,28 +204,32 @@ test(
             return { response, text: await response.text(), ms: performance.now() - began };
           };
           const { response, text, ms: first } = await ask();
-          // The machine may have stood still; a request that is slow is slow again.
-          const ms = first > SLOWEST_MS ? Math.min(first, (await ask()).ms) : first;
+          let ms = first;
+          for (let tries = 1; ms > SLOWEST_MS && tries < TRIES; tries++) ms = Math.min(ms, (await ask()).ms);
+          times.push(ms);
           statuses.set(response.status, (statuses.get(response.status) ?? 0) + 1);
           count++;
           const isStack = /\n\s+at |PostgresError|node_modules|\.ts:\d/.test(text);
-          if (response.status >= 500 || isStack || ms > SLOWEST_MS) {
-            bad.push(
-              `${method} ${url} ${asked.body ?? ""} -> ${response.status} in ${Math.round(ms)} ms: ${text}`
-                .slice(0, 600),
-            );
-          }
+          const line = `${method} ${url} ${asked.body ?? ""} -> ${response.status} in ${
+            Math.round(ms)
+          } ms: ${text}`
+            .slice(0, 600);
+          if (response.status >= 500 || isStack) bad.push(line);
+          else if (ms > SLOWEST_MS) slow.push({ ms, line });
         }
       }
       if (round === 1) {
-        before = inUse();
+        before = retainedBytes();
       }
     }
     expect(bad).toEqual([]);
+    const median = times.sort((a, b) => a - b)[times.length >> 1]!;
+    const slowest = Math.max(SLOWEST_MS, SLOWEST_RATIO * median);
+    expect(slow.filter((one) => one.ms > slowest).map((one) => one.line)).toEqual([]);
     expect(count).toBeGreaterThanOrEqual(REQUESTS);
     // The requests were not all refused at the door.
     expect(statuses.get(200)).toBeGreaterThan(REQUESTS / 10);
-    expect(inUse() - before).toBeLessThan(GROWTH);
+    expect(retainedBytes() - before).toBeLessThan(GROWTH);
   },
-  300_000,
+  1_800_000,
 );
