@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, expect, test as plainTest } from "vitest";
+import { afterAll, beforeAll, expect } from "vitest";
 import { allRoutes } from "../../app.ts";
 import { createDirectory } from "../../auth/ldap.ts";
 import { type TestApp, testApp } from "../helpers/app.ts";
@@ -7,7 +7,7 @@ import { hasProgram, requires } from "../helpers/require.ts";
 import { BASE, PASSWORD, type Slapd, startSlapd } from "../helpers/slapd.ts";
 
 const isThere = ["slapd", "slapadd", "ldapmodify", "openssl"].every(hasProgram);
-const test = requires("slapd", isThere, "apt-get install slapd ldap-utils openssl") as typeof plainTest;
+const test = requires("slapd", isThere, "apt-get install slapd ldap-utils openssl");
 
 let slapd: Slapd;
 let app: TestApp;

@@ -1,19 +1,33 @@
-import { test } from "vitest";
+import { test, type TestContext, type TestOptions } from "vitest";
+
+type Body = (context: TestContext) => unknown;
+
+/** What `requires` returns: the part of vitest's `test` that works with and without the required part. */
+export interface GatedTest {
+  (name: string, body: Body, timeoutMs?: number): void;
+  (name: string, options: Omit<TestOptions, "shuffle">, body: Body): void;
+  each: typeof test.each;
+  for: typeof test.for;
+}
 
 /**
- * `test` where a needed part is there; else a skip that names the part and how to get it. With CHUB_REQUIRE_ALL=1 a
- * missing part is a failure.
+ * Vitest's `test` if a required part is present; else tests that are skipped, each with the part and how to install it in its
+ * name. With CHUB_REQUIRE_ALL=1 a missing part is a failure.
  */
-export function requires(part: string, present: boolean, howToGet: string): typeof test {
-  if (present) return test;
+export function requires(part: string, isPresent: boolean, howToGet: string): GatedTest {
+  if (isPresent) return test;
   const reason = `needs ${part}: ${howToGet}`;
-  if (Deno.env.get("CHUB_REQUIRE_ALL") === "1") {
-    return ((name: string) =>
-      test(name, () => {
-        throw new Error(reason);
-      })) as unknown as typeof test;
-  }
-  return ((name: string) => test.skip(`${name} [${reason}]`, () => {})) as unknown as typeof test;
+  const instead = Deno.env.get("CHUB_REQUIRE_ALL") === "1" ? test : test.skip;
+  const named = (name: unknown) => `${name} [${reason}]`;
+  const body = () => {
+    throw new Error(reason);
+  };
+  const { each, for: forEach } = instead;
+  return Object.assign((name: string) => instead(named(name), body), {
+    each: (...cases: unknown[]) => (name: unknown) => Reflect.apply(each, instead, cases)(named(name), body),
+    for: (...cases: unknown[]) => (name: unknown) =>
+      Reflect.apply(forEach, instead, cases)(named(name), body),
+  });
 }
 
 /** Whether a program can be started from PATH or the usual system folders. */

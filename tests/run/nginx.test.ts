@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, expect, test as plainTest } from "vitest";
+import { afterAll, beforeAll, expect } from "vitest";
 import { SETTINGS } from "../../config.ts";
 import { HOME, type TestApp, testApp } from "../helpers/app.ts";
 import { type Certificates, makeCertificates } from "../helpers/certificates.ts";
@@ -6,7 +6,7 @@ import { freePort, until } from "../helpers/lab.ts";
 import { hasProgram, requires } from "../helpers/require.ts";
 
 const isThere = hasProgram("nginx") && hasProgram("openssl");
-const test = requires("nginx", isThere, "apt-get install nginx-light openssl") as typeof plainTest;
+const test = requires("nginx", isThere, "apt-get install nginx-light openssl");
 const env = { PATH: `${Deno.env.get("PATH")}:/usr/sbin` };
 
 let folder: string;

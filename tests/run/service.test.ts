@@ -1,4 +1,4 @@
-import { expect, test as plainTest } from "vitest";
+import { expect } from "vitest";
 import { HOME } from "../helpers/app.ts";
 import { hasProgram, requires } from "../helpers/require.ts";
 
@@ -6,7 +6,7 @@ const test = requires(
   "systemd-analyze",
   hasProgram("systemd-analyze"),
   "apt-get install systemd",
-) as typeof plainTest;
+);
 /** Tenths of systemd's exposure level. */
 const MOST_EXPOSED = 25;
 
