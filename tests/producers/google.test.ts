@@ -150,7 +150,9 @@ withBenchmark("Google Benchmark: each entry and each counter as its CSV has them
         continue;
       }
       const expected = Number(text) * (isTime ? scale! : 1);
-      expect(Math.abs(value as number - expected), `${name} ${metric}`).toBeLessThanOrEqual(expected * 1e-5);
+      expect(Math.abs(value as number - expected), `${name} ${metric}`).toBeLessThanOrEqual(
+        Math.abs(expected) * 1e-5,
+      );
       compared++;
     }
   }

@@ -8,6 +8,9 @@ const withNode = requires(
   "apt-get install nodejs, or npm i node@20",
 );
 
+/** Rounding of a printed time, and of the file's seconds. */
+const ROUNDED_MS = 0.002;
+
 let hub: Hub;
 let folder: string;
 beforeAll(async () => {
@@ -88,7 +91,7 @@ withNode("Node's runner, JUnit and TAP: each test ends as it was printed to end"
   });
   for (const one of tests) {
     const result = junit.results.find((other) => other.case === one.path.join("."))!;
-    expect(Math.abs(result.durationMs! - one.ms), result.case).toBeLessThan(5);
+    expect(Math.abs(result.durationMs! - one.ms), result.case).toBeLessThan(ROUNDED_MS);
   }
   const message = (name: string) => junit.results.find((one) => one.case === name)!.message;
   expect(message("fails")).toContain("one is not <two>");
@@ -106,7 +109,7 @@ withNode("Node's runner, JUnit and TAP: each test ends as it was printed to end"
   );
   for (const one of printed.filter((each) => each.path.length === 1)) {
     const result = tap.results.find((other) => other.case === one.path[0])!;
-    expect(Math.abs(result.durationMs! - one.ms), result.case).toBeLessThan(5);
+    expect(Math.abs(result.durationMs! - one.ms), result.case).toBeLessThan(ROUNDED_MS);
   }
   expect(tap.results.find((one) => one.case === "suite")!.message).toMatch(/not ok 2 - breaks[^]*in a suite/);
   expect(tap.results.find((one) => one.case === "hangs")!.message).toContain("timed out after 100ms");
