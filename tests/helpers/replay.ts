@@ -51,6 +51,8 @@ function drops(body: Uint8Array, most = 100): ReadableStream<Uint8Array> {
 }
 
 export interface Scraped {
+  /** Path of an address -> the most bytes that were asked of it; undefined where that was the fetch's own limit. */
+  limits: Map<string, number | undefined>;
   runs: RunRecord[];
   watermark: string | null;
   error: unknown;
@@ -62,18 +64,30 @@ export interface Scraped {
 export async function scrapeWith(
   scraper: unknown,
   settings: Record<string, unknown>,
-  { hosts, watermark = null, now, secrets = [] }: {
+  { hosts, watermark = null, now, secrets = [], maxBytes = Infinity }: {
     hosts: string[];
     watermark?: string | null;
     now?: Date;
     secrets?: SecretBinding[];
+    /** Lowers the limits that the scraper asks for. */
+    maxBytes?: number | undefined;
   },
 ): Promise<Scraped> {
   const one = scraper as Scraper;
   const allow = allowance({ hosts, secrets });
   const { context, counts } = scrapeContext(allow, { attempts: 3 });
   if (now !== undefined) context.now = () => now;
+  const limits = new Map<string, number | undefined>();
+  const { fetch } = context;
+  context.fetch = (url, init = {}) => {
+    limits.set(new URL(url).pathname, init.maxBytes);
+    return fetch(
+      url,
+      init.maxBytes === undefined ? init : { ...init, maxBytes: Math.min(maxBytes, init.maxBytes) },
+    );
+  };
   const found: Scraped = {
+    limits,
     runs: [],
     watermark,
     error: undefined,

@@ -18,6 +18,7 @@ async function scrape(
   world: World,
   settings: Record<string, unknown>,
   watermark: string | null = null,
+  maxBytes?: number,
 ) {
   const server = replay(world);
   servers.push(server);
@@ -25,6 +26,7 @@ async function scrape(
     hosts: [server.host],
     now: NOW,
     watermark,
+    maxBytes,
   });
 }
 
@@ -128,20 +130,11 @@ test(
       }
       if (pathname.endsWith("gone.xml")) return undefined;
       if (pathname.endsWith("/r.tap")) return new Response("1..1\nok 1 - a\n");
-      const piece = new TextEncoder().encode("# words\n".repeat(1 << 17));
-      let head = "1..1\nok 1 - b\n";
-      let left = 257;
-      return new Response(
-        new ReadableStream({
-          pull(to) {
-            if (head !== "") to.enqueue(new TextEncoder().encode(head));
-            head = "";
-            return left-- > 0 ? to.enqueue(piece) : to.close();
-          },
-        }),
-      );
+      return new Response(`1..1\nok 1 - b\n${"# words\n".repeat(1 << 17)}`);
     };
-    const found = await scrape(new JenkinsScraper(), files, { ...settings, results: "artifacts" });
+    const artifacts = { ...settings, results: "artifacts" };
+    const found = await scrape(new JenkinsScraper(), files, artifacts, null, 1 << 20);
+    expect(found.limits.get("/job/j/1/artifact/big.tap")).toBe(256 << 20);
     expect(found.runs.map((run) => [run.externalId, run.results.length])).toEqual([["1", 1]]);
     expect(found.ignored).toEqual({
       "is a result file that cannot be read": 1,
@@ -152,8 +145,9 @@ test(
     expect(found.samples.find((one) => one.reason.startsWith("cannot be read now"))!.place).toContain(
       "answered with a page",
     );
+    const roomy = await scrape(new JenkinsScraper(), files, artifacts, null, 2 << 20);
+    expect(roomy.runs.map((run) => [run.externalId, run.results.length])).toEqual([["1", 2]]);
   },
-  30_000,
 );
 
 test("gitlab: a suite that could not be read is told, and a commit that may not be read does not end it", async () => {
