@@ -2,6 +2,7 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { clientOf } from "../../auth/client.ts";
 import { loadConfig } from "../../config.ts";
 import { HOME, type TestApp, testApp } from "../helpers/app.ts";
+import { stopClock } from "../helpers/clock.ts";
 
 let app: TestApp;
 beforeAll(async () => {
@@ -42,6 +43,7 @@ test("other origins are closed but those listed, and never with cookies", async 
 });
 
 test("reads and writes are counted by who asks; beyond the allowance is a 429 that says when", async () => {
+  stopClock();
   const ask = (address: string) =>
     app.ask("GET", "/api/tests", { signedOut: true, headers: { "x-forwarded-for": address } });
   const first = await ask("192.0.2.1");

@@ -1,5 +1,6 @@
 import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
 import { type TestApp, testApp } from "../helpers/app.ts";
+import { stopClock } from "../helpers/clock.ts";
 import { Browser } from "../helpers/browser.ts";
 
 let app: TestApp;
@@ -140,6 +141,7 @@ test("a password is taken over https, or on this very machine; never through a p
 });
 
 test("guessing waits longer and longer, per account and per address, is never a lock, and ends with a good one", async () => {
+  stopClock();
   const guess = async (address: string, password = "wrong") => {
     const response = await new Browser(app, address).signIn("admin", password);
     await response.body?.cancel();
@@ -166,6 +168,7 @@ test("guessing waits longer and longer, per account and per address, is never a 
 });
 
 test("an address that guesses many names waits too; others do not", async () => {
+  stopClock();
   const attempt = (name: string, address: string) => new Browser(app, address).signIn(name, "wrong");
   for (let n = 0; n < 21; n++) expect((await attempt(`name ${n}`, "198.51.100.7")).status).toBe(401);
   expect((await attempt("another", "198.51.100.7")).status).toBe(429);
@@ -173,6 +176,7 @@ test("an address that guesses many names waits too; others do not", async () => 
 });
 
 test("of many guesses at one moment no more are looked at than in a row", async () => {
+  stopClock();
   const answers = await Promise.all(
     Array.from({ length: 30 }, (_, at) => new Browser(app, `192.0.2.${at}`).signIn("admin", "wrong")),
   );
