@@ -1,4 +1,5 @@
 import { expect, test } from "vitest";
+import { cpuMs } from "../../helpers/cpu.ts";
 import { readBack } from "../../helpers/formats.ts";
 
 const LENGTH = 60_000;
@@ -55,7 +56,6 @@ test.each([
   ["a name of Automake's", `PASS: a\nSKIP:${BLANKS}a\n`],
   ["a time", `<testsuite><testcase name="a" time="${endless("1,")}x"/></testsuite>`],
 ])("a line that is endless does not hold up the hub: %s", async (_what, text) => {
-  const start = performance.now();
-  expect((await readBack(text)).records).toHaveLength(1);
-  expect(performance.now() - start).toBeLessThan(1000);
+  const ms = await cpuMs(async () => expect((await readBack(text)).records).toHaveLength(1));
+  expect(ms).toBeLessThan(1000);
 });
