@@ -2,7 +2,6 @@ import { expect, test } from "vitest";
 import { scanDropTask } from "../../cron/tasks/scan_drop.ts";
 import { findLease } from "../../db/leases.ts";
 import { getScan, listScans } from "../../db/scans.ts";
-import {} from "../helpers/drop_tree.ts";
 import { scanBench } from "../helpers/scan_bench.ts";
 
 const bench = scanBench();
@@ -29,8 +28,11 @@ test("a scan whose lease was taken over writes nothing more", async () => {
   const slow = bench.scan({
     async step() {
       if (times++ > 0) return;
-      await bench.db.sql`update leases set expires_at = '-infinity' where name = 'scan'`;
-      expect(await findLease(bench.db.sql, "scan", "another", 60)).toBeDefined();
+      // In one transaction, so that no renewal comes in between.
+      await bench.db.sql.begin(async (tx) => {
+        await tx`update leases set expires_at = '-infinity' where name = 'scan'`;
+        expect(await findLease(tx, "scan", "another", 60)).toBeDefined();
+      });
       const [row] = await bench.db.sql`select count(*)::int as count from builds`;
       writtenBefore = row!.count;
     },
@@ -52,7 +54,7 @@ test("of two scans at once the second is recorded as refused", async () => {
   let begun = () => {};
   const isBegun = new Promise<void>((resolve) => begun = resolve);
   const first = bench.scan({
-    leaseS: 1,
+    leaseS: 8,
     step() {
       begun();
       return held;
@@ -60,7 +62,7 @@ test("of two scans at once the second is recorded as refused", async () => {
   });
   await isBegun;
   await scanDropTask(
-    bench.deps({ leaseS: 1 }),
+    bench.deps({ leaseS: 8 }),
     { full: false, cause: "schedule" },
     new AbortController().signal,
   );

@@ -1,4 +1,4 @@
-import { expect, test } from "vitest";
+import { expect, test, vi } from "vitest";
 import { BY } from "../helpers/author.ts";
 import { holdTest } from "../../db/known_tests.ts";
 import { findLease } from "../../db/leases.ts";
@@ -30,8 +30,21 @@ test("a stop of the hub is no failure: what was read is kept, and the rest is du
 
 test("one that hangs, whatever it is told, is over at the time limit", async () => {
   const id = await bench.makeTest("hanging");
-  bench.stepped.before = (batch) => batch === 2 ? new Promise(() => {}) : undefined;
-  await bench.scrape(id, { timeLimitMs: 50 });
+  // Time is up once the first batch is stored, however long that takes.
+  const limit = new AbortController();
+  const timeout = vi.spyOn(AbortSignal, "timeout").mockReturnValueOnce(limit.signal);
+  bench.stepped.before = async (batch) => {
+    if (batch !== 2) return;
+    await bench.hasRuns(id, 1);
+    limit.abort(new DOMException("time is up", "TimeoutError"));
+    await new Promise(() => {});
+  };
+  try {
+    await bench.scrape(id, { timeLimitMs: 50 });
+    expect(timeout.mock.calls[0]).toEqual([50]);
+  } finally {
+    timeout.mockRestore();
+  }
   expect(await getTest(bench.database.sql, "hanging")).toMatchObject({
     failures: 1,
     lastScrape: { state: "failed", error: "took longer than 0.05 s", watermarkAfter: "1" },
@@ -49,10 +62,10 @@ test("a slow source loses no lease: it is renewed while the source is waited for
       return row!.at.getTime();
     };
     const first = await expiry();
-    await expect.poll(expiry, { interval: 20, timeout: 10_000 }).toBeGreaterThan(first);
+    await expect.poll(expiry, { interval: 20 }).toBeGreaterThan(first);
     expect(await findLease(bench.database.sql, name, "another", 60)).toBeUndefined();
   };
-  await bench.scrape(id, { leaseS: 0.4 });
+  await bench.scrape(id, { leaseS: 6 });
   expect(await bench.runsOf(id)).toBe(3);
 });
 
@@ -64,7 +77,7 @@ test("a worker whose lease is taken while it waits is ended by that", async () =
     await bench.database.sql`update leases set fence = fence + 1 where name = ${`scrape:${id}`}`;
     await new Promise(() => {});
   };
-  await bench.scrape(id, { leaseS: 0.2 });
+  await bench.scrape(id, { leaseS: 4 });
   expect(await bench.runsOf(id)).toBe(1);
 });
 
@@ -137,7 +150,7 @@ test("a run that is being stored as its test is deleted goes with the others", a
       select count(*)::int as waiting from pg_stat_activity
       where datname = current_database() and wait_event_type = 'Lock'`;
     return row!.waiting > 0;
-  }, { interval: 5, timeout: 10_000 }).toBe(true);
+  }, { interval: 5 }).toBe(true);
   resolve();
   await storing;
   expect(await deleting).toEqual({ runsDeleted: 4 });
