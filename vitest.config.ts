@@ -17,7 +17,10 @@ export default defineConfig({
     globalSetup: ["tests/helpers/global_setup.ts"],
     pool: "forks",
     maxWorkers: 2,
-    testTimeout: 30_000,
-    hookTimeout: 60_000,
+    // These mean a hang, on a machine that is busy with other things too.
+    testTimeout: 120_000,
+    hookTimeout: 120_000,
+    teardownTimeout: 60_000,
+    expect: { poll: { timeout: 60_000, interval: 20 } },
   },
 });

@@ -70,7 +70,7 @@ test("groups come by memberOf too", async () => {
     service: slapd.service,
     groupBase: undefined,
     groupFilter: "(member={dn})",
-    timeoutMs: 2000,
+    timeoutMs: 30_000,
   });
   expect((await directory.signIn("eve", PASSWORD))!.groups).toEqual([`cn=late,ou=groups,${BASE}`]);
 });

@@ -56,11 +56,7 @@ test("a worker gets what was sent; one that fails is not tried again, and says w
   await queue.send("submit_job", { jobId: 1 }, { singletonKey: "1" });
   await queue.send("submit_job", { jobId: 2 }, { singletonKey: "2" });
   await both.promise;
-  let failed: Awaited<ReturnType<typeof listQueuedTasks>> = [];
-  for (let tries = 0; failed.length === 0 && tries < 100; tries++) {
-    failed = await listQueuedTasks(database.sql, { name: "submit_job", state: "failed", limit: 10 });
-    await new Promise((resolve) => setTimeout(resolve, 20));
-  }
-  expect(failed).toMatchObject([{ error: "boom", data: { jobId: 1 } }]);
+  const failed = () => listQueuedTasks(database.sql, { name: "submit_job", state: "failed", limit: 10 });
+  await expect.poll(failed).toMatchObject([{ error: "boom", data: { jobId: 1 } }]);
   expect(got.sort()).toEqual([1, 2]);
 });

@@ -45,7 +45,7 @@ async function inLab(id: number): Promise<number> {
   return jobs.length;
 }
 
-const signal = () => AbortSignal.timeout(30_000);
+const signal = () => AbortSignal.timeout(120_000);
 
 test("a job goes through the binary to the lab, and is followed to its end", async () => {
   const id = await makeJob();

@@ -39,5 +39,4 @@ test(
     expect(spool.caseIds.unknown).toBe(0);
     spool.dispose();
   },
-  60_000,
 );

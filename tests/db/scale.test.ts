@@ -66,7 +66,7 @@ beforeAll(async () => {
   await sql`analyze`;
   const [row] = await sql`select id from packages where name = 'p7'`;
   packageId = row!.id;
-}, 120_000);
+});
 afterAll(async () => {
   await sql.end();
   await database.drop();

@@ -32,6 +32,6 @@ await submitJob(
     },
   },
   Number(jobId),
-  AbortSignal.timeout(30_000),
+  AbortSignal.timeout(120_000),
 );
 Deno.exit(0);

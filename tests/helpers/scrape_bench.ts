@@ -73,7 +73,7 @@ export function scrapeBench() {
     },
     /** Waits until a test has so many runs: a scrape reads on while it stores. */
     async hasRuns(id: number, count: number): Promise<void> {
-      await expect.poll(() => bench.runsOf(id), { interval: 5, timeout: 10_000 }).toBe(count);
+      await expect.poll(() => bench.runsOf(id), { interval: 5 }).toBe(count);
     },
     scrape(
       testId: number,

@@ -10,5 +10,5 @@ export async function settled(sql: Db): Promise<void> {
     const [row] = await sql<[{ settled: boolean }]>`
       select max(written_in::text::bigint) < pg_snapshot_xmin(pg_current_snapshot())::text::bigint as settled from runs`;
     return row.settled;
-  }, { timeout: 20_000, interval: 5 }).toBe(true);
+  }, { interval: 5 }).toBe(true);
 }

@@ -224,5 +224,4 @@ bySenders(
     // 127.0.0.1:8000, where a hub may or may not be.
     expect((await push(["--retries", "0", ...args], { CHUB_URL: "" })).err).not.toContain("must be");
   },
-  20_000,
 );

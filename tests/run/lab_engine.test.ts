@@ -18,7 +18,7 @@ const MACHINES: Catalogue["machines"] = [{ name: "m1", os: "linux", pool: "linux
 /** Runs one job whose command is a line of shell; `act` is called once it runs. */
 async function run(
   line: string,
-  { timeLimitMs = 10_000, act }: { timeLimitMs?: number; act?(engine: LocalEngine, job: LabJob): void } = {},
+  { timeLimitMs = 120_000, act }: { timeLimitMs?: number; act?(engine: LocalEngine, job: LabJob): void } = {},
 ): Promise<{ job: LabJob; output: string }> {
   const store = await JobStore.open(`${folder}/jobs.jsonl`);
   const engine = new LocalEngine({

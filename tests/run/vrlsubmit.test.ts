@@ -103,7 +103,7 @@ test("serials are read, and nothing else is taken for them", () => {
 
 test("what the binary does is told apart", async () => {
   const run = (path: string, extra = {}) =>
-    runVrlsubmit(submission, { path, timeoutMs: 5000, env: {}, ...extra });
+    runVrlsubmit(submission, { path, timeoutMs: 30_000, env: {}, ...extra });
   expect(await run(await script("echo 'Submission accepted as job(s) 7'"))).toMatchObject({
     kind: "accepted",
     serials: [7],
@@ -114,11 +114,11 @@ test("what the binary does is told apart", async () => {
     reason: "no such pool",
   });
   expect(await run(await script("echo done"))).toMatchObject({ kind: "unclear" });
-  expect(await run(await script("sleep 30"), { timeoutMs: 200 })).toMatchObject({ kind: "timeout" });
+  expect(await run(await script("sleep 60"), { timeoutMs: 200 })).toMatchObject({ kind: "timeout" });
   expect(await run(await script("trap '' TERM; while :; do :; done"), { timeoutMs: 200 })).toMatchObject({
     kind: "timeout",
   });
-  expect(await run(await script("sleep 20 & echo 'Submission accepted as job(s) 8'"))).toMatchObject({
+  expect(await run(await script("sleep 60 & echo 'Submission accepted as job(s) 8'"))).toMatchObject({
     kind: "accepted",
     serials: [8],
   });
@@ -139,7 +139,7 @@ test("output is capped, however much there is", async () => {
   const path = await script(
     "head -c 5000000 /dev/zero | tr '\\0' x; echo; echo 'Submission accepted as job(s) 9'",
   );
-  const outcome = await runVrlsubmit(submission, { path, timeoutMs: 10_000, env: {} });
+  const outcome = await runVrlsubmit(submission, { path, timeoutMs: 120_000, env: {} });
   expect(outcome.stdout.length).toBe(1 << 20);
   expect(outcome.kind).toBe("unclear");
 });

@@ -24,7 +24,7 @@ async function runExample(source: string, url: string) {
        const allow = { hosts: [new URL("${url}").host], roots: [], dataDir: "/nowhere", labUrl: undefined, secrets: [] };
        const scraper = new NightlyScraper() as unknown as Scraper;
        const settings = await checkSettings("nightly", { url: "${url}" }, allow, createRegistry([scraper]));
-       const options = { fetch: createFetch({ allow }), signal: new AbortController().signal, allow, timeLimitMs: 10_000 };
+       const options = { fetch: createFetch({ allow }), signal: new AbortController().signal, allow, timeLimitMs: 120_000 };
        console.log(JSON.stringify(await tryScrape(scraper, { name: "t", settings }, "6", options)));`,
     );
     const { success, stdout, stderr } = await new Deno.Command(Deno.execPath(), {

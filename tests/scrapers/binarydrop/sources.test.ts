@@ -27,7 +27,7 @@ function fetchOf(host: string) {
 }
 
 async function scan(url: string, host = ""): Promise<ScanEvent[]> {
-  const signal = AbortSignal.timeout(10_000);
+  const signal = AbortSignal.timeout(120_000);
   const source = await openSource(url, { fetch: fetchOf(host), signal });
   return await Array.fromAsync(scanDrop(source, { signal, isScanned: () => true, known: () => undefined }));
 }

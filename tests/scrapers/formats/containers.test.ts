@@ -111,7 +111,7 @@ test("bombs are refused by ratio, by size, by number of files and by depth", asy
   let nested: Uint8Array = Buffer.from(TAP);
   for (let depth = 0; depth < 5; depth++) nested = gzipSync(nested);
   await expect(readBack(nested, { name: "b" })).rejects.toThrow("too many containers");
-}, 60_000);
+});
 
 test("names out of a container are told, and never more", async () => {
   const read = await readBack(await tarOf({ "../../etc/passwd.tap": TAP, "/abs/r.tap": TAP }), {

@@ -49,7 +49,6 @@ withSamples(
       }
     }
   },
-  60_000,
 );
 
 test("CTest: outcomes, packed output, measurements as samples, times and the machine", async () => {

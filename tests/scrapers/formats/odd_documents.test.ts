@@ -133,7 +133,7 @@ test("JUnit: an output may be of any length, a tag may not", async () => {
     const endless = input("<testsuite><testcase ", piece, "/></testsuite>");
     await expect(Array.fromAsync(junit.parse(endless))).rejects.toThrow(reason);
   }
-}, 30_000);
+});
 
 test("JUnit: what producers write against XML's rules, and what XML makes of line ends", async () => {
   const read = await readBack(
@@ -166,7 +166,7 @@ test("JUnit: a long text is read wherever its pieces end, within entities and br
       expect((await readBack(document, { size: 1 << 16 })).counts).toEqual({ passed: 1 });
     }
   }
-}, 30_000);
+});
 
 test("JUnit: an & that begins no entity is told where it stands", async () => {
   const lines = (count: number) => "line\n".repeat(count);
