@@ -29,7 +29,7 @@ beforeAll(async () => {
     LDAP_SERVICE_PASSWORD_FILE: secretFile,
     LDAP_GROUP_BASE: `ou=groups,${BASE}`,
     LDAP_ROLES: `admin=CN=hub-admins, ou=groups, ${BASE}; submitter=hub-submitters`,
-    LDAP_TIMEOUT: "2",
+    LDAP_TIMEOUT: "30",
     READ_REQUIRES_LOGIN: "true",
   });
 });
@@ -189,16 +189,22 @@ test("no secret is in the logs, the audit, or any table", async () => {
 
 test("an unknown name takes as long as a known one", async () => {
   const timed = async (name: string) => {
-    const times: number[] = [];
-    for (let n = 0; n < 12; n++) {
-      await app.sql`delete from throttles`;
-      const began = performance.now();
-      expect((await new Browser(app).signIn(name, "wrong")).status).toBe(401);
-      times.push(performance.now() - began);
-    }
-    return times.toSorted((a, b) => a - b)[6]!;
+    await app.sql`delete from throttles`;
+    const began = performance.now();
+    expect((await new Browser(app).signIn(name, "wrong")).status).toBe(401);
+    return performance.now() - began;
   };
   await timed("ada");
-  const [known, unknown] = [await timed("ada"), await timed("nobody")];
-  expect(Math.max(known, unknown) / Math.min(known, unknown)).toBeLessThan(1.5);
-});
+  // What else the machine does only adds to a time, and to both: they are taken in turns, and the least of each counts.
+  let [known, unknown] = [Infinity, Infinity];
+  for (let tries = 1; tries <= 200; tries++) {
+    known = Math.min(known, await timed("ada"));
+    unknown = Math.min(unknown, await timed("nobody"));
+    if (tries >= 20 && ratioOf(known, unknown) < 1.25) break;
+  }
+  expect(ratioOf(known, unknown)).toBeLessThan(1.25);
+}, 900_000);
+
+function ratioOf(one: number, other: number): number {
+  return Math.max(one, other) / Math.min(one, other);
+}
