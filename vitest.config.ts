@@ -18,8 +18,8 @@ export default defineConfig({
     pool: "forks",
     maxWorkers: 2,
     // These mean a hang, on a machine that is busy with other things too.
-    testTimeout: 120_000,
-    hookTimeout: 120_000,
+    testTimeout: 300_000,
+    hookTimeout: 300_000,
     teardownTimeout: 60_000,
     expect: { poll: { timeout: 60_000, interval: 20 } },
   },
