@@ -1,4 +1,4 @@
-import { type Lab, type LabProcessOptions, startLab } from "../../run/lab_process.ts";
+import { type Lab, startLab } from "../../run/lab_process.ts";
 import { makeSampleDrop } from "../../run/lab/sample/make.ts";
 import { HOME } from "./app.ts";
 
@@ -58,23 +58,6 @@ function release(file: string): void {
   }
 }
 
-/** Starts the lab, however long it takes: where `startLab` gives up, the lab that comes up later is taken over. */
-export async function startTestLab(options: LabProcessOptions): Promise<Lab> {
-  try {
-    return await startLab(options);
-  } catch (error) {
-    const answers = () =>
-      fetch(`http://${options.listen}/health`).then(
-        async (response) => (await response.body?.cancel(), true),
-        () => false,
-      );
-    await until(answers, Boolean).catch(() => {
-      throw error;
-    });
-    return { ...await startLab(options), adopted: false };
-  }
-}
-
 /** The real lab, as a process under its own flags, with a drop of a few sample builds. */
 export async function testLab({ from = 1080, to = 1085 } = {}): Promise<TestLab> {
   const data = await Deno.makeTempDir({ prefix: "chub-lab-" });
@@ -86,7 +69,7 @@ export async function testLab({ from = 1080, to = 1085 } = {}): Promise<TestLab>
     // each is made
   }
   const listen = `127.0.0.1:${freePort()}`;
-  const lab = await startTestLab({ home: HOME, data, listen });
+  const lab = await startLab({ home: HOME, data, listen });
   return {
     ...lab,
     data,

@@ -4,7 +4,7 @@ import { startLab } from "../../run/lab_process.ts";
 import { runVrlsubmit, type Submission } from "../../run/vrlsubmit.ts";
 import { readResults } from "../../scrapers/formats/mod.ts";
 import { HOME } from "../helpers/app.ts";
-import { startTestLab, type TestLab, testLab, until } from "../helpers/lab.ts";
+import { type TestLab, testLab, until } from "../helpers/lab.ts";
 
 const NAME = "calc_main_Release_Linux_AMD64_compiler";
 let lab: TestLab;
@@ -132,7 +132,7 @@ test("after kill -9 the lab has every job it acknowledged, and takes no serial t
       fetch(`${lab.url}/health`).then((response) => response.body?.cancel()).then(() => true, () => false),
     (up) => !up,
   );
-  const again = await startTestLab({ home: HOME, data: lab.data, listen: lab.listen });
+  const again = await startLab({ home: HOME, data: lab.data, listen: lab.listen });
   expect(again.adopted).toBe(false);
   const after = (await read("/jobs?limit=1000")).jobs;
   expect(after.map((job: Answer) => job.serial)).toEqual(before.map((job: Answer) => job.serial));
