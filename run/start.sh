@@ -22,17 +22,7 @@ case $(sed -n 's/^SigIgn:.*\(.\)$/\1/p' /proc/self/status 2>/dev/null) in
   [13579bdf]) export CHUB_IGNORE_HUP=1 ;;
 esac
 sh run/install.sh
-# npx starts Deno by a Node.js program that ends without passing a signal on: when it has ended, the hub is to end too.
-launcher=$(sed -n 's/^[0-9]* (.*) [A-Z] \([0-9]*\) .*/\1/p' "/proc/$PPID/stat" 2>/dev/null) || true
-case $(tr '\0' ' ' 2>/dev/null <"/proc/${launcher:-none}/cmdline" || true) in
-  *node*node_modules/*deno*)
-    {
-      trap '' INT HUP
-      while kill -0 "$launcher" && kill -0 $$; do sleep 0.5; done
-      kill $$
-    } >/dev/null 2>&1 &
-    ;;
-esac
+sh run/end_with_npx.sh "$PPID" $$ >/dev/null 2>&1 &
 flags="--quiet --no-prompt --allow-read --allow-write --allow-env --allow-run --allow-sys=uid --allow-net"
 [ "$mode" != --permissions ] || exec "$CHUB_DENO" run $flags run/start.ts --permissions
 if [ -n "${DATABASE_URL:-}" ] && [ -n "${VRL_URL:-}" ] && [ "$mode" != --demo ] && [ "$mode" != --watch ]; then
