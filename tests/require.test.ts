@@ -11,8 +11,9 @@ async function outcomes(requireAll: string): Promise<Record<string, string[]>> {
   const { imports } = JSON.parse(await Deno.readTextFile(`${HOME}/deno.json`));
   const file = await Deno.makeTempFile({ prefix: "chub-require-" });
   const { err } = await run(HOME, Deno.execPath(), [
-    ...`run -A ${imports.vitest} run --root ${HOME}/tests/fixtures/require --reporter=json`.split(" "),
-    `--outputFile.json=${file}`,
+    ...`run -A ${imports.vitest} run --configLoader native --cache=false --fsModuleCache=false --reporter=json`
+      .split(" "),
+    ...["--root", `${HOME}/tests/fixtures/require`, `--outputFile.json=${file}`],
   ], { CHUB_REQUIRE_ALL: requireAll });
   const text = await Deno.readTextFile(file);
   await Deno.remove(file);
