@@ -230,7 +230,10 @@ test("7,500 cases are at most 12 statements, when all is known already", async (
       .join("\n");
   expect((await pushRaw("test=trips&changelist=1&externalId=1", lines(0))).status).toBe(201);
   const statements: string[] = [];
-  app.sql.options.debug = (_connection: number, query: string) => statements.push(query);
+  // The queue looks after itself on the same pool, every some seconds.
+  app.sql.options.debug = (_connection: number, query: string) => {
+    if (!/\bqueue\./.test(query)) statements.push(query);
+  };
   const { status } = await pushRaw("test=trips&changelist=2&externalId=2", lines(1));
   app.sql.options.debug = undefined as never;
   expect([status, statements.length], statements.map((one) => one.slice(0, 60)).join("\n")).toEqual([
