@@ -128,7 +128,6 @@ test(
     expect([await leftOver(), await isDatabaseUp()]).toEqual([[], false]);
     expectFree(port, labPort);
   },
-  180_000,
 );
 
 test.each(["SIGTERM", "SIGINT", "SIGHUP"] as const)(
@@ -146,7 +145,6 @@ test.each(["SIGTERM", "SIGINT", "SIGHUP"] as const)(
     expect([await leftOver(), await isDatabaseUp()]).toEqual([[], false]);
     expectFree(port, labPort);
   },
-  180_000,
 );
 
 test("a terminal that closes stops the hub", async () => {
@@ -154,7 +152,7 @@ test("a terminal that closes stops the hub", async () => {
   child.kill("SIGHUP");
   expect((await child.status).code).toBe(0);
   expect(await leftOver()).toEqual([]);
-}, 180_000);
+});
 
 const onLinux = requires("/proc", Deno.build.os === "linux", "run it on Linux");
 onLinux("a terminal that closes leaves a hub that nohup started running", async () => {
@@ -163,7 +161,7 @@ onLinux("a terminal that closes leaves a hub that nohup started running", async 
   for (let at = 0; at < 5; at++) expect(await isServed(port)).toBe(true);
   child.kill("SIGTERM");
   expect((await child.status).code).toBe(0);
-}, 180_000);
+});
 
 /** The start of a push that waits for its second half. */
 async function beginPush(): Promise<{ finish(): Promise<string> }> {
@@ -210,7 +208,6 @@ test(
     expect((await second.child.status).code).toBe(0);
     expect([await leftOver(), await isDatabaseUp()]).toEqual([[], false]);
   },
-  180_000,
 );
 
 test.each(["PORT", "LAB_PORT"])("a %s in use is reported with the process that has it", async (name) => {
@@ -225,7 +222,7 @@ test.each(["PORT", "LAB_PORT"])("a %s in use is reported with the process that h
   expect(errors).toContain(name);
   if (isLinux) expect(errors).toContain(`is taken by process ${Deno.pid} (`);
   expect([await leftOver(), await isDatabaseUp()]).toEqual([[], false]);
-}, 180_000);
+});
 
 test("a demo whose jobs are refused ends at once, with the job's own words", async () => {
   await Deno.writeTextFile(`${data}/refuse`, "#!/bin/sh\necho 'no such pool: linux' >&2\nexit 1\n", {
@@ -239,7 +236,7 @@ test("a demo whose jobs are refused ends at once, with the job's own words", asy
   expect((await child.status).code).toBe(1);
   expect(errors).toMatch(/The demo failed: job \d+ \(changelist \d+\) is failed: .*no such pool: linux/);
   expect(await leftOver()).toEqual([]);
-}, 180_000);
+});
 
 test("a path that Deno's flags cannot carry is refused before anything is started", async () => {
   const child = spawn({ env: { DATA_DIR: `${data}/a,b` } });

@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, expect, test as plainTest } from "vitest";
+import { afterAll, beforeAll, expect } from "vitest";
 import { HOME } from "../helpers/app.ts";
 import { freePort, until } from "../helpers/lab.ts";
 import { type TestDatabase, testDatabase } from "../helpers/postgres.ts";
@@ -6,7 +6,7 @@ import { hasProgram, requires } from "../helpers/require.ts";
 import { BASE, PASSWORD, type Slapd, startSlapd } from "../helpers/slapd.ts";
 
 const isThere = ["slapd", "slapadd", "ldapmodify", "openssl"].every(hasProgram);
-const test = requires("slapd", isThere, "apt-get install slapd ldap-utils openssl") as typeof plainTest;
+const test = requires("slapd", isThere, "apt-get install slapd ldap-utils openssl");
 
 let slapd: Slapd;
 let database: TestDatabase;
@@ -72,4 +72,4 @@ test("the hub, started under its own flags, signs in by StartTLS and by ldaps", 
       expect([code, await said]).toEqual([0, expect.not.stringContaining('"level":"error"')]);
     }
   }
-}, 60_000);
+});
