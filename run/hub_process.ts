@@ -27,8 +27,10 @@ export async function runHub(options: HubProcessOptions): Promise<number> {
   stop.requested.then(() => end(hub));
   const failed = options.mode === "--demo" && !await runDemo(options, hub) && !stop.isRequested;
   if (failed) end(hub);
-  const { code } = await hub.status;
+  const { code, signal } = await hub.status;
   if (code === ADDRESS_IN_USE) await explainPort(options);
+  // It had not begun to listen for signals.
+  if (stop.isRequested && signal === "SIGTERM") return 0;
   return failed || code === ADDRESS_IN_USE ? 1 : code;
 }
 
@@ -54,8 +56,8 @@ async function runWatched(options: HubProcessOptions): Promise<number> {
       }
       if (next !== "stop") console.log(`${next} has changed: the hub starts again.`);
       end(hub);
-      const { code } = await hub.status;
-      if (next === "stop") return code;
+      const { code, signal } = await hub.status;
+      if (next === "stop") return signal === "SIGTERM" ? 0 : code;
     }
   } finally {
     watcher.close();
