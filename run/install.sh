@@ -1,18 +1,22 @@
 #!/bin/sh
-# Installs the dependencies that deno.lock pins, with its progress in one line. Does nothing where they are there.
+# Installs the dependencies that deno.lock pins, with its progress in one line. Does nothing where a finished installation is.
 # deno.json says "nodeModulesDir": "manual", since `deno task` would otherwise install first, with a line for each package.
 set -eu
 cd "$(dirname "$0")/.."
+# Marks a finished installation: an interrupted or failed one leaves a folder too.
+done=node_modules/.chub-installed
+# Deno's own mark, where someone ran `deno install`.
+deno_done=node_modules/.deno/.setup-cache.bin
 if [ -d node_modules/.deno ]; then
   # Read-only, such as a release that root installed: what is there is what runs.
-  if ! [ deno.lock -nt node_modules/.deno ] || ! [ -w node_modules/.deno ]; then exit 0; fi
+  if ! [ -w node_modules ] || { [ -e "$done" ] && ! [ deno.lock -nt "$done" ]; }; then exit 0; fi
 fi
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
 trap 'exit 130' INT TERM HUP
 printf 'Installing dependencies into node_modules (once) ' >&2
 # Deno prints a line for each download and each package: a dot for every ten.
-{ "${CHUB_DENO:-deno}" install --frozen 2>&1 || echo failed; } | {
+{ NO_COLOR=1 "${CHUB_DENO:-deno}" install --frozen 2>&1 && echo completed; } | {
   count=0 line=
   while IFS= read -r line; do
     printf '%s\n' "$line"
@@ -20,13 +24,13 @@ printf 'Installing dependencies into node_modules (once) ' >&2
     [ $((count % 10)) -ne 0 ] || printf . >&2
   done
 } >"$log"
-if [ "$(tail -n 1 "$log")" = failed ]; then
+if [ "$(tail -n 1 "$log")" != completed ]; then
   printf ' failed:\n' >&2
-  sed '$d' "$log" | grep -v '^Download\|^Initialize' | tail -n 20 >&2
-  [ -d node_modules/.deno ] || exit 1
+  grep -v '^Download\|^Initialize' "$log" | tail -n 20 >&2
+  [ -e "$done" ] || [ -e "$deno_done" ] || exit 1
   echo 'Continuing with the dependencies that are in node_modules.' >&2
   exit 0
 fi
-touch node_modules/.deno
+touch "$done"
 sed -n 's/^Installed \([0-9]* packages in .*\)/ \1/p' "$log" >&2
 grep -q '^Installed ' "$log" || echo ' done' >&2

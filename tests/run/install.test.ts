@@ -53,7 +53,15 @@ test("a failure shows why and ends, or goes on with what is there", async () => 
     code: 1,
     text: expect.stringMatching(/ failed:\nerror: the registry is unreachable\n$/),
   });
-  const later = await install(`${MADE}; ${failing}`);
+  await install(MADE);
+  await Deno.utime(`${folder}/a project/deno.lock`, new Date(), new Date(Date.now() + 5000));
+  const later = await install(failing);
   expect(later.code).toBe(0);
   expect(later.text).toMatch(/unreachable\nContinuing with the dependencies that are in node_modules\.\n$/);
+});
+
+test("an installation that fails or is ended half way is made again", async () => {
+  expect((await install(`${MADE}; exit 1`)).code).toBe(1);
+  expect((await install(`${MADE}; kill -KILL $PPID; exit 1`)).code).not.toBe(0);
+  expect(await install(MADE)).toMatchObject({ code: 0, asked: "install --frozen\n".repeat(3) });
 });
