@@ -1,5 +1,6 @@
 import { fromBunSql, PgBoss } from "pg-boss";
 import type { Db } from "../db/client.ts";
+import { lockQueueSetup } from "../db/queue.ts";
 import { type Queue, TASK_NAMES, type TaskData, type TaskName } from "./queue.ts";
 
 export const QUEUE_SCHEMA = "queue";
@@ -34,18 +35,11 @@ export async function startQueue(sql: Db, options: BossOptions): Promise<Queue> 
     openTelemetry: { enabled: false },
   });
   boss.on("error", options.onError);
-  await boss.start();
-  const known = new Set((await boss.getQueues([...TASK_NAMES])).map((queue) => queue.name));
-  for (const name of TASK_NAMES) {
-    const settings = {
-      retryLimit: 0,
-      expireInSeconds: LIMITS_S[name],
-      retentionSeconds: 86_400,
-      deleteAfterSeconds: 86_400,
-      notify: true,
-    };
-    if (!known.has(name)) await boss.createQueue(name, { policy: "short", ...settings });
-  }
+  // pg-boss fails where another process makes its tables at the same moment, and leaves the connection in a failed transaction.
+  await lockQueueSetup(sql, async () => {
+    await boss.start();
+    await makeQueues(boss);
+  });
   const stopping = new AbortController();
   let running = true;
   return {
@@ -88,4 +82,18 @@ export async function startQueue(sql: Db, options: BossOptions): Promise<Queue> 
       await boss.stop({ graceful: true, timeout: timeoutMs, close: false });
     },
   };
+}
+
+async function makeQueues(boss: PgBoss): Promise<void> {
+  const known = new Set((await boss.getQueues([...TASK_NAMES])).map((queue) => queue.name));
+  for (const name of TASK_NAMES) {
+    const settings = {
+      retryLimit: 0,
+      expireInSeconds: LIMITS_S[name],
+      retentionSeconds: 86_400,
+      deleteAfterSeconds: 86_400,
+      notify: true,
+    };
+    if (!known.has(name)) await boss.createQueue(name, { policy: "short", ...settings });
+  }
 }

@@ -1,4 +1,14 @@
-import type { Queryable } from "./client.ts";
+import type { Db, Queryable } from "./client.ts";
+
+const LOCK = 727_005;
+
+/** Runs `work` while no other process on the database does. Takes a connection of the pool for as long. */
+export async function lockQueueSetup<T>(sql: Db, work: () => Promise<T>): Promise<T> {
+  return await sql.begin(async (tx) => {
+    await tx`select pg_advisory_xact_lock(${LOCK})`;
+    return await work();
+  }) as T;
+}
 
 export interface QueuedTask {
   id: string;

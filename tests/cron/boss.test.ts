@@ -60,3 +60,16 @@ test("a worker gets what was sent; one that fails is not tried again, and says w
   await expect.poll(failed).toMatchObject([{ error: "boom", data: { jobId: 1 } }]);
   expect(got.sort()).toEqual([1, 2]);
 });
+
+test("workers that start at the same moment on a new database all start", async () => {
+  const fresh = await testDatabase();
+  try {
+    const queues = await Promise.all(
+      Array.from({ length: 4 }, () => startQueue(fresh.sql, { onError: () => {} })),
+    );
+    expect(queues.map((each) => each.isRunning())).toEqual([true, true, true, true]);
+    for (const each of queues) await each.stop(1000);
+  } finally {
+    await fresh.drop();
+  }
+});
