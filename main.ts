@@ -18,6 +18,7 @@ import { HubError, reasonOf } from "./errors.ts";
 import { allowanceOf, createFetch, createPace } from "./scrapers/mod.ts";
 import { createDrain } from "./run/drain.ts";
 import { ADDRESS_IN_USE } from "./run/exit_codes.ts";
+import { bracketed } from "./run/permissions.ts";
 import { IGNORE_HANGUP, listenForStop } from "./run/stop_signal.ts";
 import { checkExecutable } from "./run/vrlsubmit.ts";
 
@@ -155,7 +156,7 @@ function listen(): Deno.HttpServer {
     return Deno.serve({
       hostname,
       port,
-      onListen: (at) => console.log(`C Hub is ready: http://${at.hostname}:${at.port}/`),
+      onListen: (at) => console.log(`C Hub is ready: http://${bracketed(at.hostname)}:${at.port}/`),
     }, fetch);
   } catch (error) {
     const isTaken = error instanceof Deno.errors.AddrInUse;

@@ -1,6 +1,6 @@
 import type { Config } from "../config.ts";
 import { ADDRESS_IN_USE } from "./exit_codes.ts";
-import { hubPermissions, toFlags } from "./permissions.ts";
+import { bracketed, hubPermissions, toFlags } from "./permissions.ts";
 import { portOwner } from "./port_owner.ts";
 import type { StopSignal } from "./stop_signal.ts";
 import { watchSources } from "./watch.ts";
@@ -130,14 +130,8 @@ async function runDemo(options: HubProcessOptions, hub: Deno.ChildProcess): Prom
 
 /** Where this machine reaches the hub, which may listen on all addresses. */
 function urlOf({ host, port }: Readonly<Config>): string {
-  const name = host === "0.0.0.0"
-    ? "127.0.0.1"
-    : host === "::"
-    ? "[::1]"
-    : host.includes(":")
-    ? `[${host}]`
-    : host;
-  return `http://${name}:${port}`;
+  const name = host === "0.0.0.0" ? "127.0.0.1" : host === "::" ? "::1" : host;
+  return `http://${bracketed(name)}:${port}`;
 }
 
 async function isReady(url: string, signal: AbortSignal): Promise<boolean> {

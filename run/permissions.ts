@@ -17,7 +17,11 @@ const LIBRARY_ENV = ["NODE_ENV", "NODE_DEBUG", "NO_COLOR", "FORCE_COLOR", "DEBUG
 /** Exactly what the hub may do, out of its configuration. The one program it may run is vrlsubmit. */
 export function hubPermissions(config: Readonly<Config>): Permission[] {
   const permissions: Permission[] = [
-    { flag: "net", values: [`${config.host}:${config.port}`], reason: "listens there (HOST, PORT)" },
+    {
+      flag: "net",
+      values: [`${bracketed(config.host)}:${config.port}`],
+      reason: "listens there (HOST, PORT)",
+    },
     ...databasePermissions(config.databaseUrl),
     { flag: "run", values: [config.vrlsubmitPath], reason: "submits jobs (VRLSUBMIT_PATH)" },
     { flag: "read", values: [config.vrlsubmitPath], reason: "checks that vrlsubmit is there" },
@@ -162,6 +166,11 @@ function databasePermissions(databaseUrl: string | undefined): Permission[] {
     { flag: "read", values: [socket], reason: "a socket is opened like a file" },
     { flag: "write", values: [socket], reason: "a socket is opened like a file" },
   ];
+}
+
+/** An IPv6 address as URLs and Deno's flags have it. */
+export function bracketed(host: string): string {
+  return host.includes(":") ? `[${host}]` : host;
 }
 
 function hostOf(address: string): string {

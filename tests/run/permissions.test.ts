@@ -9,21 +9,22 @@ beforeAll(async () => {
 });
 afterAll(() => Deno.remove(folder, { recursive: true }));
 
-const config = () =>
+const config = (more: Record<string, string> = {}) =>
   loadConfig({
+    ...more,
     DATA_DIR: folder,
     DATABASE_URL: "postgres://chub@localhost/postgres?host=%2Ftmp%2Fno-socket",
     VRL_URL: "http://127.0.0.1:8600",
   }, HOME);
 
-async function probe(code: string): Promise<string> {
+async function probe(code: string, more?: Record<string, string>): Promise<string> {
   const path = `${folder}/probe.ts`;
   await Deno.writeTextFile(
     path,
     `try { ${code}; console.log("allowed"); } catch (error) { console.log(error.name + ": " + error.message); }`,
   );
   const { stdout, stderr } = await new Deno.Command(Deno.execPath(), {
-    args: ["run", "--quiet", ...toFlags(hubPermissions(config())), path],
+    args: ["run", "--quiet", ...toFlags(hubPermissions(config(more))), path],
     cwd: HOME,
   }).output();
   return new TextDecoder().decode(stdout) + new TextDecoder().decode(stderr);
@@ -49,6 +50,13 @@ test.each([
   const said = await probe(code);
   expect(said).not.toContain("allowed");
   expect(said).toMatch(/NotCapable|Requires|not capable|--no-remote|remote specifier/i);
+});
+
+test.each(["127.0.0.1", "::1"])("the hub may listen on HOST=%s", async (host) => {
+  const code = `const { state } = Deno.permissions.querySync({ name: "net", host: ${
+    JSON.stringify(host.includes(":") ? `[${host}]:8000` : `${host}:8000`)
+  } }); if (state !== "granted") throw new Error(state)`;
+  expect(await probe(code, { HOST: host })).toBe("allowed\n");
 });
 
 test("the hub may run vrlsubmit alone, and writes nothing but the database's socket and its spool", () => {
