@@ -155,3 +155,19 @@ test("an archive with a link, an absolute path or `..` is refused; a bomb is cut
   link[156] = "2".charCodeAt(0);
   expect(() => readTar(link)).toThrow("link");
 });
+
+test("the suite runs in a folder whose path has characters that are special in URLs", async () => {
+  const folder = `${lab.data}/50% #1 ?`;
+  await Deno.mkdir(folder);
+  await Deno.writeTextFile(`${folder}/compiler.js`, "export function compile() { throw new Error(); }");
+  await Deno.copyFile(`${HOME}/run/lab/sample/suite.ts`, `${folder}/suite.ts`);
+  const { success, stderr } = await new Deno.Command(Deno.execPath(), {
+    args: [
+      ...["run", "--quiet", "--no-prompt", "--no-config", "--allow-read=.", "--allow-write=results.xml"],
+      ...["--allow-env=LAB_SERIAL", `${HOME}/run/lab/sample/run_suite.ts`, "compiler.js", "suite.ts"],
+    ],
+    cwd: folder,
+  }).output();
+  expect(success, new TextDecoder().decode(stderr)).toBe(true);
+  expect(await Deno.readTextFile(`${folder}/results.xml`)).toContain("<testsuite");
+});

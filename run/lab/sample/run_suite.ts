@@ -1,11 +1,12 @@
+import { pathToFileURL } from "node:url";
 import type { Program } from "./suite.ts";
 
 /** Runs the suite against a build: `run_suite.ts <compiler.js of the build> <suite.ts>`; writes JUnit to results.xml. */
 const [compilerPath, suitePath] = Deno.args as [string, string];
-const { compile } = await import(new URL(compilerPath, `file://${Deno.cwd()}/`).href) as {
+const { compile } = await import(pathToFileURL(compilerPath).href) as {
   compile(source: string, parameters: string[]): Uint8Array<ArrayBuffer>;
 };
-const { suite } = await import(new URL(suitePath, `file://${Deno.cwd()}/`).href) as { suite: Program[] };
+const { suite } = await import(pathToFileURL(suitePath).href) as { suite: Program[] };
 
 function outcomeOf({ source, parameters = {} }: Program): number | "trap" | "refused" {
   let bytes: Uint8Array<ArrayBuffer>;
