@@ -32,7 +32,7 @@ export async function startLab({ home, data, listen }: LabProcessOptions): Promi
   const labData = `${data}/lab`;
   await Deno.mkdir(labData, { recursive: true });
   const stop = () => stopLab(labData);
-  const running = await findLab(labData);
+  const running = await findServing(labData, tokenFile);
   if (running !== undefined) return { url: `http://${running.listen}`, tokenFile, adopted: true, stop };
   const url = `http://${listen}`;
   const labDir = `${home}/run/lab`;
@@ -75,13 +75,34 @@ export async function startLab({ home, data, listen }: LabProcessOptions): Promi
   );
 }
 
+/** The lab that runs on the folder and answers; one that is ending keeps its lock for a moment. */
+async function findServing(labData: string, tokenFile: string): Promise<RunningLab | undefined> {
+  const end = performance.now() + START_MS;
+  for (let lab; (lab = await findLab(labData)) !== undefined;) {
+    if (await answers(`http://${lab.listen}`, tokenFile)) return lab;
+    if (performance.now() > end) {
+      throw new HubError(
+        "SERVICE_UNAVAILABLE",
+        `The embedded lab (process ${lab.pid}) runs on ${labData} and does not answer on ${lab.listen}. End that process.`,
+      );
+    }
+    await new Promise((resolve) => setTimeout(resolve, 25));
+  }
+  return undefined;
+}
+
+interface RunningLab {
+  pid: number;
+  listen: string;
+}
+
 /** The lab that runs on the folder: it locks lab.lock as long as it lives, and writes there who and where it is. */
-async function findLab(labData: string): Promise<{ pid: number; listen: string } | undefined> {
+async function findLab(labData: string): Promise<RunningLab | undefined> {
   const file = await Deno.open(`${labData}/lab.lock`, { create: true, read: true, write: true });
   try {
     while (!await file.tryLock(true)) {
       const text = await Deno.readTextFile(`${labData}/lab.lock`);
-      if (text.endsWith("\n")) return JSON.parse(text) as { pid: number; listen: string };
+      if (text.endsWith("\n")) return JSON.parse(text) as RunningLab;
       // It has locked the file and not written yet.
       await new Promise((resolve) => setTimeout(resolve, 25));
     }
