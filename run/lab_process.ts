@@ -37,7 +37,8 @@ export async function startLab({ home, data, listen }: LabProcessOptions): Promi
   const url = `http://${listen}`;
   const labDir = `${home}/run/lab`;
   const drop = `${data}/drop`;
-  const flags = labFlags({ listen, data: labData, drop, tokenFile, labDir, deno: Deno.execPath() });
+  const drops = [...new Set([drop, await Deno.realPath(drop)])];
+  const flags = labFlags({ listen, data: labData, drops, tokenFile, labDir, deno: Deno.execPath() });
   const log = await Deno.open(`${labData}/lab.log`, { create: true, append: true });
   const child = new Deno.Command(Deno.execPath(), {
     args: [

@@ -3,20 +3,21 @@ export interface LabPaths {
   listen: string;
   /** Absolute. */
   data: string;
-  drop: string;
+  /** Folder of the builds, and where links in its path lead. */
+  drops: string[];
   tokenFile: string;
   labDir: string;
   deno: string;
 }
 
 /** Exactly what the embedded lab may do. */
-export function labFlags({ listen, data, drop, tokenFile, labDir, deno }: LabPaths): string[] {
+export function labFlags({ listen, data, drops, tokenFile, labDir, deno }: LabPaths): string[] {
   return [
     "--no-prompt",
     "--no-remote",
     "--cached-only",
     `--allow-net=${listen}`,
-    `--allow-read=${[data, drop, tokenFile, labDir].join(",")}`,
+    `--allow-read=${[data, ...drops, tokenFile, labDir].join(",")}`,
     `--allow-write=${data}`,
     `--allow-run=${deno}`,
   ];

@@ -4,7 +4,7 @@ import { startLab } from "../../run/lab_process.ts";
 import { runVrlsubmit, type Submission } from "../../run/vrlsubmit.ts";
 import { readResults } from "../../scrapers/formats/mod.ts";
 import { HOME } from "../helpers/app.ts";
-import { type TestLab, testLab, until } from "../helpers/lab.ts";
+import { freePort, type TestLab, testLab, until } from "../helpers/lab.ts";
 
 const NAME = "calc_main_Release_Linux_AMD64_compiler";
 let lab: TestLab;
@@ -170,4 +170,25 @@ test("the suite runs in a folder whose path has characters that are special in U
   }).output();
   expect(success, new TextDecoder().decode(stderr)).toBe(true);
   expect(await Deno.readTextFile(`${folder}/results.xml`)).toContain("<testsuite");
+});
+
+test("a build in a drop that is reached by a link is run", async () => {
+  const data = await Deno.makeTempDir({ prefix: "chub-lab-" });
+  await Deno.symlink(lab.drop, `${data}/drop`);
+  await Deno.copyFile(`${lab.data}/lab.token`, `${data}/lab.token`);
+  const listen = `127.0.0.1:${freePort()}`;
+  const linked = await startLab({ home: HOME, data, listen });
+  try {
+    const packageUrl = `file://${data}/drop/${NAME}/SW_1080_${NAME}.tgz`;
+    const outcome = await submit(submission(1080, { server: listen, packageUrl }));
+    expect(outcome, outcome.stderr).toMatchObject({ kind: "accepted" });
+    const job = await until(
+      async () => (await (await fetch(`${linked.url}/jobs?limit=1`)).json()).jobs[0],
+      (found: Answer) => !["queued", "running"].includes(found.state),
+    );
+    expect(job).toMatchObject({ state: "done", reason: null });
+  } finally {
+    await linked.stop();
+    await Deno.remove(data, { recursive: true });
+  }
 });
