@@ -99,7 +99,8 @@ async function startServer(place: Place, socketDir: string, durable: boolean): P
     const isTaken = /lock file|shared memory block/.test(lines);
     if (isTaken && await removeForeignPid(dataDir)) continue;
     if (!isTaken || performance.now() > end) {
-      await run(place, "pg_ctl", ["-D", dataDir, "-m", "immediate", "-w", "-t", "20", "stop"]);
+      // A taken folder's process id is another server's.
+      if (!isTaken) await run(place, "pg_ctl", ["-D", dataDir, "-m", "immediate", "-w", "-t", "20", "stop"]);
       throw unavailable(
         `Its server does not start in ${dataDir}`,
         `${output}\n${lines.split("\n").slice(-15).join("\n")}`,
@@ -120,20 +121,32 @@ async function stopServer(place: Place): Promise<void> {
 
 /**
  * After a crash the server's process id may be another process's, and Postgres takes that for a server at work. Removes its
- * file if that process is no Postgres, which only /proc shows. Returns whether it did.
+ * file if that process is no Postgres or works in another folder, which only /proc shows. Returns whether it did.
+ * @throws HubError if the folder is a copy of the one that the process works in
  */
 async function removeForeignPid(dataDir: string): Promise<boolean> {
   const file = `${dataDir}/postmaster.pid`;
-  const pid = /^(\d+)\n/.exec(await Deno.readTextFile(file).catch(() => ""))?.[1];
-  if (pid === undefined) return false;
-  const { success } = await new Deno.Command("sh", {
-    args: ["-c", 'read -r name <"/proc/$1/comm" && [ "$name" != postgres ]', "sh", pid],
+  const [pid, folder] = (await Deno.readTextFile(file).catch(() => "")).split("\n");
+  if (!/^\d+$/.test(pid!) || folder === undefined) return false;
+  const { success, stdout } = await new Deno.Command("sh", {
+    args: [
+      "-c",
+      'read -r name <"/proc/$1/comm" && { [ "$name" != postgres ] || { cd -P "/proc/$1/cwd" && pwd -P; }; }',
+      "sh",
+      pid!,
+    ],
     stdin: "null",
-    stdout: "null",
     stderr: "null",
   }).output();
-  if (success) await Deno.remove(file);
-  return success;
+  const served = new TextDecoder().decode(stdout).trim();
+  if (!success || served === await Deno.realPath(dataDir)) return false;
+  if (served !== "" && served === await Deno.realPath(folder).catch(() => undefined)) {
+    throw unavailable(
+      `${dataDir} is a copy of ${folder}, made while its server ran (process ${pid}). Copy it while that server is stopped`,
+    );
+  }
+  await Deno.remove(file);
+  return true;
 }
 
 async function isListening(socketDir: string): Promise<boolean> {

@@ -83,6 +83,28 @@ test("after a crash, another process with the server's old id does not pass for 
   await second.stop();
 });
 
+test("a copy of a running database is refused, and what runs is left alone", async () => {
+  const dataDir = `${folder}/original/pg`;
+  const original = await start(dataDir);
+  await fill(original);
+  await Deno.mkdir(`${folder}/copy`);
+  await new Deno.Command("cp", { args: ["-a", dataDir, `${folder}/copy/pg`] }).output();
+  await expect(start(`${folder}/copy/pg`)).rejects.toThrow(
+    `${folder}/copy/pg is a copy of ${dataDir}, made while its server ran`,
+  );
+  // After a crash of both, the id of one's server may be the other's.
+  const other = await start(`${folder}/crashed too/pg`);
+  const file = `${folder}/crashed too/pg/postmaster.pid`;
+  const [, ...rest] = (await Deno.readTextFile(file)).split("\n");
+  await other.stop();
+  const [pid] = (await Deno.readTextFile(`${dataDir}/postmaster.pid`)).split("\n");
+  await Deno.writeTextFile(file, [pid, ...rest].join("\n"));
+  const again = await start(`${folder}/crashed too/pg`);
+  expect([again.adopted, await count(original)]).toEqual([false, 1]);
+  await again.stop();
+  await original.stop();
+});
+
 const asRoot = requires("root", Deno.build.os === "linux" && Deno.uid() === 0, "run it as root");
 asRoot(
   "where Postgres's user cannot enter, root's database lies in a shared folder, and is found there again",
