@@ -17,7 +17,7 @@ import { migrate } from "./db/migrate.ts";
 import { HubError, reasonOf } from "./errors.ts";
 import { allowanceOf, createFetch, createPace } from "./scrapers/mod.ts";
 import { createDrain } from "./run/drain.ts";
-import { ADDRESS_IN_USE } from "./run/exit_codes.ts";
+import { ADDRESS_IN_USE, END_WITH_STDIN } from "./run/exit_codes.ts";
 import { bracketed } from "./run/permissions.ts";
 import { IGNORE_HANGUP, listenForStop } from "./run/stop_signal.ts";
 import { checkExecutable } from "./run/vrlsubmit.ts";
@@ -168,7 +168,10 @@ function listen(): Deno.HttpServer {
   }
 }
 
+let isDraining = false;
 async function drain(signal: string): Promise<void> {
+  if (isDraining) return;
+  isDraining = true;
   log("info", "draining", { signal });
   const limit = setTimeout(() => Deno.exit(0), DRAIN_MS + 1_500);
   Deno.unrefTimer(limit);
@@ -178,3 +181,7 @@ async function drain(signal: string): Promise<void> {
   Deno.exit(0);
 }
 listenForStop({ ignoreHangup: Deno.env.get(IGNORE_HANGUP) !== undefined }).requested.then(drain);
+// The start that made this process has ended, also where it was killed: it holds the other end.
+if (Deno.args.includes(END_WITH_STDIN)) {
+  Deno.stdin.readable.pipeTo(new WritableStream()).finally(() => drain("end of the start"));
+}

@@ -1,2 +1,4 @@
 /** Exit code of the hub if another process has its address; the number of EADDRINUSE. */
 export const ADDRESS_IN_USE = 98;
+/** Argument of a hub that drains once its stdin ends. */
+export const END_WITH_STDIN = "--end-with-stdin";

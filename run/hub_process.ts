@@ -1,5 +1,5 @@
 import type { Config } from "../config.ts";
-import { ADDRESS_IN_USE } from "./exit_codes.ts";
+import { ADDRESS_IN_USE, END_WITH_STDIN } from "./exit_codes.ts";
 import { bracketed, hubPermissions, toFlags } from "./permissions.ts";
 import { portOwner } from "./port_owner.ts";
 import type { StopSignal } from "./stop_signal.ts";
@@ -80,11 +80,13 @@ function spawnHub({ home, config, env, mode }: HubProcessOptions): Deno.ChildPro
       ...toFlags(hubPermissions(config)),
       "main.ts",
       ...(mode === "--migrate" ? ["--migrate"] : []),
+      END_WITH_STDIN,
     ],
     cwd: home,
     env,
     detached: true,
-    stdin: "null",
+    // Ends with this process, however that ends: a hub that stayed would keep its port.
+    stdin: "piped",
     stdout: "inherit",
     stderr: "inherit",
   }).spawn();

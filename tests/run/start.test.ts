@@ -28,6 +28,10 @@ afterEach(async () => {
 });
 afterAll(() => Deno.remove(data, { recursive: true }));
 
+function isHub({ command }: { command: string }): boolean {
+  return command.includes("main.ts") && command.includes("--no-remote") && command.includes(`:${port}`);
+}
+
 /** The processes that have the data folder in their command line, but those of this test. */
 async function leftOver() {
   return (await listProcesses()).filter(({ pid, command }) => pid !== Deno.pid && command.includes(data));
@@ -84,10 +88,7 @@ async function hubPid(parent: number): Promise<number> {
   const processes = await listProcesses();
   const parents = new Map(processes.map((one) => [one.pid, one.parent]));
   const isBelow = (pid: number): boolean => pid === parent || pid > 1 && isBelow(parents.get(pid) ?? 0);
-  const hub = processes.find(({ pid, command }) =>
-    command.includes("main.ts") && command.includes("--no-remote") && command.includes(`:${port}`) &&
-    isBelow(pid)
-  );
+  const hub = processes.find((each) => isHub(each) && isBelow(each.pid));
   if (hub === undefined) throw new Error("the hub's process was not found");
   return hub.pid;
 }
@@ -129,6 +130,17 @@ test(
     expectFree(port, labPort);
   },
 );
+
+test("a start that is killed takes its hub with it, and the next one starts", async () => {
+  const first = await start();
+  Deno.kill(first.child.pid, "SIGKILL");
+  await first.child.status;
+  await until(() => listProcesses(), (all) => !all.some(isHub));
+  const second = await start();
+  second.child.kill("SIGTERM");
+  expect((await second.child.status).code).toBe(0);
+  expect(await leftOver()).toEqual([]);
+}, 180_000);
 
 test.each(["SIGTERM", "SIGINT", "SIGHUP"] as const)(
   "%s while it starts leaves nothing behind",
