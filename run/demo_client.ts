@@ -10,8 +10,8 @@ export function say(text: string): void {
   console.log(`[${((performance.now() - started) / 1000).toFixed(1).padStart(5)} s] ${text}`);
 }
 
-/** A step whose state does not change for so long has failed. */
-const STUCK_MS = 60_000;
+/** A step whose state does not change for so long has failed; a job that a stop interrupted is looked up within two minutes. */
+const STUCK_MS = 150_000;
 
 // deno-lint-ignore no-explicit-any -- the answers are read as a script would read them
 export type Answer = any;

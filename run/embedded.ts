@@ -41,7 +41,11 @@ export async function startEmbedded(options: EmbeddedOptions): Promise<Embedded>
     url: `postgres://chub@localhost/postgres?host=${encodeURIComponent(socketDir)}`,
     dataDir,
     ...(place.moved === undefined ? {} : { moved: place.moved }),
-    stop: () => stopServer(place),
+    stop: async () => {
+      await stopServer(place);
+      // A folder of /tmp is made anew by the next start.
+      if (socketDir !== nearSocketFolder(place)) await Deno.remove(socketDir).catch(() => {});
+    },
   };
   // The socket, not the file with the server's process id: the id may be another process's by now, in a container above all.
   if (await isListening(socketDir)) return { ...server, adopted: true };
@@ -154,9 +158,13 @@ async function isListening(socketDir: string): Promise<boolean> {
     .then((connection) => (connection.close(), true), () => false);
 }
 
+function nearSocketFolder({ dataDir }: Pick<Place, "dataDir">): string {
+  return `${dataDir}-socket`;
+}
+
 /** Beside the files, or where that path is too long in /tmp, for the database's user alone. */
 async function makeSocketFolder({ dataDir, user }: Place): Promise<string> {
-  const near = `${dataDir}-socket`;
+  const near = nearSocketFolder({ dataDir });
   const isShort = new TextEncoder().encode(near).length <= LONGEST_SOCKET_FOLDER;
   const folder = isShort ? near : `/tmp/chub-${await shortHash(dataDir)}`;
   await Deno.mkdir(folder, { mode: 0o700 }).then(

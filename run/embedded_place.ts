@@ -164,24 +164,27 @@ async function copyTree(from: string, to: string): Promise<void> {
   }
 }
 
-/** The shared folder that has the database of this data folder. */
+/** The shared folder that has the database of this data folder, as a file beside its place says, wherever that has moved to. */
 async function findShared(dataDir: string): Promise<string | undefined> {
-  const name = await shortHash(dataDir);
-  for (const folder of SHARED) {
-    const place = `${folder}/${name}/pg`;
-    if (await Deno.stat(place).then(() => true, () => false)) return place;
-  }
-  return undefined;
+  const place = (await Deno.readTextFile(`${dataDir}.moved`).catch(() => "")).trim();
+  if (place === "") return undefined;
+  if (await Deno.stat(place).then(() => true, () => false)) return place;
+  throw unavailable(
+    `${dataDir}.moved says that it is in ${place}, which is missing. Put it back, remove that file to begin with an empty database`,
+  );
 }
 
 async function makeShared(dataDir: string, native: string, user: number): Promise<string> {
-  const name = await shortHash(dataDir);
   return await inShared(async (folder) => {
-    await Deno.mkdir(`${folder}/${name}`, { recursive: true, mode: 0o755 });
-    await Deno.chmod(`${folder}/${name}`, 0o755);
-    const place = `${folder}/${name}/pg`;
-    if (!await enters(place, native, user)) return undefined;
-    await Deno.writeTextFile(`${folder}/${name}/README`, `The embedded database of ${dataDir}.\n`);
+    const own = await Deno.makeTempDir({ dir: folder, prefix: "data-" });
+    await Deno.chmod(own, 0o755);
+    const place = `${own}/pg`;
+    if (!await enters(place, native, user)) {
+      await Deno.remove(own, { recursive: true });
+      return undefined;
+    }
+    await Deno.writeTextFile(`${own}/README`, `The embedded database of ${dataDir}.\n`);
+    await Deno.writeTextFile(`${dataDir}.moved`, `${place}\n`);
     return place;
   });
 }

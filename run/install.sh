@@ -11,12 +11,13 @@ if [ -d node_modules/.deno ]; then
   # Read-only, such as a release that root installed: what is there is what runs.
   if ! [ -w node_modules ] || { [ -e "$done" ] && ! [ deno.lock -nt "$done" ]; }; then exit 0; fi
 fi
-log=$(mktemp)
+deno=$(sh run/deno_path.sh "$PPID")
+log=$(mktemp) || { echo "The installation requires a folder for temporary files; set TMPDIR to one." >&2; exit 1; }
 trap 'rm -f "$log"' EXIT
 trap 'exit 130' INT TERM HUP
 printf 'Installing dependencies into node_modules (once) ' >&2
 # Deno prints a line for each download and each package: a dot for every ten.
-{ NO_COLOR=1 "${CHUB_DENO:-deno}" install --frozen 2>&1 && echo completed; } | {
+{ NO_COLOR=1 "$deno" install --frozen 2>&1 && echo completed; } | {
   count=0 line=
   while IFS= read -r line; do
     printf '%s\n' "$line"

@@ -30,7 +30,8 @@ const STOP_MS = 20_000;
 export async function startLab({ home, data, listen }: LabProcessOptions): Promise<Lab> {
   const tokenFile = `${data}/lab.token`;
   const labData = `${data}/lab`;
-  await Deno.mkdir(labData, { recursive: true });
+  await Deno.mkdir(labData, { recursive: true, mode: 0o700 });
+  await Deno.chmod(labData, 0o700);
   const stop = () => stopLab(labData);
   const running = await findServing(labData, tokenFile);
   if (running !== undefined) return { url: `http://${running.listen}`, tokenFile, adopted: true, stop };
@@ -39,7 +40,7 @@ export async function startLab({ home, data, listen }: LabProcessOptions): Promi
   const drop = `${data}/drop`;
   const drops = [...new Set([drop, await Deno.realPath(drop)])];
   const flags = labFlags({ listen, data: labData, drops, tokenFile, labDir, deno: Deno.execPath() });
-  const log = await Deno.open(`${labData}/lab.log`, { create: true, append: true });
+  const log = await Deno.open(`${labData}/lab.log`, { create: true, append: true, mode: 0o600 });
   const child = new Deno.Command(Deno.execPath(), {
     args: [
       ...["run", "--quiet", ...flags, `${labDir}/main.ts`],
@@ -99,7 +100,7 @@ interface RunningLab {
 
 /** The lab that runs on the folder: it locks lab.lock as long as it lives, and writes there who and where it is. */
 async function findLab(labData: string): Promise<RunningLab | undefined> {
-  const file = await Deno.open(`${labData}/lab.lock`, { create: true, read: true, write: true });
+  const file = await Deno.open(`${labData}/lab.lock`, { create: true, read: true, write: true, mode: 0o600 });
   try {
     while (!await file.tryLock(true)) {
       const text = await Deno.readTextFile(`${labData}/lab.lock`);

@@ -10,12 +10,7 @@ case "$#:${1:-}" in
   *) echo "usage: run/start.sh [--demo | --watch | --migrate | --permissions]" >&2; exit 2 ;;
 esac
 mode=${1:-}
-command -v "${CHUB_DENO:-deno}" >/dev/null || {
-  echo "Deno is not on PATH: install it (https://deno.com), or set CHUB_DENO to its path." >&2
-  exit 1
-}
-# The program itself: a launcher on PATH, such as the one of npx, does not pass signals on.
-CHUB_DENO=$("${CHUB_DENO:-deno}" eval --quiet --no-config 'console.log(Deno.execPath())')
+CHUB_DENO=$(sh run/deno_path.sh "$PPID")
 export CHUB_DENO
 # Under nohup a closed terminal must not end the hub, and a listener of ours would end that.
 case $(sed -n 's/^SigIgn:.*\(.\)$/\1/p' /proc/self/status 2>/dev/null) in

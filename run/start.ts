@@ -1,5 +1,5 @@
 import { type Config, loadConfig } from "../config.ts";
-import { reasonOf } from "../errors.ts";
+import { HubError, reasonOf } from "../errors.ts";
 import { openDataLock } from "./data_lock.ts";
 import { startEmbedded } from "./embedded.ts";
 import { runHub } from "./hub_process.ts";
@@ -55,8 +55,13 @@ function printPermissions(config: Readonly<Config>): void {
   console.log(lines.join("\n"));
 }
 
+/** @throws HubError BAD_REQUEST */
 function labPort(): string {
-  return env.LAB_PORT || "8600";
+  const port = env.LAB_PORT || "8600";
+  if (!/^\d{1,5}$/.test(port) || Number(port) < 1 || Number(port) > 65_535) {
+    throw new HubError("BAD_REQUEST", `LAB_PORT must be 1 to 65535, got ${port}.`);
+  }
+  return port;
 }
 
 interface Prepared {
@@ -117,8 +122,15 @@ async function main(): Promise<number> {
     console.log(toFlags(hubPermissions(asked)).join("\n"));
     return 0;
   }
-  // Before anything is started: a path that the flags cannot carry.
+  // Before anything is started: what cannot work.
   toFlags(hubPermissions(asked));
+  labPort();
+  if (mode === "--demo" && asked.port === 0) {
+    throw new HubError(
+      "BAD_REQUEST",
+      "The demo requires a PORT of its own choice, not 0: it asks the hub there.",
+    );
+  }
   await prepareFolders(asked);
   if (mode === "--tokens") return 0;
   const stop = listenForStop({ ignoreHangup: env[IGNORE_HANGUP] !== undefined });
@@ -149,5 +161,11 @@ try {
   Deno.exit(await main());
 } catch (error) {
   console.error(reasonOf(error));
+  if (error instanceof Deno.errors.PermissionDenied || /Read-only file system/.test(reasonOf(error))) {
+    console.error(
+      "This user may not write there, such as where an earlier start was another user's: start as that user, or set DATA_DIR to " +
+        "a folder of your own.",
+    );
+  }
   Deno.exit(1);
 }

@@ -28,9 +28,11 @@ const dataDir = option("data");
 const labDir = import.meta.dirname!;
 const token = (await Deno.readTextFile(option("token-file"))).trim();
 const catalogue = readCatalogue(await Deno.readTextFile(option("catalogue", `${labDir}/catalogue.json`)));
-await Deno.mkdir(`${dataDir}/scratch`, { recursive: true });
 /** Kept open as long as the lab runs. */
 const _lock = await lockFolder();
+// What jobs left that ran when an earlier lab ended.
+await Deno.remove(`${dataDir}/scratch`, { recursive: true }).catch(() => {});
+await Deno.mkdir(`${dataDir}/scratch`);
 const store = await JobStore.open(`${dataDir}/jobs.ndjson`);
 const engine = new LocalEngine({
   store,
@@ -55,7 +57,7 @@ function refuse(status: number, error: string): Response {
 
 /** One lab for a journal. The kernel gives the lock back when this process ends. */
 async function lockFolder(): Promise<Deno.FsFile> {
-  const file = await Deno.open(`${dataDir}/lab.lock`, { create: true, read: true, write: true });
+  const file = await Deno.open(`${dataDir}/lab.lock`, { create: true, read: true, write: true, mode: 0o600 });
   if (!await file.tryLock(true)) {
     console.error(
       `another lab runs on ${dataDir}: ${(await Deno.readTextFile(`${dataDir}/lab.lock`)).trim()}`,

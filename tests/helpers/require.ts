@@ -32,10 +32,21 @@ export function requires(part: string, isPresent: boolean, howToGet: string): Ga
 
 /** Whether a program can be started from PATH or the usual system folders. */
 export function hasProgram(name: string): boolean {
+  return pathOf(name) !== undefined;
+}
+
+/** The path of a program that every system has. @throws Error if this one does not */
+export function findProgram(name: string): string {
+  const path = pathOf(name);
+  if (path === undefined) throw new Error(`${name} is not on PATH`);
+  return path;
+}
+
+function pathOf(name: string): string | undefined {
   const folders = [...(Deno.env.get("PATH") ?? "").split(":"), "/usr/sbin", "/usr/local/sbin"];
-  return folders.some((folder) => {
+  return folders.map((folder) => `${folder}/${name}`).find((path) => {
     try {
-      return Deno.statSync(`${folder}/${name}`).isFile;
+      return Deno.statSync(path).isFile;
     } catch {
       return false;
     }

@@ -45,6 +45,8 @@ test("a path too long for a socket has its socket in a folder of the database's 
   expect(socketDir).toMatch(/^\/tmp\/chub-[0-9a-f]{16}$/);
   expect((await Deno.stat(socketDir)).mode! & 0o777).toBe(0o700);
   await database.stop();
+  expect(await Deno.stat(socketDir).then(() => true, () => false)).toBe(false);
+  await Deno.mkdir(socketDir);
   await Deno.chmod(socketDir, 0o777);
   await expect(start(dataDir)).rejects.toThrow(
     `${socketDir}, for its socket, is not a folder of its user alone`,
@@ -114,7 +116,7 @@ asRoot(
     const dataDir = `${closed}/data/pg`;
     const first = await start(dataDir);
     try {
-      expect(first.dataDir).toMatch(/^\/var\/(lib|tmp)\/chub-embedded\/[0-9a-f]{16}\/pg$/);
+      expect(first.dataDir).toMatch(/^\/var\/(lib|tmp)\/chub-embedded\/data-[0-9a-f]+\/pg$/);
       expect(first.moved).toBe(`Postgres does not run as root, and the user 65534 cannot enter ${dataDir}`);
       await fill(first);
       await first.stop();
@@ -123,6 +125,14 @@ asRoot(
       const second = await start(dataDir);
       expect([second.dataDir, await count(second)]).toEqual([first.dataDir, 1]);
       await second.stop();
+      // The data folder goes elsewhere, and another takes its place.
+      await Deno.rename(`${closed}/data`, `${closed}/moved`);
+      const third = await start(`${closed}/moved/pg`);
+      expect([third.dataDir, await count(third)]).toEqual([first.dataDir, 1]);
+      await third.stop();
+      const fresh = await start(dataDir);
+      expect(fresh.dataDir).toBe(dataDir);
+      await fresh.stop();
     } finally {
       await Deno.remove(first.dataDir.replace(/\/pg$/, ""), { recursive: true });
     }

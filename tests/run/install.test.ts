@@ -5,16 +5,22 @@ let folder: string;
 beforeEach(async () => {
   folder = await Deno.makeTempDir({ prefix: "chub-install-" });
   await Deno.mkdir(`${folder}/a project/run`, { recursive: true });
-  await Deno.copyFile(`${HOME}/run/install.sh`, `${folder}/a project/run/install.sh`);
+  for (const name of ["install.sh", "deno_path.sh"]) {
+    await Deno.copyFile(`${HOME}/run/${name}`, `${folder}/a project/run/${name}`);
+  }
   await Deno.writeTextFile(`${folder}/a project/deno.lock`, "{}");
 });
 afterEach(() => Deno.remove(folder, { recursive: true }));
 
 /** Runs the script with a `deno` that does what `body` says, a line of shell. */
 async function install(body: string): Promise<{ code: number; text: string; asked: string }> {
-  await Deno.writeTextFile(`${folder}/deno`, `#!/bin/sh\necho "$@" >>"${folder}/asked"\n${body}\n`, {
-    mode: 0o755,
-  });
+  await Deno.writeTextFile(
+    `${folder}/deno`,
+    `#!/bin/sh\n[ "$1" = eval ] && echo "$0" && exit\necho "$@" >>"${folder}/asked"\n${body}\n`,
+    {
+      mode: 0o755,
+    },
+  );
   const { code, stdout, stderr } = await new Deno.Command("sh", {
     args: [`${folder}/a project/run/install.sh`],
     env: { CHUB_DENO: `${folder}/deno` },

@@ -1,7 +1,7 @@
 import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
 import { HOME } from "../helpers/app.ts";
 import { freePort, until } from "../helpers/lab.ts";
-import { requires } from "../helpers/require.ts";
+import { findProgram, requires } from "../helpers/require.ts";
 import { endProcess, listProcesses } from "../helpers/processes.ts";
 
 let data: string;
@@ -234,6 +234,42 @@ test.each(["PORT", "LAB_PORT"])("a %s in use is reported with the process that h
   expect(errors).toContain(name);
   if (isLinux) expect(errors).toContain(`is taken by process ${Deno.pid} (`);
   expect([await leftOver(), await isDatabaseUp()]).toEqual([[], false]);
+});
+
+test("Deno that was started by its path is found without a PATH to it", async () => {
+  const bin = `${data}/a bin`;
+  await Deno.mkdir(bin);
+  await Deno.symlink(Deno.execPath(), `${bin}/deno`);
+  const path = `${data}/tools`;
+  await Deno.mkdir(path);
+  for (const name of ["sh", "dirname", "sed", "readlink", "tr", "sleep"]) {
+    await Deno.symlink(findProgram(name), `${path}/${name}`);
+  }
+  const { code, stdout, stderr } = await new Deno.Command(`${bin}/deno`, {
+    args: ["task", "permissions"],
+    cwd: HOME,
+    clearEnv: true,
+    env: { HOME: data, PATH: path, CHUB_DENO: "", DENO_DIR: `${data}/deno` },
+  }).output();
+  expect([code, new TextDecoder().decode(stderr)]).toEqual([0, expect.any(String)]);
+  expect(new TextDecoder().decode(stdout)).toContain("--allow-net=127.0.0.1:8000");
+});
+
+test.each([
+  [{ LAB_PORT: "abc" }, "", "LAB_PORT must be 1 to 65535, got abc."],
+  [{ PORT: "0" }, " --demo", "The demo requires a PORT"],
+])("%j is refused before anything is started", async (env, mode, message) => {
+  const child = spawn({ env: { DATA_DIR: `${data}/refused`, ...env }, by: `exec sh run/start.sh${mode}` });
+  const errors = await new Response(child.stderr).text();
+  expect([(await child.status).code, errors]).toEqual([1, expect.stringContaining(message)]);
+  expect(await Deno.stat(`${data}/refused`).then(() => true, () => false)).toBe(false);
+});
+
+test("a data folder that this user may not write in is reported with what to do", async () => {
+  const child = spawn({ env: { DATA_DIR: "/proc/chub" } });
+  const errors = await new Response(child.stderr).text();
+  expect((await child.status).code).toBe(1);
+  expect(errors).toMatch(/\/proc\/chub|DATA_DIR/);
 });
 
 test("a demo whose jobs are refused ends at once, with the job's own words", async () => {

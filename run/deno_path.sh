@@ -1,0 +1,12 @@
+#!/bin/sh
+# usage: deno_path.sh PARENT
+# Prints the path of Deno: the one that CHUB_DENO names, the one on PATH, or the program of the process PARENT, where `deno task`
+# was started by its path. Of a launcher on PATH, such as npx has one, the program that it launches.
+found=${CHUB_DENO:-deno}
+if ! command -v "$found" >/dev/null; then
+  case $(readlink "/proc/$1/exe" 2>/dev/null) in
+    */deno) found=$(readlink "/proc/$1/exe") ;;
+    *) echo "Deno ($found) is not on PATH: install it (https://deno.com), or set CHUB_DENO to its path." >&2; exit 1 ;;
+  esac
+fi
+exec "$found" eval --quiet --no-config 'console.log(Deno.execPath())'
