@@ -3,8 +3,8 @@ import type { ResultRecord } from "../schemas/record.ts";
 import type { Outcome } from "../schemas/outcome.ts";
 import { findJson, getJson, MAX_RESULTS } from "./ci.ts";
 import type { FetchInit, ScrapeContext } from "./context.ts";
-import { sampleOf } from "./formats/sample.ts";
-import { caseName, excerpt } from "./formats/text.ts";
+import { sampleOf } from "../formats/sample.ts";
+import { caseName, excerpt } from "../formats/text.ts";
 import { findResults } from "./result_files.ts";
 
 /** A build of which results are read. */

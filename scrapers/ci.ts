@@ -15,8 +15,8 @@ import type { BuildWindow } from "./builds.ts";
 import { isoTime } from "./checked.ts";
 import type { ScrapeContext } from "./context.ts";
 import { shownUrl } from "./fetch.ts";
-import { parseLenientJson } from "./formats/lenient_json.ts";
-import { cleanText } from "./formats/text.ts";
+import { parseLenientJson } from "../formats/lenient_json.ts";
+import { cleanText } from "../formats/text.ts";
 import { checkSecret } from "./secrets.ts";
 
 const DAY_MS = 86_400_000;

@@ -6,7 +6,7 @@ import { fetchIndex } from "./binarydrop/autoindex.ts";
 import { nameFault } from "./binarydrop/names.ts";
 import { isoTime, runFault } from "./checked.ts";
 import type { ScrapeContext } from "./context.ts";
-import { readResults } from "./formats/mod.ts";
+import { readResults } from "../formats/mod.ts";
 import { type ScrapeBatch, type ScrapedTest, Scraper } from "./scraper.ts";
 
 const MAX_FILES = 100_000;

@@ -15,7 +15,7 @@ import {
   timeWindow,
 } from "./ci.ts";
 import type { FetchInit, ScrapeContext } from "./context.ts";
-import { caseName, excerpt, milliseconds, wordOf } from "./formats/text.ts";
+import { caseName, excerpt, milliseconds, wordOf } from "../formats/text.ts";
 import { nextLink } from "./json_pages.ts";
 import { type ScrapeBatch, type ScrapedTest, Scraper } from "./scraper.ts";
 

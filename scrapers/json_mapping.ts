@@ -3,8 +3,8 @@ import { z } from "zod";
 import { reasonOf } from "../errors.ts";
 import { type Outcome, outcome, OUTCOMES } from "../schemas/outcome.ts";
 import type { ResultRecord, Sample } from "../schemas/record.ts";
-import { sampleOf } from "./formats/sample.ts";
-import { caseName, excerpt, wordOf } from "./formats/text.ts";
+import { sampleOf } from "../formats/sample.ts";
+import { caseName, excerpt, wordOf } from "../formats/text.ts";
 
 /** A JSONPath (RFC 9535). */
 export const path = z.string().min(1).max(500).superRefine((text, context) => {

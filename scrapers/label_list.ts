@@ -2,7 +2,7 @@ import { HubError, reasonOf } from "../errors.ts";
 import { type Labelled, labelled } from "../schemas/axis.ts";
 import { type Allowance, checkPath, checkUrl } from "./allow.ts";
 import type { BoundedFetch } from "./context.ts";
-import { readLines } from "./formats/lines.ts";
+import { readLines } from "../formats/lines.ts";
 
 /** Bytes; a million and a half commits. */
 export const MAX_LIST = 64 << 20;

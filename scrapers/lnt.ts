@@ -6,7 +6,7 @@ import { parseMarks } from "./build_marks.ts";
 import { type Build, type BuildSource, scrapeBuilds } from "./builds.ts";
 import { changelistOf, checkServer, ciSettings, getJson, makeRun, serverUrl } from "./ci.ts";
 import type { ScrapeContext } from "./context.ts";
-import { lnt as lntFormat } from "./formats/lnt.ts";
+import { lnt as lntFormat } from "../formats/lnt.ts";
 import { findResults } from "./result_files.ts";
 import { type ScrapeBatch, type ScrapedTest, Scraper } from "./scraper.ts";
 

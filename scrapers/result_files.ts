@@ -1,7 +1,7 @@
 import { HubError, reasonOf } from "../errors.ts";
 import type { ResultRecord } from "../schemas/record.ts";
-import type { ResultFormat } from "./formats/format.ts";
-import { type FileItems, readResults } from "./formats/mod.ts";
+import type { ResultFormat } from "../formats/format.ts";
+import { type FileItems, readResults } from "../formats/mod.ts";
 import { checkAnswer, MAX_RESULTS } from "./ci.ts";
 import type { FetchInit, ScrapeContext } from "./context.ts";
 import { AnswerTooLarge, shownUrl } from "./fetch.ts";

@@ -5,7 +5,7 @@ import type { Allowance } from "./allow.ts";
 import { parseLocation } from "./binarydrop/names.ts";
 import { isoTime, runFault } from "./checked.ts";
 import type { ScrapeContext } from "./context.ts";
-import { readResults } from "./formats/mod.ts";
+import { readResults } from "../formats/mod.ts";
 import { type ScrapeBatch, type ScrapedTest, Scraper } from "./scraper.ts";
 
 const settings = z.strictObject({

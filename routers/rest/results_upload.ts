@@ -1,5 +1,5 @@
 import { HubError, reasonOf } from "../../errors.ts";
-import { readResults } from "../../scrapers/formats/mod.ts";
+import { readResults } from "../../formats/mod.ts";
 import { environmentFilter } from "../../schemas/run.ts";
 import { type PushHead, pushHead } from "../../schemas/result.ts";
 import { lookUpNames, Received, storePush } from "../push.ts";

@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { exportRun } from "../../db/export.ts";
 import { getRun } from "../../db/runs.ts";
-import { JUNIT_TAIL, junitCase, junitHead } from "../../scrapers/formats/junit_write.ts";
+import { JUNIT_TAIL, junitCase, junitHead } from "../../formats/junit_write.ts";
 import { id as runId } from "../../schemas/common.ts";
 import { parseInput, readQuery } from "./adapter.ts";
 import type { RestContext, RestOnly } from "./route.ts";

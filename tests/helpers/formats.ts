@@ -1,5 +1,5 @@
-import type { FormatItem } from "../../scrapers/formats/format.ts";
-import { readResults, type UnpackLimits } from "../../scrapers/formats/mod.ts";
+import type { FormatItem } from "../../formats/format.ts";
+import { readResults, type UnpackLimits } from "../../formats/mod.ts";
 import type { Counts } from "../../schemas/outcome.ts";
 import type { ResultRecord } from "../../schemas/record.ts";
 

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { readTar, readTgz, writeTgz } from "../../run/lab/unpack.ts";
 import { startLab } from "../../run/lab_process.ts";
 import { runVrlsubmit, type Submission } from "../../run/vrlsubmit.ts";
-import { readResults } from "../../scrapers/formats/mod.ts";
+import { readResults } from "../../formats/mod.ts";
 import { HOME } from "../helpers/app.ts";
 import { freePort, type TestLab, testLab, until } from "../helpers/lab.ts";
 

@@ -1,0 +1,167 @@
+import { Buffer } from "node:buffer";
+import { constants, unzipSync } from "node:zlib";
+import { MAX_CASE, MAX_EXCERPT, MAX_SAMPLES, type ResultRecord, type Sample } from "../schemas/record.ts";
+import type { Outcome } from "../schemas/outcome.ts";
+import { type FormatItem, machineOf, type ResultFormat } from "./format.ts";
+import { caseName, excerpt, milliseconds } from "./text.ts";
+import { sampleOf } from "./sample.ts";
+import { readXml, rootOf, type XmlHandler } from "./xml.ts";
+import { XmlFault } from "./xml_parser.ts";
+
+const NAME = "CTest Test.xml";
+const STATUS: Record<string, Outcome> = { passed: "passed", failed: "failed", notrun: "skipped" };
+/** Characters of a value that are read: packed output is small. */
+const MAX_VALUE = 1 << 18;
+
+/** Numbers of CTest's own that are not what the test measured. */
+const OWN = /^(?:Execution Time|Exit Value|Processors)$/;
+
+interface OpenTest {
+  status: string;
+  name: string;
+  output: string;
+  measured: Map<string, { type: string; value: string }>;
+  samples: Sample[];
+}
+
+interface OpenValue {
+  /** "" for the test's output. */
+  name: string;
+  type: string;
+  isPacked: boolean;
+  text: string;
+}
+
+/**
+ * `Test.xml` as `ctest -T Test` writes it for CDash (CTest's cmCTestTestHandler). Each `Test` with a `Status` in `Testing` is a
+ * case by its `Name`: passed, failed (`timeout` where its measurement "Exit Code" is `Timeout`), notrun (skipped). Numeric
+ * measurements of the test's own are samples.
+ */
+export const ctest: ResultFormat = {
+  name: "ctest",
+  summary: NAME,
+  recognises: (_fileName, head) => rootOf(head) === "Site",
+  parse: (input) => readXml(input, NAME, new CtestHandler()),
+};
+
+class CtestHandler implements XmlHandler<FormatItem> {
+  readonly roots = ["Site"];
+  #items: FormatItem[] = [];
+  #test: OpenTest | undefined;
+  #value: OpenValue | undefined;
+  #times = "";
+  #hasTesting = false;
+
+  take(): FormatItem[] {
+    const items = this.#items;
+    this.#items = [];
+    return items;
+  }
+
+  open(name: string, attributes: Record<string, string>, path: readonly string[]): void {
+    if (name === "Site") this.#items.push(...machineOf(attributes.Hostname || attributes.Name));
+    else if (name === "Testing") this.#hasTesting = true;
+    else if (name === "Test" && path.at(-2) === "Testing") {
+      this.#test = {
+        status: attributes.Status ?? "",
+        name: "",
+        output: "",
+        measured: new Map(),
+        samples: [],
+      };
+    } else if (this.#test === undefined) return;
+    else if (name === "NamedMeasurement" || name === "Measurement") {
+      this.#value = {
+        name: attributes.name ?? "",
+        type: attributes.type ?? "",
+        isPacked: false,
+        text: "",
+      };
+    } else if (name === "Value" && this.#value !== undefined) {
+      // CTest writes zlib's format and calls it gzip.
+      this.#value.isPacked = attributes.encoding === "base64";
+    }
+  }
+
+  text(text: string, path: readonly string[]): void {
+    const parent = path.at(-1);
+    if (this.#value !== undefined) {
+      if (parent === "Value" && this.#value.text.length < MAX_VALUE) this.#value.text += text;
+    } else if (parent === "Name" && this.#test !== undefined) {
+      if (this.#test.name.length < MAX_CASE) this.#test.name += text;
+    } else if (parent === "StartTestTime" || parent === "EndTestTime") this.#times += text.slice(0, 40);
+  }
+
+  close(name: string, path: readonly string[]): void {
+    if (name === "StartTestTime") this.#time("startedAt");
+    else if (name === "EndTestTime") this.#time("finishedAt");
+    else if (name === "NamedMeasurement" || name === "Measurement") this.#measured(name);
+    else if (name === "Test" && path.at(-1) === "Testing") this.#finish();
+    else if (name === "Site" && !this.#hasTesting) throw new XmlFault("it has no Testing element");
+  }
+
+  #time(key: "startedAt" | "finishedAt"): void {
+    const seconds = Number(this.#times.trim());
+    this.#times = "";
+    if (seconds > 0 && seconds < 253_402_300_800) {
+      this.#items.push({ kind: "meta", key, value: new Date(seconds * 1000).toISOString() });
+    }
+  }
+
+  #measured(element: string): void {
+    if (this.#value === undefined || this.#test === undefined) return;
+    const { name, type, isPacked, text } = this.#value;
+    this.#value = undefined;
+    const test = this.#test;
+    if (element === "Measurement") test.output = isPacked ? unpack(text) : text;
+    else if (!isPacked && test.measured.size < 1000) {
+      const value = text.trim();
+      test.measured.set(name, { type, value });
+      const isSample = type.startsWith("numeric/") && !OWN.test(name) && value !== "";
+      if (isSample && test.samples.length < MAX_SAMPLES) test.samples.push(...sampleOf(name, Number(value)));
+    }
+  }
+
+  #finish(): void {
+    const { name, status, output, measured, samples } = this.#test!;
+    this.#test = undefined;
+    const told = Object.hasOwn(STATUS, status) ? STATUS[status]! : undefined;
+    if (told === undefined) {
+      this.#items.push({
+        kind: "rejected",
+        place: `Test ${name.trim().slice(0, 200)}`,
+        reason: `has a Status that is none of passed, failed, notrun: ${JSON.stringify(status.slice(0, 40))}`,
+      });
+      return;
+    }
+    const isTimeout = told === "failed" && /^timeout$/i.test(measured.get("Exit Code")?.value ?? "");
+    const outcome = isTimeout ? "timeout" : told;
+    const record: ResultRecord = { case: caseName(name), outcome };
+    if (status !== outcome) record.word = status;
+    const durationMs = milliseconds(measured.get("Execution Time")?.value);
+    if (durationMs !== undefined) record.durationMs = durationMs;
+    const reason = ["Completion Status", "Exit Code", "Exit Value", "Fail Reason"]
+      .map((key) => measured.get(key)?.value ?? "").filter((value) => value !== "" && value !== "Completed");
+    const message = outcome === "passed"
+      ? undefined
+      : excerpt(`${reason.join(", ")}\n${output.slice(0, MAX_EXCERPT * 2)}`);
+    if (message !== undefined) record.message = message;
+    if (samples.length > 0) record.samples = samples;
+    this.#items.push({ kind: "result", record });
+  }
+}
+
+/** Bytes of packed output that are read; they hold more than what is kept of it. */
+const MAX_PACKED = 1 << 14;
+
+/** The beginning of an output that was packed by zlib, or gzip, and put in base64. */
+function unpack(text: string): string {
+  try {
+    const bytes = Buffer.from(text, "base64").subarray(0, MAX_PACKED);
+    // zlib packs at most 1032 times.
+    const options = { finishFlush: constants.Z_SYNC_FLUSH, maxOutputLength: 1100 * MAX_PACKED };
+    return unzipSync(bytes, options).toString("utf8", 0, MAX_EXCERPT * 4);
+  } catch {
+    return "(output that cannot be unpacked)";
+  }
+}

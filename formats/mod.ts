@@ -1,0 +1,121 @@
+import { HubError } from "../errors.ts";
+import { csv } from "./csv.ts";
+import { ctest } from "./ctest.ts";
+import { dejagnu } from "./dejagnu.ts";
+import { dejagnuXml } from "./dejagnu_xml.ts";
+import { FormatError, type FormatItem, HEAD_BYTES, type ResultFormat } from "./format.ts";
+import { gbench } from "./gbench.ts";
+import { gtest } from "./gtest.ts";
+import { splitHead } from "./head.ts";
+import { junit } from "./junit.ts";
+import { lit } from "./lit.ts";
+import { litLog } from "./lit_log.ts";
+import { lnt } from "./lnt.ts";
+import { ndjson } from "./ndjson.ts";
+import { subtests } from "./subtests.ts";
+import { tap } from "./tap.ts";
+import { openFiles } from "./unpack.ts";
+import { ContainerError, type UnpackLimits } from "./unpack_meter.ts";
+
+export {
+  FormatError,
+  type FormatItem,
+  HEAD_BYTES,
+  openFiles,
+  type ResultFormat,
+  splitHead,
+  type UnpackLimits,
+};
+
+/** Every kind of result file, asked in this order. A new one is added here. */
+export const formats: readonly ResultFormat[] = [
+  subtests,
+  dejagnuXml,
+  junit,
+  ctest,
+  ndjson,
+  gtest,
+  gbench,
+  lit,
+  lnt,
+  csv,
+  litLog,
+  dejagnu,
+  tap,
+];
+
+export function findFormat(fileName: string, head: Uint8Array): ResultFormat | undefined {
+  const name = fileName.split(/[\\/]/).at(-1)!;
+  return formats.find((format) => format.recognises(name, head));
+}
+
+/** The format of a file, by its name and first bytes. @throws HubError UNSUPPORTED_MEDIA_TYPE that lists the known ones */
+export function detectFormat(fileName: string, head: Uint8Array): ResultFormat {
+  const format = findFormat(fileName, head);
+  if (format !== undefined) return format;
+  throw new HubError(
+    "UNSUPPORTED_MEDIA_TYPE",
+    `${fileName === "" ? "The file" : JSON.stringify(fileName.slice(-100))} is ${
+      head.length === 0 ? "empty" : "of no known format"
+    }; known are ${formats.map((one) => one.summary).join(", ")}.`,
+  );
+}
+
+/** What some of a file said; `file` is its name, with the containers it lies in. */
+export interface FileItems {
+  file: string;
+  items: FormatItem[];
+  /** Whether it is the first that is told of a file; where good ones are kept. */
+  begins?: true;
+  /** Why the file cannot be read: what was told of it is void. */
+  fault?: FormatError;
+}
+
+export interface ReadOptions extends UnpackLimits {
+  /** Whether one of a container's files that cannot be read is but told, for the others to be taken; unless it is all of them. */
+  keepsGood?: boolean;
+}
+
+/**
+ * Reads an input of any known format, or a container of such files. Files in a container that are of no known format are
+ * noted and passed over. @throws HubError where it, or a file of it, cannot be read, or nothing in it is known
+ */
+export async function* readResults(
+  name: string,
+  input: AsyncIterable<Uint8Array>,
+  { keepsGood = false, ...limits }: ReadOptions = {},
+): AsyncGenerator<FileItems> {
+  const faults: HubError[] = [];
+  let known = 0;
+  let unknown = 0;
+  for await (const { name: file, head, content, isInside } of openFiles(name, input, limits)) {
+    // Only what lies in a container may be something else beside the results.
+    const format = isInside ? findFormat(file, head) : detectFormat(file, head);
+    if (format === undefined || isInside && head.length === 0) {
+      unknown++;
+      const text = `it is ${head.length === 0 ? "empty" : "of no known format"}, and was passed over`;
+      yield { file, items: [{ kind: "note", place: "the file", text }] };
+      continue;
+    }
+    known++;
+    if (keepsGood && isInside) yield { file, items: [], begins: true };
+    try {
+      for await (const items of format.parse(content)) {
+        if (items.length > 0) yield { file, items };
+      }
+    } catch (error) {
+      if (!isInside || !(error instanceof FormatError) || error instanceof ContainerError) throw error;
+      const named = `${JSON.stringify(file.slice(-200))}: ${error.message}`;
+      faults.push(new HubError("BAD_REQUEST", named, { cause: error }));
+      if (!keepsGood) throw faults[0];
+      yield { file, items: [], fault: error };
+    }
+  }
+  if (known > 0 && faults.length === known) throw faults[0];
+  if (known === 0) {
+    throw new HubError(
+      "UNSUPPORTED_MEDIA_TYPE",
+      `${JSON.stringify(name.slice(-100))} holds no file of a known format (now: ${unknown} of others).`,
+    );
+  }
+}
