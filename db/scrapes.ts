@@ -14,7 +14,7 @@ export function scrapeColumns(sql: Queryable) {
   return sql`
     scrapes.id, scrapes.state, scrapes.cause, scrapes.started_at as "startedAt", scrapes.finished_at as "finishedAt",
     scrapes.watermark_before as "watermarkBefore", scrapes.watermark_after as "watermarkAfter", scrapes.seen, scrapes.kept,
-    scrapes.ignored, scrapes.runs_added as "runsAdded", scrapes.results_written as "resultsWritten", scrapes.error`;
+    scrapes.ignored, scrapes.ignored_samples as samples, scrapes.runs_added as "runsAdded", scrapes.results_written as "resultsWritten", scrapes.error`;
 }
 
 export function toScrape({ startedAt, finishedAt, ...row }: ScrapeRow): Scrape {
@@ -80,11 +80,12 @@ export async function revokeScrape(tx: Queryable, testId: number, reason: string
     where test_id = ${testId} and state = 'running'`;
 }
 
-/** Begins the record of a scrape; what a dead worker left `running` is lost. Call it under the lease. */
+/** Begins the record of a scrape; what a dead worker left `running` is lost. Only the last one has samples. Call it under the lease. */
 export async function beginScrape(sql: Queryable, test: TestToScrape, cause: string): Promise<number> {
   await sql`
     update scrapes set state = 'lost', finished_at = now(), error = 'the worker was lost'
     where test_id = ${test.id} and state = 'running'`;
+  await sql`update scrapes set ignored_samples = null where test_id = ${test.id} and ignored_samples is not null`;
   const [row] = await sql<{ id: number }[]>`
     insert into scrapes (test_id, state, cause, started_at, watermark_before, watermark_after)
     values (${test.id}, 'running', ${cause}, clock_timestamp(), ${test.watermark}, ${test.watermark})
@@ -96,6 +97,8 @@ export interface ScrapeProgress {
   seen: number;
   kept: number;
   ignored: Record<string, number>;
+  /** Some of what was ignored, and which it was. */
+  samples: { place: string; reason: string }[];
   runsAdded: number;
   resultsWritten: number;
 }
@@ -118,7 +121,8 @@ export async function moveWatermark(
 async function writeProgress(sql: Queryable, scrapeId: number, progress: ScrapeProgress): Promise<void> {
   await sql`
     update scrapes set seen = ${progress.seen}, kept = ${progress.kept},
-      ignored = ${JSON.stringify(progress.ignored)}::text::jsonb, runs_added = ${progress.runsAdded},
+      ignored = ${JSON.stringify(progress.ignored)}::text::jsonb,
+      ignored_samples = ${JSON.stringify(progress.samples)}::text::jsonb, runs_added = ${progress.runsAdded},
       results_written = ${progress.resultsWritten}
     where id = ${scrapeId}`;
 }

@@ -194,5 +194,5 @@ function shownTest(ctx: Context, test: TestShape): TestShape {
 }
 
 function shownScrape(ctx: Context, one: Scrape): Scrape {
-  return !maySee(ctx) ? { ...one, ignored: null, error: null } : one;
+  return !maySee(ctx) ? { ...one, ignored: null, samples: null, error: null } : one;
 }

@@ -28,7 +28,7 @@ export type Sample = z.infer<typeof sample>;
 
 /** The outcome of one case, as a format or a scraper yields it, and as `POST /api/results` takes it. */
 export const resultRecord = z.object({
-  case: text(MAX_CASE),
+  case: text(MAX_CASE).regex(/\S/, "must not be blank"),
   outcome,
   /** The source's own word, where it is another than `outcome`. */
   word: text(64).optional(),

@@ -3,6 +3,8 @@ import { id, nullableTime, time } from "./common.ts";
 import { counts } from "./outcome.ts";
 import { resultRecord, runHead } from "./record.ts";
 
+const ignoredSample = z.object({ place: z.string(), reason: z.string() });
+
 export const scrape = z.object({
   id,
   state: z.enum(["running", "done", "failed", "lost"]),
@@ -16,6 +18,10 @@ export const scrape = z.object({
   kept: z.number().int(),
   ignored: z.record(z.string(), z.number().int()).nullable().meta({
     description: "Reason -> count; for the signed-in",
+  }),
+  samples: z.array(ignoredSample).nullable().meta({
+    description:
+      "The first 20 that were ignored, by run and case; of a test's last scrape, for the signed-in",
   }),
   runsAdded: z.number().int(),
   resultsWritten: z.number().int(),
@@ -36,7 +42,7 @@ export const scrapeAnswer = z.object({
     isCut: z.boolean().meta({ description: "Whether the time limit ended it" }),
     seen: z.number().int(),
     ignored: z.record(z.string(), z.number().int()),
-    samples: z.array(z.object({ place: z.string(), reason: z.string() })),
+    samples: z.array(ignoredSample),
   }).nullable(),
 });
 

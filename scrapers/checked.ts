@@ -1,34 +1,13 @@
-import { runHead, type RunRecord, runUrl } from "../schemas/record.ts";
+import { HubError } from "../errors.ts";
+import { cleanText } from "../formats/text.ts";
 import type { ScrapeContext } from "./context.ts";
+import { fitRuns } from "./records.ts";
 import type { ScrapeBatch, ScrapedTest, Scraper } from "./scraper.ts";
 
-/** Results of one case in one run; their number is a Postgres `smallint`. */
-const MAX_ORDINAL = 32_767;
-
-/** Why a run cannot be stored, or undefined. What a source says of a run is foreign: one bad run must not stop its batch. */
-export function runFault(run: RunRecord): string | undefined {
-  const [issue] = runHead.safeParse(run).error?.issues ?? [];
-  if (issue !== undefined) {
-    return `has a ${issue.path.join(".") || "head"} that cannot be kept: ${issue.message}`;
-  }
-  for (const text of [run.externalId, run.axis, run.package, run.reason, run.url]) {
-    if (text?.includes("\0")) return "holds a NUL character";
-  }
-  if (run.results.length > MAX_ORDINAL) {
-    const times = new Map<string, number>();
-    for (const { case: name } of run.results) {
-      const count = (times.get(name) ?? 0) + 1;
-      if (count > MAX_ORDINAL) return `names one case more than ${MAX_ORDINAL} times`;
-      times.set(name, count);
-    }
-  }
-  return undefined;
-}
-
 /**
- * What a scraper yields, fit to be stored: a run that cannot be kept is counted as ignored. It ends when the context's
- * signal aborts, even where the scraper does not heed it.
- * @throws what the scraper throws; the signal's reason
+ * What a scraper yields, fit to be stored (see `fitRuns`). It ends when the context's signal aborts, even where the scraper
+ * does not heed it.
+ * @throws what the scraper throws; the signal's reason; HubError BAD_GATEWAY where the watermark cannot be stored
  */
 export async function* checkedBatches(
   scraper: Scraper,
@@ -44,7 +23,10 @@ export async function* checkedBatches(
       const next = await orAborted(batches.next(), signal);
       signal.throwIfAborted();
       if (next.done) return;
-      yield { ...next.value, runs: next.value.runs.map(withLink).filter((run) => isFit(run, context)) };
+      checkWatermark(next.value.watermark);
+      const runs = await fitRuns(next.value.runs, context);
+      signal.throwIfAborted();
+      yield { ...next.value, runs };
     }
   } finally {
     // One that hangs never answers this; nobody waits for it.
@@ -54,17 +36,15 @@ export async function* checkedBatches(
   }
 }
 
-/** A run without its link, where that is none that may be followed; the rest of it is of use. */
-function withLink(run: RunRecord): RunRecord {
-  if (run.url === undefined || runUrl.safeParse(run.url).success) return run;
-  const { url: _url, ...rest } = run;
-  return rest;
-}
-
-function isFit(run: RunRecord, context: ScrapeContext): boolean {
-  const fault = runFault(run);
-  if (fault !== undefined) context.ignore(`a run ${fault}`, run.externalId);
-  return fault === undefined;
+/** A watermark may hold what the source said, such as a page's cursor; changed, it would mean another place. */
+function checkWatermark(watermark: string): void {
+  if (cleanText(watermark) === watermark) return;
+  throw new HubError(
+    "BAD_GATEWAY",
+    `The source's watermark holds a NUL or a lone surrogate, which cannot be stored: ${
+      JSON.stringify(watermark.slice(0, 100))
+    }.`,
+  );
 }
 
 function orAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
@@ -73,10 +53,4 @@ function orAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
     signal.addEventListener("abort", stop, { once: true });
     promise.then(resolve, reject).finally(() => signal.removeEventListener("abort", stop));
   });
-}
-
-/** A time in UTC ISO 8601, or undefined where it is none between the years 1970 and 9999. */
-export function isoTime(time: string | null | undefined): string | undefined {
-  const ms = time ? Date.parse(time) : NaN;
-  return ms >= 0 && ms < 253_402_300_800_000 ? new Date(ms).toISOString() : undefined;
 }

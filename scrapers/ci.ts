@@ -12,7 +12,7 @@ import {
 } from "../schemas/record.ts";
 import { type Allowance, checkUrl } from "./allow.ts";
 import type { BuildWindow } from "./builds.ts";
-import { isoTime } from "./checked.ts";
+import { isoTime } from "./records.ts";
 import type { ScrapeContext } from "./context.ts";
 import { shownUrl } from "./fetch.ts";
 import { parseLenientJson } from "../formats/lenient_json.ts";

@@ -1,3 +1,4 @@
+import { cleanText } from "../formats/text.ts";
 import type { Allowance } from "./allow.ts";
 import type { SentSecret } from "./secrets.ts";
 
@@ -57,13 +58,13 @@ export function createContext(options: ContextOptions): { context: ScrapeContext
       counts.seen += count;
     },
     ignore(reason, place = "") {
-      const short = reason.slice(0, 200);
+      const short = cleanText(reason.slice(0, 200));
       const isKnown = Object.hasOwn(counts.ignored, short) ||
         Object.keys(counts.ignored).length < MAX_REASONS;
       const key = isKnown ? short : "other reasons";
       counts.ignored[key] = (Object.hasOwn(counts.ignored, key) ? counts.ignored[key]! : 0) + 1;
       if (counts.samples.length < MAX_SAMPLES) {
-        counts.samples.push({ place: place.slice(0, 300), reason: key });
+        counts.samples.push({ place: cleanText(place.slice(0, 300)), reason: key });
       }
     },
   };

@@ -4,7 +4,7 @@ import { environment, type ResultRecord, type RunRecord } from "../schemas/recor
 import { type Allowance, checkPath, checkUrl } from "./allow.ts";
 import { fetchIndex } from "./binarydrop/autoindex.ts";
 import { nameFault } from "./binarydrop/names.ts";
-import { isoTime, runFault } from "./checked.ts";
+import { isoTime } from "./records.ts";
 import type { ScrapeContext } from "./context.ts";
 import { readResults } from "../formats/mod.ts";
 import { type ScrapeBatch, type ScrapedTest, Scraper } from "./scraper.ts";
@@ -225,7 +225,7 @@ async function readFile(
     const groups = Object.entries(rest).filter((pair): pair is [string, string] =>
       pair[1] !== undefined && pair[1] !== ""
     );
-    const run: RunRecord = {
+    return {
       externalId: file.path,
       attempt: 1,
       axis: axis ?? "main",
@@ -237,10 +237,6 @@ async function readFile(
       url: `${settings.url.replace(/\/*$/, "")}/${file.path.split("/").map(encodeURIComponent).join("/")}`,
       results,
     };
-    const fault = runFault(run);
-    if (fault === undefined) return run;
-    context.ignore(fault, file.path);
-    return undefined;
   } catch (error) {
     context.signal.throwIfAborted();
     const isLater = mayPass(error);

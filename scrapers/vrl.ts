@@ -3,7 +3,7 @@ import { HubError, reasonOf } from "../errors.ts";
 import { MAX_EXCERPT, type ResultRecord, type RunRecord } from "../schemas/record.ts";
 import type { Allowance } from "./allow.ts";
 import { parseLocation } from "./binarydrop/names.ts";
-import { isoTime, runFault } from "./checked.ts";
+import { isoTime } from "./records.ts";
 import type { ScrapeContext } from "./context.ts";
 import { readResults } from "../formats/mod.ts";
 import { type ScrapeBatch, type ScrapedTest, Scraper } from "./scraper.ts";
@@ -113,9 +113,8 @@ async function* toRuns(labUrl: string, jobs: unknown[], context: ScrapeContext):
       continue;
     }
     const run = await toRun(labUrl, parsed.data, context);
-    const fault = typeof run === "string" ? run : runFault(run);
-    if (typeof run === "string" || fault !== undefined) {
-      context.ignore(fault!, place);
+    if (typeof run === "string") {
+      context.ignore(run, place);
       continue;
     }
     runs.push(run);

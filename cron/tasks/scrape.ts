@@ -18,6 +18,7 @@ import { getCasesVersion, holdTest } from "../../db/known_tests.ts";
 import { prepareStore, type SpooledRun, storeRuns } from "../../db/store.ts";
 import type { RunRecord } from "../../schemas/record.ts";
 import { HubError, reasonOf } from "../../errors.ts";
+import { cleanText } from "../../formats/text.ts";
 import { allowanceOf } from "../../scrapers/allow.ts";
 import { checkedBatches } from "../../scrapers/checked.ts";
 import { type BoundedFetch, createContext, type ScrapeContext } from "../../scrapers/context.ts";
@@ -104,6 +105,7 @@ async function scrapeTest(deps: ScrapeDeps, test: TestToScrape, turn: ScrapeTurn
     seen: 0,
     kept: 0,
     ignored: counts.ignored,
+    samples: counts.samples,
     runsAdded: 0,
     resultsWritten: 0,
   };
@@ -131,7 +133,7 @@ async function scrapeTest(deps: ScrapeDeps, test: TestToScrape, turn: ScrapeTurn
       const reason = timeUp.aborted ? `took longer than ${timeLimitMs / 1000} s` : reasonOf(error);
       end = {
         state: "failed",
-        error: reason.slice(0, 2000),
+        error: cleanText(reason.slice(0, 2000)),
         ...(error instanceof HubError && error.retryAfter !== undefined ? { againS: error.retryAfter } : {}),
       };
       deps.log("a scrape failed", { test: test.name, reason });

@@ -7,6 +7,7 @@ const SECRET = "planted-secret";
 const PLACES = [
   "settings",
   "ignored",
+  "sample",
   "scrape-error",
   "scan-error",
   "unread",
@@ -28,9 +29,9 @@ beforeAll(async () => {
     insert into tests (name, scraper, settings, failures)
     values ('1', 'files', ${JSON.stringify({ url: hidden("settings") })}::text::jsonb, 1)`;
   await sql`
-    insert into scrapes (test_id, state, cause, started_at, ignored, error)
+    insert into scrapes (test_id, state, cause, started_at, ignored, ignored_samples, error)
     values (1, 'failed', 'schedule', now(), ${JSON.stringify({ [hidden("ignored")]: 1 })}::text::jsonb,
-      ${hidden("scrape-error")})`;
+      ${JSON.stringify([{ place: "p", reason: hidden("sample") }])}::text::jsonb, ${hidden("scrape-error")})`;
   await sql`insert into roots (url, name) values ('file:///x', 'x')`;
   const places = JSON.stringify([{ place: "p", reason: hidden("unread") }]);
   await sql`

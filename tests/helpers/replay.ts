@@ -1,4 +1,5 @@
 import type { RunRecord } from "../../schemas/record.ts";
+import { checkedBatches } from "../../scrapers/checked.ts";
 import { checkSettings, createRegistry } from "../../scrapers/mod.ts";
 import type { Scraper } from "../../scrapers/scraper.ts";
 import type { SecretBinding } from "../../scrapers/secrets.ts";
@@ -96,7 +97,7 @@ export async function scrapeWith(
   };
   try {
     const checked = await checkSettings(one.tag, settings, allow, createRegistry([one]));
-    for await (const batch of one.scrape({ name: "t", settings: checked }, watermark, context)) {
+    for await (const batch of checkedBatches(one, { name: "t", settings: checked }, watermark, context)) {
       found.runs.push(...batch.runs);
       found.watermark = batch.watermark;
     }

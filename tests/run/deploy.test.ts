@@ -122,9 +122,9 @@ test(
 
     const oneWay = await deploy(
       await version("one-way", async (path) => {
-        await Deno.writeTextFile(`${path}/db/migrations/0009_one_way.sql`, "-- oldest code: 9\nselect 1;\n");
-        await replace(`${path}/db/migrate.ts`, '"0002_auth"', '"0009_one_way", "0002_auth"');
-        await replace(`${path}/db/migrate.ts`, `export const CODE = ${CODE};`, "export const CODE = 9;");
+        await Deno.writeTextFile(`${path}/db/migrations/0099_one_way.sql`, "-- oldest code: 99\nselect 1;\n");
+        await replace(`${path}/db/migrate.ts`, '"0002_auth"', '"0099_one_way", "0002_auth"');
+        await replace(`${path}/db/migrate.ts`, `export const CODE = ${CODE};`, "export const CODE = 99;");
         await replace(`${path}/main.ts`, "const server = listen();", "Deno.exit(3);");
       }),
     );
@@ -135,7 +135,7 @@ test(
       env: { PATH: `${folder}/bin:${Deno.env.get("PATH")}` },
     }).output();
     expect(old.code).toBe(1);
-    expect(new TextDecoder().decode(old.stderr)).toContain(`needs code 9 or newer; this is code ${CODE}`);
+    expect(new TextDecoder().decode(old.stderr)).toContain(`needs code 99 or newer; this is code ${CODE}`);
   },
   600_000,
 );

@@ -1,6 +1,8 @@
 import { afterEach, beforeEach, expect, test } from "vitest";
 import type { RunRecord } from "../../schemas/record.ts";
 import type { Allowance } from "../../scrapers/allow.ts";
+import { checkedBatches } from "../../scrapers/checked.ts";
+import type { Scraper } from "../../scrapers/scraper.ts";
 import { FilesScraper } from "../../scrapers/files.ts";
 import { checkSettings } from "../../scrapers/mod.ts";
 import { allowance, scrapeContext, serve } from "../helpers/lab_server.ts";
@@ -29,8 +31,8 @@ async function scrape(url: string, allow: Allowance, watermark: string | null = 
   const settings = await checkSettings("files", { url, pattern: PATTERN, ...more }, allow);
   const { context, counts } = scrapeContext(allow);
   const runs: RunRecord[] = [];
-  const scraper = new FilesScraper();
-  for await (const batch of scraper.scrape({ name: "t", settings: settings as never }, watermark, context)) {
+  const test = { name: "t", settings };
+  for await (const batch of checkedBatches(new FilesScraper() as Scraper, test, watermark, context)) {
     runs.push(...batch.runs);
     watermark = batch.watermark;
   }

@@ -1,5 +1,7 @@
 import { afterEach, expect, test } from "vitest";
 import type { RunRecord } from "../../schemas/record.ts";
+import { checkedBatches } from "../../scrapers/checked.ts";
+import type { Scraper } from "../../scrapers/scraper.ts";
 import { VrlScraper } from "../../scrapers/vrl.ts";
 import { allowance, scrapeContext, serve } from "../helpers/lab_server.ts";
 
@@ -44,7 +46,7 @@ async function scrape(
   let error: unknown;
   try {
     const test = { name: "calc", settings: {} };
-    for await (const batch of new VrlScraper().scrape(test, watermark, context)) {
+    for await (const batch of checkedBatches(new VrlScraper() as Scraper, test, watermark, context)) {
       runs.push(...batch.runs);
       watermark = batch.watermark;
       if (runs.length >= (options.stop ?? Infinity)) controller.abort(new Error("stop"));
@@ -221,7 +223,7 @@ test("a run that names one case too often to be stored does not stop the others"
   );
   expect(error).toBeUndefined();
   expect(runs.map((run) => run.serial)).toEqual([2]);
-  expect(counts.ignored).toEqual({ "names one case more than 32767 times": 1 });
+  expect(counts.ignored).toEqual({ "a run names one case more than 32767 times": 1 });
 });
 
 test("stops when aborted", async () => {
