@@ -11,7 +11,7 @@ export interface Culprit {
   firstBad: number;
   fixedAt: number | null;
   /** Changelists strictly between the bounds that ran without a verdict; null without a lower bound. */
-  between: number | null;
+  undecided: number[] | null;
 }
 
 /**
@@ -33,8 +33,8 @@ export function findCulprit(history: readonly HistoryPoint[]): Culprit | undefin
     lastGood: good,
     firstBad,
     fixedAt: bounds[lastBad + 1]?.changelist ?? null,
-    between: good === null
+    undecided: good === null
       ? null
-      : points.filter(({ changelist }) => changelist > good && changelist < firstBad).length,
+      : points.flatMap(({ changelist }) => changelist > good && changelist < firstBad ? [changelist] : []),
   };
 }

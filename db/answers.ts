@@ -122,23 +122,62 @@ async function choosePackage(
   return row ?? { id: null, name: null };
 }
 
-/** Changelists strictly between each pair of bounds at which the package has an available build; the first 1000 of each. */
-export async function listAvailableBetween(
+export interface Bounds {
+  lastGood: number | null;
+  firstBad: number;
+  /** Changelists in between that ran without a verdict. */
+  undecided: number[] | null;
+}
+
+export interface Between {
+  /** Changelists in between that the hub knows: with a build of the package, gone or not, or run without a verdict. */
+  known: number | null;
+  /** The first 1000 whose build is available. */
+  available: number[];
+}
+
+/** What lies strictly between each pair of bounds; nothing is known where there is no lower one. */
+export async function listBetween(
   sql: Queryable,
   packageId: number | null,
-  bounds: { after: number; before: number }[],
-): Promise<number[][]> {
-  if (packageId === null || bounds.length === 0) return bounds.map(() => []);
-  const rows = await sql<{ changelists: number[] }[]>`
+  bounds: Bounds[],
+): Promise<Between[]> {
+  // Cases that broke together have the same bounds.
+  const keys = bounds.map((one) => JSON.stringify(one));
+  const asked = [...new Map(bounds.map((one, at) => [keys[at]!, one])).values()];
+  const undecided = asked.flatMap((one, at) => (one.undecided ?? []).map((number) => ({ at, number })));
+  const rows = asked.length === 0 ? [] : await sql<{ known: number; available: number[] }[]>`
+    with bounds as (
+      select low, high, place
+      from unnest(${asked.map((one) => one.lastGood ?? one.firstBad)}::int[], ${
+    asked.map((one) => one.firstBad)
+  }::int[]) with ordinality as bounds (low, high, place)
+    ), undecided as (
+      select place, changelist
+      from unnest(${undecided.map((one) => one.at + 1)}::int[], ${
+    undecided.map((one) => one.number)
+  }::int[]) as undecided (place, changelist)
+    )
     select array(
       select distinct builds.changelist
       from roots join builds on builds.root_id = roots.id
       where roots.configured and builds.package_id = ${packageId} and builds.gone_at is null
         and builds.changelist > bounds.low and builds.changelist < bounds.high
       order by 1 limit 1000
-    ) as changelists
-    from unnest(${bounds.map((bound) => bound.after)}::int[], ${bounds.map((bound) => bound.before)}::int[])
-      with ordinality as bounds (low, high, place)
+    ) as available, (
+      select count(*)::int from (
+        select builds.changelist from roots join builds on builds.root_id = roots.id
+        where builds.package_id = ${packageId}
+          and builds.changelist > bounds.low and builds.changelist < bounds.high
+        union
+        select undecided.changelist from undecided where undecided.place = bounds.place
+      ) as known
+    ) as known
+    from bounds
     order by place`;
-  return rows.map((row) => row.changelists);
+  const found = new Map([...new Set(keys)].map((key, at) => [key, rows[at]!]));
+  return bounds.map(({ lastGood }, at) => {
+    const { known, available } = found.get(keys[at]!)!;
+    return { known: lastGood === null ? null : known, available };
+  });
 }

@@ -1,6 +1,6 @@
 import { compareCase } from "../answers/compare.ts";
 import { findCulprit } from "../answers/culprit.ts";
-import { listAvailableBetween, listBadHistories } from "../db/answers.ts";
+import { listBadHistories, listBetween } from "../db/answers.ts";
 import { type ComparedCaseRow, listComparedCases, listOutcomePairs } from "../db/compare.ts";
 import { decodeCursor, encodeCursor, toPage } from "../db/cursor.ts";
 import { listResults } from "../db/result_list.ts";
@@ -103,14 +103,14 @@ async function culprits(ctx: Context, input: CulpritQuery) {
     const culprit = findCulprit(points);
     return culprit === undefined ? [] : [{ case: item.case, environment: item.environment, ...culprit }];
   });
-  const available = await listAvailableBetween(
-    ctx.sql,
-    found.packageId,
-    items.map(({ lastGood, firstBad }) => ({ after: lastGood ?? firstBad, before: firstBad })),
-  );
+  const between = await listBetween(ctx.sql, found.packageId, items);
   const last = found.items.at(-1);
   return {
-    items: items.map((item, at) => ({ ...item, available: available[at]! })),
+    items: items.map(({ undecided: _undecided, ...item }, at) => ({
+      ...item,
+      between: between[at]!.known,
+      available: between[at]!.available,
+    })),
     nextCursor: found.hasMore && last !== undefined
       ? encodeCursor([last.caseId, last.environmentText])
       : null,

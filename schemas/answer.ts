@@ -25,10 +25,11 @@ export const culpritItem = z.object({
     description: "First good one after the last bad; null while it is bad",
   }),
   between: z.number().int().nullable().meta({
-    description: "Changelists between lastGood and firstBad that ran without a verdict on it",
+    description:
+      "How many changelists between lastGood and firstBad are known: that have a build of the package, gone or not, or ran without a verdict on it; null without a lastGood",
   }),
   available: z.array(changelist).meta({
-    description: "Changelists in between whose build still exists: what could be run (first 1000)",
+    description: "Those in between whose build still exists: what could be run (first 1000)",
   }),
 });
 export type CulpritItem = z.infer<typeof culpritItem>;

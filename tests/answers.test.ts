@@ -24,7 +24,7 @@ test("a culprit's bounds are good, bad, and good again, with nothing told in bet
         expect(bad).toEqual([]);
         return;
       }
-      const { lastGood, firstBad, fixedAt, between } = found;
+      const { lastGood, firstBad, fixedAt, undecided } = found;
       const newestBad = bad.at(-1)!;
       expect(verdicts.get(firstBad)).toBe("bad");
       const goodBefore = numbers.filter((number) => number < newestBad && verdicts.get(number) === "good");
@@ -33,9 +33,9 @@ test("a culprit's bounds are good, bad, and good again, with nothing told in bet
       expect(fixedAt).toBe(
         numbers.find((number) => number > newestBad && verdicts.get(number) === "good") ?? null,
       );
-      if (lastGood !== null) {
-        expect(between).toBe(numbers.filter((number) => number > lastGood && number < firstBad).length);
-      }
+      expect(undecided).toEqual(
+        lastGood === null ? null : numbers.filter((number) => number > lastGood && number < firstBad),
+      );
     }),
     { numRuns: 500 },
   );

@@ -138,6 +138,26 @@ describe("pushes and what is asked of them", () => {
       between: 1,
       available: [],
     }]);
+    const { sql } = app;
+    const [drop] =
+      await sql`insert into roots (url, name) values ('file:///between', 'between') returning id`;
+    const [other] = await sql`
+      insert into roots (url, name, configured) values ('file:///removed', 'removed', false) returning id`;
+    const [pack] = await sql`select id from packages where name = 'p'`;
+    await sql`
+      insert into builds (root_id, package_id, changelist, file, first_seen, last_seen, gone_at)
+      select root, ${pack!.id}, number, 'f', now(), gone_at, gone_at
+      from (values (${drop!.id}::int, 104, null::timestamptz), (${drop!.id}, 106, null), (${
+      drop!.id
+    }, 107, null),
+        (${drop!.id}, 108, now()), (${other!.id}, 106, null), (${other!.id}, 109, null), (${
+      drop!.id
+    }, 110, null))
+        as given (root, number, gone_at)`;
+    // 107 ran, 108 is gone, 109 was in a root that is no longer configured.
+    expect((await json(app.ask("GET", "/api/results/culprit?test=answers"))).items).toMatchObject([
+      { lastGood: 105, firstBad: 110, between: 4, available: [106, 107] },
+    ]);
     const compare = await json(app.ask("GET", "/api/results/compare?test=answers&base=105&head=110"));
     expect(compare.counts).toMatchObject({ newlyFailing: 1, fixed: 0 });
     expect((await json(app.ask("GET", "/api/results/summary?test=answers&limit=1"))).items).toEqual([{
