@@ -9,6 +9,14 @@ import { readXml, rootOf, type XmlHandler } from "./xml.ts";
 import { XmlFault } from "./xml_parser.ts";
 
 const NAME = "CTest Test.xml";
+/** Why CTest could not run a test that it counts as failed: what it needs was not built. */
+const MISSING = new Set(["Unable to find executable", "Missing Configuration", "Required Files Missing"]);
+
+/** Whether a test that was not run is missing what it needs, by CTest's completion status. */
+export function isMissing(completion: string | undefined): boolean {
+  return MISSING.has(completion ?? "");
+}
+
 const STATUS: Record<string, Outcome> = { passed: "passed", failed: "failed", notrun: "skipped" };
 /** Characters of a value that are read: packed output is small. */
 const MAX_VALUE = 1 << 18;
@@ -34,8 +42,8 @@ interface OpenValue {
 
 /**
  * `Test.xml` as `ctest -T Test` writes it for CDash (CTest's cmCTestTestHandler). Each `Test` with a `Status` in `Testing` is a
- * case by its `Name`: passed, failed (`timeout` where its measurement "Exit Code" is `Timeout`), notrun (skipped). Numeric
- * measurements of the test's own are samples.
+ * case by its `Name`: passed, failed (`timeout` where its measurement "Exit Code" is `Timeout`), notrun (skipped; error where its
+ * program or a file that it requires is missing). Numeric measurements of the test's own are samples.
  */
 export const ctest: ResultFormat = {
   name: "ctest",
@@ -135,7 +143,8 @@ class CtestHandler implements XmlHandler<FormatItem> {
       return;
     }
     const isTimeout = told === "failed" && /^timeout$/i.test(measured.get("Exit Code")?.value ?? "");
-    const outcome = isTimeout ? "timeout" : told;
+    const isUnbuilt = told === "skipped" && isMissing(measured.get("Completion Status")?.value);
+    const outcome = isTimeout ? "timeout" : isUnbuilt ? "error" : told;
     const record: ResultRecord = { case: caseName(name), outcome };
     if (status !== outcome) record.word = status;
     const durationMs = milliseconds(measured.get("Execution Time")?.value);

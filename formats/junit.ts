@@ -1,5 +1,6 @@
 import { MAX_EXCERPT, MAX_SAMPLES, type ResultRecord, resultRecord, type Sample } from "../schemas/record.ts";
 import type { Outcome } from "../schemas/outcome.ts";
+import { isMissing } from "./ctest.ts";
 import { type FormatItem, machineOf, type ResultFormat, timeOf } from "./format.ts";
 import { PROPERTY } from "./junit_write.ts";
 import { numberSample } from "./sample.ts";
@@ -11,6 +12,8 @@ const NAME = "JUnit XML";
 /** Worst last. */
 const RANK: Outcome[] = ["passed", "skipped", "failed", "error"];
 const ROOTS = ["testsuites", "testsuite", "testcase", "testrun"];
+/** Catch2's, beside the failures of a test with the tag `[!mayfail]`. */
+const MAY_FAIL = "TEST_CASE tagged with !mayfail";
 const NOT_RUN = /^(?:notrun|suppressed|disabled)$/i;
 const CHILDREN: Record<string, Outcome> = {
   failure: "failed",
@@ -33,6 +36,8 @@ interface OpenCase {
   samples: Sample[];
   /** The type of a `skipped` that says what became of a test that ran. */
   skipType: string | undefined;
+  /** The message of a `skipped`, of programs that say so there. */
+  skipMessage: string | undefined;
   /** All of it, where the hub itself wrote the file. */
   exact: ResultRecord | undefined;
 }
@@ -113,6 +118,7 @@ class JunitHandler implements XmlHandler<FormatItem> {
       output: "",
       samples: [],
       skipType: undefined,
+      skipMessage: undefined,
       exact: undefined,
     };
   }
@@ -134,7 +140,10 @@ class JunitHandler implements XmlHandler<FormatItem> {
       if (/^flaky(?:Failure|Error)$/.test(name) && open.outcome === "passed") open.word = "flaky";
       return;
     }
-    if (outcome === "skipped") open.skipType = type;
+    if (outcome === "skipped") {
+      open.skipType = type;
+      open.skipMessage = message;
+    }
     if (RANK.indexOf(outcome) > RANK.indexOf(open.outcome)) {
       open.outcome = outcome;
       open.message = "";
@@ -199,12 +208,19 @@ class JunitHandler implements XmlHandler<FormatItem> {
 }
 
 /**
- * What pytest and Node's runner say by the type of a `skipped`: a test that failed as it was expected to. pytest's own totals
- * count it as skipped, and so do its readers; the word tells.
+ * What pytest and Node's runner say by the type of a `skipped`, and Catch2 by its message: a test that failed as it was
+ * expected, or allowed, to. pytest's own totals count it as skipped, and so do its readers; the word tells. CTest says there
+ * what it needed and had not: it counts such a test as failed.
  */
-function verdict({ outcome, word, skipType }: OpenCase): { outcome: Outcome; word: string | undefined } {
+function verdict(
+  { outcome, word, skipType, skipMessage }: OpenCase,
+): { outcome: Outcome; word: string | undefined } {
   if (skipType === "pytest.xfail" && outcome === "skipped") return { outcome, word: "xfailed" };
   if (skipType === "todo" && outcome === "failed") return { outcome: "xfailed", word: undefined };
+  if (skipMessage === MAY_FAIL && (outcome === "failed" || outcome === "error")) {
+    return { outcome: "xfailed", word: undefined };
+  }
+  if (outcome === "skipped" && word === "notrun" && isMissing(skipMessage)) return { outcome: "error", word };
   return { outcome, word };
 }
 

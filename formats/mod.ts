@@ -11,6 +11,7 @@ import { junit } from "./junit.ts";
 import { lit } from "./lit.ts";
 import { litLog } from "./lit_log.ts";
 import { lnt } from "./lnt.ts";
+import { mocha } from "./mocha.ts";
 import { ndjson } from "./ndjson.ts";
 import { subtests } from "./subtests.ts";
 import { tap } from "./tap.ts";
@@ -36,6 +37,7 @@ export const formats: readonly ResultFormat[] = [
   ndjson,
   gtest,
   gbench,
+  mocha,
   lit,
   lnt,
   csv,

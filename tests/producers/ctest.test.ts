@@ -28,9 +28,12 @@ interface Printed {
   seconds: number;
 }
 
-function outcomeOf(word: string, isJunit: boolean): string {
+/** Tests whose program, or a file that they require, is missing. */
+const UNBUILT = ["absent", "missing_file"];
+
+function outcomeOf({ word, case: name }: Printed, isJunit: boolean): string {
   if (/Passed/.test(word)) return "passed";
-  if (/Skipped|Not Run/.test(word)) return "skipped";
+  if (/Skipped|Not Run/.test(word)) return UNBUILT.includes(name) ? "error" : "skipped";
   return /Timeout/.test(word) && !isJunit ? "timeout" : "failed";
 }
 
@@ -48,15 +51,16 @@ withCtest("CTest, Test.xml and JUnit: each test ends as it was printed to end", 
   const xml = await hub.push(`${folder}/build/Testing/${tag}/Test.xml`);
   const junit = await hub.push(`${folder}/build/junit.xml`);
   const expected = (isJunit: boolean) =>
-    printed.map((one) => ({ case: one.case, outcome: outcomeOf(one.word, isJunit) }));
+    printed.map((one) => ({ case: one.case, outcome: outcomeOf(one, isJunit) }));
   expect(lines(xml.results)).toEqual(lines(expected(false)));
   expect(lines(junit.results)).toEqual(lines(expected(true)));
   expect(xml.counts).toEqual(tally(expected(false).map((one) => one.outcome)));
 
-  // Those that did not run for another reason than their own wish CTest counts as failed, the hub as skipped.
+  // Those that did not run for another reason than their own wish CTest counts as failed; the hub those that lack something.
   const [, failed, total] = /(\d+) tests failed out of (\d+)/.exec(out)!;
   const broken = printed.filter((one) => /\*\*\*Not Run\s*$/.test(one.word)).map((one) => one.case).sort();
   expect(broken).toEqual(["absent", "missing_file", "needs_setup"]);
+  expect(xml.counts.error).toBe(UNBUILT.length);
   expect(xml.counts.failed! + xml.counts.timeout! + broken.length).toBe(Number(failed));
   expect(printed.length - 1).toBe(Number(total));
 
