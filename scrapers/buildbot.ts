@@ -1,9 +1,9 @@
 import { z } from "zod";
 import { HubError } from "../errors.ts";
-import type { ResultRecord, RunRecord } from "../schemas/record.ts";
+import type { RunRecord } from "../schemas/record.ts";
 import type { Allowance } from "./allow.ts";
 import { type Build, type BuildSource, scrapeBuilds } from "./builds.ts";
-import { readLogs, readSets, readSteps } from "./buildbot_results.ts";
+import { type BuildPlace, readCompileFailure, readLogs, readSets, readSteps } from "./buildbot_results.ts";
 import {
   changelistOf,
   checkServer,
@@ -15,6 +15,7 @@ import {
   timeWindow,
 } from "./ci.ts";
 import type { FetchInit, ScrapeContext } from "./context.ts";
+import { type FoundResults, noResults } from "./result_files.ts";
 import { type ScrapeBatch, type ScrapedTest, Scraper } from "./scraper.ts";
 
 const settings = z.strictObject({
@@ -139,9 +140,12 @@ class BuilderBuilds implements BuildSource<Listed> {
     if (reason !== undefined) return reason;
     const changelist = changelistOf(this.#revision(build));
     if (changelist === undefined) return `has no changelist in its property ${this.settings.property}`;
-    const results = await this.#results(buildid);
+    const found = await this.#results(buildid);
     const isBroken = code === 2 || code === 4;
-    if (results.length === 0 && !isBroken) return "has no results";
+    if (found.results.length === 0 && !isBroken && found.fault === undefined) return "has no results";
+    const results = found.results.length === 0 && found.fault === undefined && code === 2
+      ? await readCompileFailure(this.#place(buildid))
+      : found.results;
     return makeRun(this.settings, {
       externalId: String(buildid),
       changelist,
@@ -151,7 +155,7 @@ class BuilderBuilds implements BuildSource<Listed> {
       environment: { machine: textOf(build, "workername"), branch: textOf(build, "branch") },
       results,
       fault: results.length === 0
-        ? `the build left no results: ${build.state_string ?? "it failed"}`
+        ? found.fault ?? `the build left no results: ${build.state_string ?? "it failed"}`
         : undefined,
     });
   }
@@ -164,15 +168,19 @@ class BuilderBuilds implements BuildSource<Listed> {
     return codebase === undefined ? Object.values(each)[0] : each[codebase];
   }
 
-  #results(build: number): Promise<ResultRecord[]> {
-    const place = { root: this.#root, build, context: this.context, init: this.#init };
+  #place(build: number): BuildPlace {
+    return { root: this.#root, build, context: this.context, init: this.#init };
+  }
+
+  async #results(build: number): Promise<FoundResults> {
+    const place = this.#place(build);
     switch (this.settings.results) {
       case "sets":
-        return readSets(place);
+        return { ...noResults(), results: await readSets(place) };
       case "steps":
-        return readSteps(place);
+        return { ...noResults(), results: await readSteps(place) };
       case "logs":
-        return readLogs(place, new RegExp(this.settings.logs, "u"));
+        return await readLogs(place, new RegExp(this.settings.logs, "u"));
     }
   }
 }

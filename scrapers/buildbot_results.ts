@@ -1,11 +1,13 @@
 import { z } from "zod";
 import type { ResultRecord } from "../schemas/record.ts";
 import type { Outcome } from "../schemas/outcome.ts";
-import { findJson, getJson, MAX_RESULTS } from "./ci.ts";
+import { findJson, getJson } from "./ci.ts";
+import { MAX_RESULTS } from "../formats/artifact.ts";
 import type { FetchInit, ScrapeContext } from "./context.ts";
 import { sampleOf } from "../formats/sample.ts";
 import { caseName, excerpt } from "../formats/text.ts";
-import { findResults } from "./result_files.ts";
+import { compileResult, isCompileStep } from "./compile_step.ts";
+import { addResults, findResults, type FoundResults, noResults } from "./result_files.ts";
 
 /** A build of which results are read. */
 export interface BuildPlace {
@@ -80,20 +82,29 @@ export async function readSteps(place: BuildPlace): Promise<ResultRecord[]> {
   });
 }
 
+/** The first step that failed, where it is one that makes the product; code 4, an exception, is no failure of its own. */
+export async function readCompileFailure(place: BuildPlace): Promise<ResultRecord[]> {
+  const { root, build, context, init } = place;
+  const found = await findJson(context, `${root}/builds/${build}/steps`, stepPage, init);
+  const failed = found?.value.steps.find((step) => step.results === 2 || step.results === 4);
+  if (failed === undefined || failed.results !== 2 || !isCompileStep(failed.name)) return [];
+  const durationMs = ((failed.complete_at ?? NaN) - (failed.started_at ?? NaN)) * 1000;
+  return [compileResult(failed.name, { message: failed.state_string ?? "", durationMs })];
+}
+
 /** What result files say that were logged, by `step/log`. */
-export async function readLogs(place: BuildPlace, wanted: RegExp): Promise<ResultRecord[]> {
+export async function readLogs(place: BuildPlace, wanted: RegExp): Promise<FoundResults> {
   const { root, context, init, build } = place;
-  const results: ResultRecord[] = [];
+  const found = noResults();
   for (const { stepid, name: step } of await readStepList(place)) {
     const { value: { logs } } = await getJson(context, `${root}/steps/${stepid}/logs`, logPage, init);
     for (const { logid, name } of logs) {
       if (!wanted.test(`${step}/${name}`)) continue;
       const file = { ...init, name, place: `build ${build} ${step}/${name}` };
-      const found = await findResults(context, `${root}/logs/${logid}/raw`, file);
-      if (found !== "gone") results.push(...found ?? []);
+      addResults(found, await findResults(context, `${root}/logs/${logid}/raw`, file));
     }
   }
-  return results;
+  return found;
 }
 
 /**

@@ -15,13 +15,12 @@ import type { BuildWindow } from "./builds.ts";
 import { isoTime } from "./records.ts";
 import type { ScrapeContext } from "./context.ts";
 import { shownUrl } from "./fetch.ts";
+import { MAX_RESULTS } from "../formats/artifact.ts";
 import { parseLenientJson } from "../formats/lenient_json.ts";
 import { cleanText } from "../formats/text.ts";
 import { checkSecret } from "./secrets.ts";
 
 const DAY_MS = 86_400_000;
-/** Results of one run. */
-export const MAX_RESULTS = 200_000;
 
 export const serverUrl = z.string().max(2000).regex(/^https?:\/\/[^\s?#]+$/, "must be an http or https URL")
   .overwrite((url) => url.replace(/\/+$/, ""));

@@ -1,18 +1,15 @@
 import { z } from "zod";
 import { HubError, reasonOf } from "../errors.ts";
-import { environment, type ResultRecord, type RunRecord } from "../schemas/record.ts";
+import { environment, type RunRecord } from "../schemas/record.ts";
 import { type Allowance, checkPath, checkUrl } from "./allow.ts";
 import { fetchIndex } from "./binarydrop/autoindex.ts";
 import { nameFault } from "./binarydrop/names.ts";
-import { isoTime } from "./records.ts";
 import type { ScrapeContext } from "./context.ts";
-import { readResults } from "../formats/mod.ts";
+import { MAX_ARTIFACT, readArtifact } from "../formats/artifact.ts";
 import { type ScrapeBatch, type ScrapedTest, Scraper } from "./scraper.ts";
 
 const MAX_FILES = 100_000;
 const MAX_FOLDERS = 100_000;
-const MAX_FILE = 256 << 20;
-const MAX_RESULTS = 200_000;
 
 const settings = z.strictObject({
   url: z.string().max(2000).regex(/^(?:file:\/\/\/|https?:\/\/)/, "must be a file:, http: or https: URL")
@@ -209,18 +206,10 @@ async function readFile(
   }
   try {
     const content = await openFile(settings, file.path, context);
-    const results: ResultRecord[] = [];
-    let startedAt: string | undefined;
-    for await (const { file: name, items } of readResults(file.path, content)) {
-      for (const item of items) {
-        if (item.kind === "rejected") {
-          context.ignore(`holds a record that ${item.reason}`, `${name} ${item.place}`);
-        } else if (item.kind === "result") results.push(item.record);
-        else if (item.kind === "meta" && item.key === "startedAt") startedAt ??= isoTime(item.value);
-      }
-      if (results.length > MAX_RESULTS) {
-        throw new HubError("PAYLOAD_TOO_LARGE", `has more than ${MAX_RESULTS} results`);
-      }
+    const { results, rejected, faults, startedAt } = await readArtifact(file.path, content);
+    for (const one of rejected) context.ignore(one.reason, one.place);
+    for (const one of faults) {
+      context.ignore("holds a file that cannot be read", `${one.file}: ${one.reason}`);
     }
     const groups = Object.entries(rest).filter((pair): pair is [string, string] =>
       pair[1] !== undefined && pair[1] !== ""
@@ -253,13 +242,13 @@ async function openFile(
 ): Promise<AsyncIterable<Uint8Array>> {
   if (settings.url.startsWith("file:")) {
     const real = await checkPath(context.allow, `${folderOf(settings.url)}/${path}`);
-    if ((await Deno.stat(real)).size > MAX_FILE) {
-      throw new HubError("PAYLOAD_TOO_LARGE", `is larger than ${MAX_FILE} bytes`);
+    if ((await Deno.stat(real)).size > MAX_ARTIFACT) {
+      throw new HubError("PAYLOAD_TOO_LARGE", `is larger than ${MAX_ARTIFACT} bytes`);
     }
     return (await Deno.open(real)).readable;
   }
   const url = `${settings.url.replace(/\/*$/, "/")}${path.split("/").map(encodeURIComponent).join("/")}`;
-  const response = await context.fetch(url, { signal: context.signal, maxBytes: MAX_FILE });
+  const response = await context.fetch(url, { signal: context.signal, maxBytes: MAX_ARTIFACT });
   if (!response.ok || response.body === null) {
     await response.body?.cancel();
     throw new HubError(response.status < 500 ? "NOT_FOUND" : "BAD_GATEWAY", `answered ${response.status}`);

@@ -18,7 +18,8 @@ import {
 import type { FetchInit, ScrapeContext } from "./context.ts";
 import { caseName, excerpt, wordOf } from "../formats/text.ts";
 import { nextLink } from "./json_pages.ts";
-import { findResults } from "./result_files.ts";
+import { readCompileFailure } from "./github_failure.ts";
+import { addResults, findResults, type FoundResults, noResults } from "./result_files.ts";
 import { type ScrapeBatch, type ScrapedTest, Scraper } from "./scraper.ts";
 
 const settings = z.strictObject({
@@ -188,12 +189,19 @@ class WorkflowRuns implements BuildSource<GitHubBuild> {
   async read({ run }: GitHubBuild): Promise<RunRecord | string> {
     const changelist = changelistOf(run.head_sha);
     if (changelist === undefined) return "names no commit";
-    const results = this.settings.results === "checks"
-      ? await this.#checks(run)
+    const found = this.settings.results === "checks"
+      ? { ...noResults(), results: await this.#checks(run) }
       : await this.#artifacts(run.id);
-    if (results === "gone") return "has results that are gone";
+    if (found.results.length === 0 && found.gone > 0) return "has results that are gone";
     const isBroken = ["failure", "timed_out", "startup_failure"].includes(run.conclusion ?? "");
-    if (results.length === 0 && !isBroken) return `has no results, and its conclusion is ${run.conclusion}`;
+    const isEmpty = found.results.length === 0 && found.fault === undefined;
+    if (isEmpty && !isBroken) return `has no results, and its conclusion is ${run.conclusion}`;
+    const results = isEmpty
+      ? await readCompileFailure(
+        { root: rootOf(this.settings), context: this.context, init: this.#init },
+        run,
+      )
+      : found.results;
     return makeRun(this.settings, {
       externalId: String(run.id),
       attempt: run.run_attempt,
@@ -205,15 +213,15 @@ class WorkflowRuns implements BuildSource<GitHubBuild> {
       environment: { branch: run.head_branch, workflow: run.name },
       results,
       fault: results.length === 0
-        ? `the workflow run ended as ${run.conclusion} and left no results`
+        ? found.fault ?? `the workflow run ended as ${run.conclusion} and left no results`
         : undefined,
     });
   }
 
   /** A rerun's artifacts stand for those of the same name before it. */
-  async #artifacts(id: number): Promise<ResultRecord[] | "gone"> {
+  async #artifacts(id: number): Promise<FoundResults> {
     const wanted = new RegExp(this.settings.artifacts, "u");
-    const results: ResultRecord[] = [];
+    const all = noResults();
     const root = `${rootOf(this.settings)}/actions`;
     const latest = new Map<string, { id: number; expired: boolean }>();
     for (let page = 1; page <= MAX_LISTED / PAGE; page++) {
@@ -225,18 +233,15 @@ class WorkflowRuns implements BuildSource<GitHubBuild> {
       if (found === undefined || isLast(found.value.artifacts, found.headers)) break;
       if (page === MAX_LISTED / PAGE) this.context.ignore("has more artifacts than are read", String(id));
     }
-    let gone = 0;
     for (const [name, { id: artifact, expired }] of latest) {
       const place = `run ${id} artifact ${name}`;
       const init = { ...this.#init, name: `${name}.zip`, place };
-      if (expired) this.context.ignore("is an artifact that has expired", place);
-      const found = expired
-        ? "gone"
-        : await findResults(this.context, `${root}/artifacts/${artifact}/zip`, init);
-      if (found === "gone") gone++;
-      else results.push(...found ?? []);
+      if (expired) {
+        this.context.ignore("is an artifact that has expired", place);
+        all.gone++;
+      } else addResults(all, await findResults(this.context, `${root}/artifacts/${artifact}/zip`, init));
     }
-    return results.length === 0 && gone > 0 ? "gone" : results;
+    return all;
   }
 
   async #checks({ id, check_suite_id }: { id: number; check_suite_id?: number | null | undefined }) {

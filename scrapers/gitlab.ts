@@ -16,6 +16,7 @@ import {
 } from "./ci.ts";
 import type { FetchInit, ScrapeContext } from "./context.ts";
 import { caseName, excerpt, milliseconds, wordOf } from "../formats/text.ts";
+import { compileResult, isCompileStep } from "./compile_step.ts";
 import { nextLink } from "./json_pages.ts";
 import { type ScrapeBatch, type ScrapedTest, Scraper } from "./scraper.ts";
 
@@ -55,6 +56,13 @@ const report = z.object({
     })).nullish(),
   })),
 });
+const jobs = z.array(z.object({
+  name: z.string(),
+  stage: z.string().nullish(),
+  failure_reason: z.string().nullish(),
+  duration: z.number().nullish(),
+  allow_failure: z.boolean().nullish(),
+})).max(1000);
 const commit = z.object({ committed_date: z.string() });
 
 /** The states in which a pipeline rests (docs/api/pipelines.md); the others go on. */
@@ -153,12 +161,17 @@ class Pipelines implements BuildSource<GitLabBuild> {
       this.#init,
     );
     const results = found?.value.test_suites.flatMap((suite) => suite.test_cases?.map(toResult) ?? []) ?? [];
+    let fault: string | undefined;
     for (const { name, suite_error } of found?.value.test_suites ?? []) {
       if (suite_error) {
+        fault ??= `GitLab could not read the report of ${name}: ${suite_error}`;
         this.context.ignore("is a test suite that GitLab could not read", `${id} ${name}: ${suite_error}`);
       }
     }
-    if (results.length === 0 && status !== "failed") return "has no test report";
+    if (results.length === 0 && fault === undefined) {
+      if (status !== "failed") return "has no test report";
+      results.push(...await this.#compileFailure(id));
+    }
     return makeRun(this.settings, {
       externalId: String(id),
       changelist,
@@ -168,8 +181,23 @@ class Pipelines implements BuildSource<GitLabBuild> {
       url: web_url ?? undefined,
       environment: { branch: ref },
       results,
-      fault: results.length === 0 ? "the pipeline failed and has no test report" : undefined,
+      fault: results.length === 0 ? fault ?? "the pipeline failed and has no test report" : undefined,
     });
+  }
+
+  /** The jobs that failed by their own script, and compile: by their name, or their stage's. */
+  async #compileFailure(id: number): Promise<ResultRecord[]> {
+    const url = `${rootOf(this.settings)}/pipelines/${id}/jobs?scope[]=failed&per_page=${PAGE}`;
+    const found = await findJson(this.context, url, jobs, this.#init);
+    return (found?.value ?? []).flatMap(
+      ({ name, stage, failure_reason: reason, duration, allow_failure }) => {
+        const isScripts = !reason || reason === "script_failure";
+        if (!isScripts || allow_failure || !isCompileStep(name, stage)) return [];
+        const durationMs = milliseconds(duration);
+        const message = `The job ${name} of the stage ${stage} failed.`;
+        return [compileResult(name, { message, ...(durationMs === undefined ? {} : { durationMs }) })];
+      },
+    );
   }
 
   #committedAt(sha: string): Promise<string | undefined> {

@@ -16,7 +16,8 @@ import {
 } from "./ci.ts";
 import type { FetchInit, ScrapeContext } from "./context.ts";
 import { caseName, excerpt, milliseconds, wordOf } from "../formats/text.ts";
-import { findResults } from "./result_files.ts";
+import { readCompileFailure } from "./jenkins_failure.ts";
+import { addResults, findResults, type FoundResults, noResults } from "./result_files.ts";
 import { type ScrapeBatch, type ScrapedTest, Scraper } from "./scraper.ts";
 
 const settings = z.strictObject({
@@ -158,12 +159,14 @@ class JobBuilds implements BuildSource<Listed> {
     const { number, timestamp, duration, result } = build;
     const changelist = this.#changelist(build);
     if (changelist === undefined) return `has no changelist in its ${this.settings.changelist}`;
-    const results = this.settings.results === "artifacts"
+    const found = this.settings.results === "artifacts"
       ? await this.#artifacts(build)
-      : await this.#report(number);
-    if (results === "gone") return "has results that are gone";
-    const isBroken = result === "FAILURE";
-    if (results.length === 0 && !isBroken) return `has no results, and its own is ${result}`;
+      : { ...noResults(), results: await this.#report(number) };
+    if (found.results.length === 0 && found.gone > 0) return "has results that are gone";
+    const isEmpty = found.results.length === 0 && found.fault === undefined;
+    if (isEmpty && result !== "FAILURE") return `has no results, and its own is ${result}`;
+    const place = { url: `${jobUrl(this.settings)}/${number}`, context: this.context, init: this.#init };
+    const results = isEmpty ? await readCompileFailure(place) : found.results;
     return makeRun(this.settings, {
       externalId: String(number),
       changelist,
@@ -172,7 +175,7 @@ class JobBuilds implements BuildSource<Listed> {
       url: `${jobUrl(this.settings)}/${number}/`,
       environment: { machine: build.builtOn },
       results,
-      fault: results.length === 0 ? "the build failed and left no results" : undefined,
+      fault: results.length === 0 ? found.fault ?? "the build failed and left no results" : undefined,
     });
   }
 
@@ -197,21 +200,18 @@ class JobBuilds implements BuildSource<Listed> {
     return all.flatMap((one) => one?.suites ?? []).flatMap((suite) => suite.cases?.map(toResult) ?? []);
   }
 
-  async #artifacts({ number, artifacts }: JenkinsBuild): Promise<ResultRecord[] | "gone"> {
+  async #artifacts({ number, artifacts }: JenkinsBuild): Promise<FoundResults> {
     const wanted = new RegExp(this.settings.artifacts, "u");
-    const results: ResultRecord[] = [];
-    let gone = 0;
+    const all = noResults();
     for (const { relativePath: path } of artifacts ?? []) {
       if (!wanted.test(path)) continue;
       const url = `${jobUrl(this.settings)}/${number}/artifact/${
         path.split("/").map(encodeURIComponent).join("/")
       }`;
       const place = `build ${number} ${path}`;
-      const found = await findResults(this.context, url, { ...this.#init, name: path, place });
-      if (found === "gone") gone++;
-      else results.push(...found ?? []);
+      addResults(all, await findResults(this.context, url, { ...this.#init, name: path, place }));
     }
-    return results.length === 0 && gone > 0 ? "gone" : results;
+    return all;
   }
 }
 

@@ -2,7 +2,8 @@ import { z } from "zod";
 import { HubError } from "../errors.ts";
 import type { ResultRecord, RunRecord } from "../schemas/record.ts";
 import type { Allowance } from "./allow.ts";
-import { changelistOf, checkServer, ciSettings, findJson, makeRun, MAX_RESULTS } from "./ci.ts";
+import { changelistOf, checkServer, ciSettings, findJson, makeRun } from "./ci.ts";
+import { MAX_RESULTS } from "../formats/artifact.ts";
 import type { FetchInit, ScrapeContext } from "./context.ts";
 import {
   type Finder,

@@ -121,13 +121,13 @@ class LntRuns implements BuildSource<LntRun> {
     const field = settings.order ?? run.order_by?.split(",")[0]?.trim() ?? "llvm_project_revision";
     const changelist = changelistOf(run[field]);
     if (changelist === undefined) return `has no changelist in its order's ${field}`;
-    const results = await findResults(context, `${rootOf(settings)}/runs/${id}`, {
+    const { results, gone, fault } = await findResults(context, `${rootOf(settings)}/runs/${id}`, {
       ...this.#init,
       name: "run.json",
       place: `run ${id}`,
       format: lntFormat,
     });
-    if (results === undefined || results === "gone") return "is a run that cannot be read";
+    if (gone > 0) return "is gone";
     return makeRun({ ...settings, overlapHours: 0 }, {
       externalId: id,
       changelist,
@@ -136,6 +136,7 @@ class LntRuns implements BuildSource<LntRun> {
       url: `${settings.url}/db_${settings.database}/v4/${settings.suite}/${id}`,
       environment: { machine },
       results,
+      fault,
     });
   }
 }

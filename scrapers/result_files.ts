@@ -1,38 +1,56 @@
 import { HubError, reasonOf } from "../errors.ts";
-import type { ResultRecord } from "../schemas/record.ts";
+import { MAX_ARTIFACT, readArtifact } from "../formats/artifact.ts";
 import type { ResultFormat } from "../formats/format.ts";
-import { type FileItems, readResults } from "../formats/mod.ts";
-import { checkAnswer, MAX_RESULTS } from "./ci.ts";
+import type { ResultRecord } from "../schemas/record.ts";
+import { checkAnswer } from "./ci.ts";
 import type { FetchInit, ScrapeContext } from "./context.ts";
 import { AnswerTooLarge, shownUrl } from "./fetch.ts";
 
-const MAX_FILE = 256 << 20;
+/** What a build's result files say together. */
+export interface FoundResults {
+  results: ResultRecord[];
+  /** Files that are gone. */
+  gone: number;
+  /** Why one that is there cannot be read. */
+  fault: string | undefined;
+}
 
-/** Names of files that may hold results, packed or not. */
-export const RESULT_FILE =
-  /\.(?:xml|sum|json|ndjson|tap|csv)(?:\.(?:gz|zst))?$|(?:^|\/)subtests\.txt$|\.(?:zip|tgz|tar(?:\.(?:gz|zst))?)$/i;
+/** Nothing yet, to add others to. */
+export function noResults(): FoundResults {
+  return { results: [], gone: 0, fault: undefined };
+}
+
+export function addResults(all: FoundResults, { results, gone, fault }: FoundResults): void {
+  for (const one of results) all.results.push(one);
+  all.gone += gone;
+  all.fault ??= fault;
+}
 
 /**
- * The results in a file of a server; undefined where it is of no known format, or unreadable, and "gone" where it is, which is
- * counted as ignored. @throws HubError BAD_GATEWAY where it cannot be read now
+ * The results in a file of a server; what is gone, of no known format, or cannot be read is counted as ignored.
+ * @throws HubError BAD_GATEWAY where it cannot be read now
  */
 export async function findResults(
   context: ScrapeContext,
   url: string,
   { name, place, format, ...init }: FetchInit & { name: string; place: string; format?: ResultFormat },
-): Promise<ResultRecord[] | "gone" | undefined> {
+): Promise<FoundResults> {
   for (let attempt = 1;; attempt++) {
-    const response = await context.fetch(url, { maxBytes: MAX_FILE, ...init, signal: context.signal });
+    const response = await context.fetch(url, { maxBytes: MAX_ARTIFACT, ...init, signal: context.signal });
     if (response.status === 404 || response.status === 410) {
       await response.body?.cancel();
       context.ignore("is a result file that is gone", place);
-      return "gone";
+      return { ...noResults(), gone: 1 };
     }
     await checkAnswer(response, url);
     try {
-      const { results, rejected } = await readAll(read(response.body!));
+      const { results, rejected, faults } = await readArtifact(name, response.body!, { format });
       for (const one of rejected) context.ignore(one.reason, `${place} ${one.place}`);
-      return results;
+      for (const { file, reason } of faults) {
+        context.ignore("is a result file that cannot be read", `${place} ${file}: ${reason}`);
+      }
+      const [first] = faults;
+      return { results, gone: 0, fault: first && `${first.file} cannot be read: ${first.reason}` };
     } catch (error) {
       context.signal.throwIfAborted();
       const isOther = error instanceof HubError && error.code === "UNSUPPORTED_MEDIA_TYPE";
@@ -50,29 +68,7 @@ export async function findResults(
         isOther ? "is a file of no known format" : "is a result file that cannot be read",
         isOther ? place : `${place}: ${reasonOf(error)}`,
       );
-      return undefined;
+      return { ...noResults(), fault: isOther ? undefined : `${name} cannot be read: ${reasonOf(error)}` };
     }
   }
-
-  async function* read(body: AsyncIterable<Uint8Array>): AsyncGenerator<FileItems> {
-    if (format === undefined) yield* readResults(name, body);
-    else for await (const items of format.parse(body)) yield { file: name, items };
-  }
-}
-
-async function readAll(files: AsyncIterable<FileItems>) {
-  const results: ResultRecord[] = [];
-  const rejected: { place: string; reason: string }[] = [];
-  for await (const { file, items } of files) {
-    for (const item of items) {
-      if (item.kind === "result") results.push(item.record);
-      else if (item.kind === "rejected" && rejected.length < MAX_RESULTS) {
-        rejected.push({ place: `${file} ${item.place}`, reason: `is a record that ${item.reason}` });
-      }
-    }
-    if (results.length > MAX_RESULTS) {
-      throw new HubError("PAYLOAD_TOO_LARGE", `has more than ${MAX_RESULTS} results`);
-    }
-  }
-  return { results, rejected };
 }

@@ -5,7 +5,7 @@ import type { Allowance } from "./allow.ts";
 import { parseLocation } from "./binarydrop/names.ts";
 import { isoTime } from "./records.ts";
 import type { ScrapeContext } from "./context.ts";
-import { readResults } from "../formats/mod.ts";
+import { MAX_ARTIFACT, MAX_RESULTS, readArtifact, resultFiles } from "../formats/artifact.ts";
 import { type ScrapeBatch, type ScrapedTest, Scraper } from "./scraper.ts";
 
 const settings = z.strictObject({
@@ -32,8 +32,6 @@ const labPage = z.object({ jobs: z.array(z.unknown()).max(10_000), nextCursor: t
 
 const PAGE = 100;
 const MAX_PAGES = 10_000;
-const MAX_ARTIFACT = 256 << 20;
-const MAX_RESULTS = 200_000;
 /** Results kept in memory before they are handed on. */
 const BATCH_RESULTS = 20_000;
 
@@ -162,61 +160,76 @@ async function toRun(labUrl: string, job: LabJob, context: ScrapeContext): Promi
   return { ...run, status: "lab_error", reason: reason.slice(0, MAX_EXCERPT) };
 }
 
-async function readArtifacts(url: string, job: LabJob, context: ScrapeContext) {
-  const results: ResultRecord[] = [];
-  let files = 0;
-  let fault: string | undefined;
-  for (const { name, size } of job.artifacts) {
-    if (
-      !/\.(?:xml|sum|json|ndjson|tap)(?:\.(?:gz|zst))?$|^subtests\.txt$|\.(?:zip|tgz|tar(?:\.(?:gz|zst))?)$/i
-        .test(name)
-    ) continue;
-    const place = `job ${job.serial} ${name}`;
-    if (size > MAX_ARTIFACT) {
-      fault = `${name}: is larger than ${MAX_ARTIFACT} bytes`;
-      context.ignore(`is an artifact larger than ${MAX_ARTIFACT} bytes`, place);
-      continue;
-    }
-    // What may be better next time (no answer, 5xx, a broken connection) ends the scrape before the watermark moves;
-    // what stays so (gone, too large, unreadable) is the job's fault.
-    const response = await context.fetch(`${url}/artifacts/${encodeURIComponent(name)}`, {
-      signal: context.signal,
-      maxBytes: MAX_ARTIFACT,
-    });
-    if (response.status >= 500 || response.status === 429) {
-      await response.body?.cancel();
-      throw new HubError("BAD_GATEWAY", `The lab answered ${response.status} to ${place}.`);
-    }
-    try {
-      if (!response.ok || response.body === null) {
-        await response.body?.cancel();
-        throw new HubError("BAD_GATEWAY", `the lab answered ${response.status} to the artifact ${name}`);
-      }
-      const found: ResultRecord[] = [];
-      for await (const { file, items } of readResults(name, response.body)) {
-        for (const item of items) {
-          if (item.kind === "rejected") {
-            context.ignore(`is a record that ${item.reason}`, `job ${job.serial} ${file} ${item.place}`);
-          } else if (item.kind === "result") found.push(item.record);
-        }
-        if (results.length + found.length > MAX_RESULTS) {
-          throw new HubError("BAD_GATEWAY", `has more than ${MAX_RESULTS} results`);
-        }
-      }
-      results.push(...found);
-      files++;
-    } catch (error) {
-      context.signal.throwIfAborted();
-      if (!(error instanceof HubError)) {
-        throw new HubError("BAD_GATEWAY", `The lab broke off ${place}: ${reasonOf(error)}`, { cause: error });
-      }
-      if (error.code === "UNSUPPORTED_MEDIA_TYPE") {
-        context.ignore("is an artifact of no known format", place);
-        continue;
-      }
-      fault = `${name}: ${reasonOf(error)}`;
-      context.ignore("is a result file that cannot be read", `${place}: ${reasonOf(error)}`);
-    }
+interface Artifact {
+  name: string;
+  size: number;
+}
+
+interface FoundArtifacts {
+  results: ResultRecord[];
+  /** Artifacts that were read. */
+  files: number;
+  /** Why there may be nothing of one that is named as a result file. */
+  fault: string | undefined;
+}
+
+/** What a job's result files say; its logs are looked at where it has none that can be read. */
+async function readArtifacts(url: string, job: LabJob, context: ScrapeContext): Promise<FoundArtifacts> {
+  const { named, logs } = resultFiles(job.artifacts);
+  const found: FoundArtifacts = { results: [], files: 0, fault: undefined };
+  for (const artifact of named) await addArtifact(found, artifact, { url, job, context });
+  if (found.files > 0) return found;
+  for (const artifact of logs) await addArtifact(found, artifact, { url, job, context, isLog: true });
+  return found;
+}
+
+async function addArtifact(
+  found: FoundArtifacts,
+  { name, size }: Artifact,
+  { url, job, context, isLog = false }: { url: string; job: LabJob; context: ScrapeContext; isLog?: boolean },
+): Promise<void> {
+  const place = `job ${job.serial} ${name}`;
+  if (size > MAX_ARTIFACT) {
+    found.fault = `${name}: is larger than ${MAX_ARTIFACT} bytes`;
+    context.ignore(`is an artifact larger than ${MAX_ARTIFACT} bytes`, place);
+    return;
   }
-  return { results, files, fault };
+  // What may be better next time (no answer, 5xx, a broken connection) ends the scrape before the watermark moves;
+  // what stays so (gone, too large, unreadable) is the job's fault.
+  const response = await context.fetch(`${url}/artifacts/${encodeURIComponent(name)}`, {
+    signal: context.signal,
+    maxBytes: MAX_ARTIFACT,
+  });
+  if (response.status >= 500 || response.status === 429) {
+    await response.body?.cancel();
+    throw new HubError("BAD_GATEWAY", `The lab answered ${response.status} to ${place}.`);
+  }
+  try {
+    if (!response.ok || response.body === null) {
+      await response.body?.cancel();
+      throw new HubError("BAD_GATEWAY", `the lab answered ${response.status} to the artifact ${name}`);
+    }
+    const { results, rejected, faults } = await readArtifact(name, response.body);
+    if (found.results.length + results.length > MAX_RESULTS) {
+      throw new HubError("PAYLOAD_TOO_LARGE", `has more than ${MAX_RESULTS} results`);
+    }
+    for (const one of rejected) context.ignore(one.reason, `job ${job.serial} ${one.place}`);
+    for (const { file, reason } of faults) {
+      context.ignore("is a result file that cannot be read", `job ${job.serial} ${file}: ${reason}`);
+    }
+    for (const one of results) found.results.push(one);
+    found.files++;
+  } catch (error) {
+    context.signal.throwIfAborted();
+    if (!(error instanceof HubError)) {
+      throw new HubError("BAD_GATEWAY", `The lab broke off ${place}: ${reasonOf(error)}`, { cause: error });
+    }
+    if (error.code === "UNSUPPORTED_MEDIA_TYPE") {
+      context.ignore("is an artifact of no known format", place);
+      if (!isLog) found.fault ??= `the job left no result file of a known format: ${reasonOf(error)}`;
+      return;
+    }
+    found.fault = `${name} cannot be read: ${reasonOf(error)}`;
+    context.ignore("is a result file that cannot be read", `${place}: ${reasonOf(error)}`);
+  }
 }

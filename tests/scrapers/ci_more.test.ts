@@ -61,6 +61,7 @@ test("github: of artifacts of one name the newest stands, and what has expired i
     }
     const run = /runs\/(\d+)\/artifacts$/.exec(pathname)?.[1];
     if (run !== undefined) return { artifacts: artifacts[run] };
+    if (pathname.endsWith("/jobs")) return { jobs: [] };
     const id = /artifacts\/(\d+)\/zip$/.exec(pathname)![1];
     return tapZip(`1..1\n${id === "11" ? "not ok" : "ok"} 1 - of ${id === "12" ? "other" : "results"}\n`);
   };
