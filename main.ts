@@ -13,7 +13,9 @@ import { sweepResults } from "./cron/tasks/sweep_results.ts";
 import { scrapeTask } from "./cron/tasks/scrape.ts";
 import { runLine, tick } from "./cron/tick.ts";
 import { openDatabase } from "./db/client.ts";
+import { configureRoots } from "./db/drop_roots.ts";
 import { migrate } from "./db/migrate.ts";
+import { completePackages } from "./db/package_names.ts";
 import { HubError, reasonOf } from "./errors.ts";
 import { allowanceOf, createFetch, createPace } from "./scrapers/mod.ts";
 import { createDrain } from "./run/drain.ts";
@@ -68,6 +70,14 @@ if (Deno.args.includes("--migrate")) {
   await sql.end();
   console.log("The schema is up to date.");
   Deno.exit(0);
+}
+
+try {
+  await configureRoots(sql, config.dropRoots);
+  const completed = await completePackages(sql);
+  if (completed > 0) log("info", "packages were given their branch and build", { completed });
+} catch (error) {
+  fail(`The database cannot be prepared: ${reasonOf(error)}`);
 }
 
 const queue = await startQueue(sql, {

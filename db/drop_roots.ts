@@ -1,5 +1,5 @@
 import { baseOf } from "../schemas/location.ts";
-import type { Queryable } from "./client.ts";
+import type { Db, Queryable } from "./client.ts";
 
 export interface StoredRoot {
   id: number;
@@ -7,25 +7,68 @@ export interface StoredRoot {
   url: string;
 }
 
-/** Records which roots are configured; any other is no longer. Returns them in the given order. */
+/**
+ * Records which roots are configured, as a process starts; any other is no longer, and what lies in it is unavailable from now
+ * on. Of processes with other settings the one that started last decides. Returns them in the given order.
+ */
 export async function configureRoots(
-  sql: Queryable,
+  sql: Db,
   roots: { name: string; url: string }[],
 ): Promise<StoredRoot[]> {
   const names = new Map(roots.map((root) => [root.url, root.name]));
   const urls = [...names.keys()];
-  await sql`update roots set configured = false where configured and url <> all(${urls})`;
+  return await sql.begin(async (tx) => {
+    // Processes that start at once would lock rows in their own orders.
+    await tx`lock table roots in share row exclusive mode`;
+    await tx`update roots set configured = false where configured and url <> all(${urls})`;
+    await tx`
+      insert into roots (url, name, base)
+      select url, name, base
+      from unnest(${urls}::text[], ${[...names.values()]}::text[], ${urls.map(baseOf)}::text[])
+        with ordinality as given (url, name, base, place)
+      order by place
+      on conflict (url) do update set name = excluded.name, base = excluded.base, configured = true
+      where (roots.name, roots.base, roots.configured) is distinct from (excluded.name, excluded.base, true)`;
+    const rows = await tx<StoredRoot[]>`
+      select id, name, url from roots where url = any(${urls}) order by array_position(${urls}::text[], url)`;
+    return [...rows];
+  });
+}
+
+/**
+ * Those of the roots that are configured, in the given order; one that is new is. `removed`: URLs of those that are not, since
+ * a process that started later has other settings.
+ */
+export async function findConfiguredRoots(
+  sql: Queryable,
+  roots: { name: string; url: string }[],
+): Promise<{ roots: StoredRoot[]; removed: string[] }> {
+  const names = new Map(roots.map((root) => [root.url, root.name]));
+  const urls = [...names.keys()];
   await sql`
     insert into roots (url, name, base)
     select url, name, base
     from unnest(${urls}::text[], ${[...names.values()]}::text[], ${urls.map(baseOf)}::text[])
       with ordinality as given (url, name, base, place)
+    where not exists (select from roots where roots.url = given.url)
     order by place
-    on conflict (url) do update set name = excluded.name, base = excluded.base, configured = true
-    where (roots.name, roots.base, roots.configured) is distinct from (excluded.name, excluded.base, true)`;
-  const rows = await sql<StoredRoot[]>`
-    select id, name, url from roots where url = any(${urls}) order by array_position(${urls}::text[], url)`;
-  return [...rows];
+    on conflict (url) do nothing`;
+  const rows = await sql<(StoredRoot & { configured: boolean })[]>`
+    select id, name, url, configured from roots
+    where url = any(${urls}) order by array_position(${urls}::text[], url)`;
+  return {
+    roots: rows.filter((row) => row.configured).map(({ configured: _configured, ...root }) => root),
+    removed: rows.filter((row) => !row.configured).map((row) => row.url),
+  };
+}
+
+/** The root that a package's URL lies under, where it is one that DROP_URLS names no more, and under no other; or undefined. */
+export async function findRemovedRoot(sql: Queryable, packageUrl: string): Promise<string | undefined> {
+  const rows = await sql<{ url: string; configured: boolean }[]>`
+    select url, configured from roots
+    where starts_with(${packageUrl}, rtrim(coalesce(base, url), '/') || '/')
+    order by configured desc, id limit 1`;
+  return rows[0]?.configured === false ? rows[0].url : undefined;
 }
 
 /** What is known of a package before a root is scanned. */

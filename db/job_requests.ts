@@ -3,6 +3,7 @@ import type { JobInput } from "../schemas/job.ts";
 import { type Author, recordAudit } from "./audit.ts";
 import type { Db, Queryable } from "./client.ts";
 import { getBuildFor } from "./builds.ts";
+import { findRemovedRoot } from "./drop_roots.ts";
 import { getJob, moveJob } from "./jobs.ts";
 import { unknownTest } from "./tests.ts";
 
@@ -160,6 +161,13 @@ export async function retryJob(
       throw new HubError(
         "CONFLICT",
         `Job ${id} is ${old.state}; only one that is over or unknown can be tried again.`,
+      );
+    }
+    const removed = await findRemovedRoot(tx, old.packageUrl);
+    if (removed !== undefined) {
+      throw new HubError(
+        "CONFLICT",
+        `Job ${id} cannot be tried again: its package lies under ${removed}, which DROP_URLS names no more.`,
       );
     }
     const [row] = await tx<{ id: number }[]>`

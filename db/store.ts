@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import { HubError } from "../errors.ts";
 import type { Counts } from "../schemas/outcome.ts";
+import { parsePackage } from "../schemas/package_name.ts";
 import type { Placed, RunHead, RunRecord } from "../schemas/record.ts";
 import type { Db, Queryable } from "./client.ts";
 import { internCases } from "./cases.ts";
@@ -138,6 +139,7 @@ async function writeHeads(
   const environments = runs.map((run) => JSON.stringify(run.environment));
   const axes = runs.map((run) => run.axis);
   const packages = runs.map((run) => run.package ?? null);
+  const parsed = [...new Set(packages)].flatMap((name) => name === null ? [] : [parsePackage(name)]);
   await tx`
     with asked as (
       select distinct keys::jsonb as keys from unnest(${environments}::text[]) as keys
@@ -150,8 +152,11 @@ async function writeHeads(
       insert into axes (name) select distinct name from unnest(${axes}::text[]) as name
       where not exists (select from axes where axes.name = name.name) order by name on conflict (name) do nothing
     )
-    insert into packages (name) select distinct name from unnest(${packages}::text[]) as name
-    where name is not null and not exists (select from packages where packages.name = name.name)
+    insert into packages (name, branch, build)
+    select named.name, named.branch, named.build
+    from unnest(${parsed.map((one) => one.name)}::text[], ${parsed.map((one) => one.branch)}::text[],
+      ${parsed.map((one) => one.build)}::text[]) as named (name, branch, build)
+    where not exists (select from packages where packages.name = named.name)
     order by name on conflict (name) do nothing`;
   const rows = await tx<Head[]>`
     with asked as (

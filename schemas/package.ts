@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { changelist, flag, id, nullableTime, pageInput, pageOf, text, time } from "./common.ts";
+import { PACKAGE_BUILDS } from "./package_name.ts";
 
-export const PACKAGE_BUILDS = ["Release", "Debug", "Develop", "Assert", "Retail"] as const;
 /** A package's name as it is asked for. Stored names are whatever the drop holds. */
 export const packageName = text(1000).meta({ description: "Name of the package" });
 const nullableChangelist = changelist.nullable();

@@ -13,6 +13,7 @@ import {
   listSerials,
   markAbandonedJobs,
 } from "../../db/job_progress.ts";
+import { failRemoved } from "../../db/job_roots.ts";
 import { moveJob } from "../../db/jobs.ts";
 import { makeTestsDue } from "../../db/tests.ts";
 import { HubError, reasonOf } from "../../errors.ts";
@@ -51,6 +52,7 @@ export async function submitJob(deps: JobDeps, jobId: number, signal: AbortSigna
     deps.log("vrlsubmit cannot be run; the job waits", { jobId, reason: reasonOf(error) });
     return;
   }
+  if (await failRemoved(sql, jobId)) return;
   const job = await beginAttempt(sql, jobId, config.vrlsubmitTimeoutMs + MARGIN_MS);
   if (job === undefined) return;
   deps.step?.("begun");

@@ -2,7 +2,7 @@ import type { Config } from "../../config.ts";
 import { forgetSeen } from "../../db/build_store.ts";
 import { isDatabaseAway } from "../../db/away.ts";
 import type { Db } from "../../db/client.ts";
-import { configureRoots, listKnownPackages, type StoredRoot } from "../../db/drop_roots.ts";
+import { findConfiguredRoots, listKnownPackages, type StoredRoot } from "../../db/drop_roots.ts";
 import { dropLease, findLease, type Lease } from "../../db/leases.ts";
 import { findScanLeaseMark, finishScan, loseScans, SCAN_LEASE, startScan } from "../../db/scans.ts";
 import { reasonOf } from "../../errors.ts";
@@ -48,7 +48,11 @@ export async function scanDropTask(
   try {
     await loseScans(sql, now());
     await forgetSeen(sql);
-    for (const root of await configureRoots(sql, config.dropRoots)) {
+    const { roots, removed } = await findConfiguredRoots(sql, config.dropRoots);
+    if (removed.length > 0) {
+      deps.log?.("roots are not scanned: a process that started later has another DROP_URLS", { removed });
+    }
+    for (const root of roots) {
       const both = AbortSignal.any([signal, kept.signal]);
       both.throwIfAborted();
       await recordScan(deps, { root, lease, leaseS, full, cause }, both);

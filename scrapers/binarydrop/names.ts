@@ -1,27 +1,6 @@
 import { HubError } from "../../errors.ts";
 
-export const BUILD_WORDS = ["Release", "Debug", "Develop", "Assert", "Retail"] as const;
-export type BuildWord = (typeof BUILD_WORDS)[number];
-
-/** A package's name, taken apart; kept whole, with nulls, where it does not parse. */
-export interface PackageName {
-  name: string;
-  branch: string | null;
-  build: BuildWord | null;
-  rest: string | null;
-}
-
-/** `<branch>_<build>_<rest>`, split at the first build word that has something on either side. */
-export function parsePackage(name: string): PackageName {
-  const parts = name.split("_");
-  const at = parts.findIndex((part, index) =>
-    index > 0 && index < parts.length - 1 && (BUILD_WORDS as readonly string[]).includes(part)
-  );
-  const branch = parts.slice(0, Math.max(at, 0)).join("_");
-  const rest = parts.slice(at + 1).join("_");
-  if (at < 1 || branch === "" || rest === "") return { name, branch: null, build: null, rest: null };
-  return { name, branch, build: parts[at] as BuildWord, rest };
-}
+export { type PackageName, parsePackage } from "../../schemas/package_name.ts";
 
 /** Which build a name in a package's folder is. */
 export interface BuildName {

@@ -3,7 +3,10 @@ import { loadConfig } from "../../config.ts";
 import { startQueue } from "../../cron/boss.ts";
 import type { Queue } from "../../cron/queue.ts";
 import { followLabTask, type JobDeps, lookUpJob, submitJob, tickJobs } from "../../cron/tasks/jobs.ts";
+import { configureRoots } from "../../db/drop_roots.ts";
+import { retryJob } from "../../db/job_requests.ts";
 import { getJob } from "../../db/jobs.ts";
+import { BY } from "../helpers/author.ts";
 import { HOME } from "../helpers/app.ts";
 import { type TestLab, testLab, until } from "../helpers/lab.ts";
 import { type TestDatabase, testDatabase } from "../helpers/postgres.ts";
@@ -104,6 +107,34 @@ test("without an authoritative note search a job that is not found waits for a p
     .sql`update jobs set state = 'unknown', attempt = 1, attempt_ends_at = now() where id = ${id}`;
   await lookUpJob({ ...deps, config: { ...deps.config, vrlNoteSearch: "advisory" } }, id, signal());
   expect((await getJob(database.sql, id)).state).toBe("unknown");
+});
+
+test("a job whose package lies in a root that DROP_URLS names no more never goes out", async () => {
+  const { sql } = database;
+  const removed = `file://${lab.drop}`;
+  await configureRoots(sql, [{ name: "drop", url: removed }]);
+  const id = await makeJob();
+  await configureRoots(sql, [{ name: "other", url: "file:///elsewhere" }]);
+  try {
+    await submitJob(deps, id, signal());
+    const job = await getJob(sql, id);
+    expect(job).toMatchObject({ state: "failed", attempt: 0 });
+    expect(job.events.at(-1)!.cause).toBe(
+      `not submitted: its package lies under ${removed}, which DROP_URLS names no more`,
+    );
+    expect(await inLab(id)).toBe(0);
+    const options = { by: BY, idempotencyKey: undefined, dropRoots: [], enqueue: () => Promise.resolve() };
+    await expect(retryJob(sql, id, options)).rejects.toMatchObject({
+      code: "CONFLICT",
+      message: expect.stringContaining("which DROP_URLS names no more"),
+    });
+    // A root that is named anew, or one around it, will do.
+    await configureRoots(sql, [{ name: "all", url: removed.replace(/\/[^/]*$/, "") }]);
+    await submitJob(deps, (await retryJob(sql, id, options)).id, signal());
+    expect(await inLab((await getJob(sql, id)).id + 1)).toBe(1);
+  } finally {
+    await sql`delete from roots`;
+  }
 });
 
 test("a missing binary leaves the job queued; a lab that refuses fails it with its reason", async () => {

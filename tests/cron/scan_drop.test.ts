@@ -1,5 +1,7 @@
 import { expect, test } from "vitest";
 import { BY } from "../helpers/author.ts";
+import { scanDropTask } from "../../cron/tasks/scan_drop.ts";
+import { configureRoots } from "../../db/drop_roots.ts";
 import { getChangelist } from "../../db/builds.ts";
 import { getPackage, setPackageScanned } from "../../db/packages.ts";
 import { listScans } from "../../db/scans.ts";
@@ -139,6 +141,44 @@ test("a package that is not to be scanned is left alone", async () => {
     expect(await bench.scan()).toMatchObject({ buildsGone: 0, packagesUnread: 0 });
   }
   expect(await bench.available("a")).toEqual([1]);
+});
+
+test("a root that DROP_URLS names no more is unavailable from the start on, and no older process brings it back", async () => {
+  const other = await makeDrop();
+  try {
+    await makePackage(bench.drop.path, "a", [1]);
+    await makePackage(other.path, "a", [1, 2]);
+    const roots = [{ name: "one", url: bench.drop.url }, { name: "two", url: other.url }];
+    const old = { ...bench.deps().config, dropRoots: roots };
+    await bench.scan({ config: old });
+    expect(await bench.available("a")).toEqual([1, 2]);
+    // As a process with other settings starts.
+    await configureRoots(bench.db.sql, roots.slice(0, 1));
+    expect(await bench.available("a")).toEqual([1]);
+    const logged: unknown[] = [];
+    const log = (message: string, fields?: Record<string, unknown>) =>
+      logged.push([message, fields?.removed]);
+    await scanDropTask(
+      bench.deps({ config: old, log }),
+      { full: true, cause: "request" },
+      new AbortController().signal,
+    );
+    expect(logged).toContainEqual([expect.stringContaining("another DROP_URLS"), [other.url]]);
+    expect(await bench.available("a")).toEqual([1]);
+    const { items } = await listScans(bench.db.sql, { limit: 1 }, { showReasons: true });
+    expect(items[0]!.root).toBe("one");
+    await configureRoots(bench.db.sql, roots);
+    expect(await bench.available("a")).toEqual([1, 2]);
+    // Many that start at once, each with its own order.
+    await Promise.all(
+      Array.from(
+        { length: 8 },
+        (_, at) => configureRoots(bench.db.sql, at % 2 === 0 ? roots : roots.toReversed()),
+      ),
+    );
+  } finally {
+    await other.remove();
+  }
 });
 
 test("a root that fails does not stop the others, and a root named no more is not available", async () => {

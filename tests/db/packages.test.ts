@@ -1,6 +1,8 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { BY } from "../helpers/author.ts";
+import { completePackages } from "../../db/package_names.ts";
 import { getPackage, getPackageIds, listPackages, setPackageScanned } from "../../db/packages.ts";
+import { prepareStore, storeRuns } from "../../db/store.ts";
 import { packageList } from "../../schemas/package.ts";
 import { dropOf } from "../helpers/drop_rows.ts";
 import { type TestDatabase, testDatabase } from "../helpers/postgres.ts";
@@ -77,6 +79,59 @@ test("a package can be left out of scans, and be found by that", async () => {
   expect(await names({ scanned: "true" })).toHaveLength(NAMES.length - 1);
   await expect(setPackageScanned(db.sql, { name: "x", scanned: false }, BY)).rejects.toMatchObject({
     code: "NOT_FOUND",
+  });
+});
+
+test("a package that a run names first has its branch and build, whatever spelling they have", async () => {
+  const [one] = await db.sql`insert into tests (name, scraper) values ('pushed', 'push') returning id`;
+  const packages = [
+    "pushed_main_Assert_linux",
+    "pushed odd",
+    "pushed_Release_",
+    "_Debug_x",
+    "pushed_main_Assert_linux",
+  ];
+  await prepareStore(db.sql, packages.length);
+  await db.sql.begin((tx) =>
+    storeRuns(tx, {
+      testId: one!.id,
+      source: "s",
+      mode: "replace",
+      runs: packages.map((name, at) => ({
+        externalId: String(at),
+        attempt: 1,
+        axis: "main",
+        changelist: 1,
+        environment: {},
+        status: "done" as const,
+        package: name,
+        results: [],
+      })),
+    })
+  );
+  const stored = await db.sql`
+    select name, branch, build from packages where name like 'pushed%' or name like '\\_%' order by name collate "C"`;
+  expect(stored.map((row) => [row.name, row.branch, row.build])).toEqual([
+    ["_Debug_x", null, null],
+    ["pushed odd", null, null],
+    ["pushed_Release_", null, null],
+    ["pushed_main_Assert_linux", "pushed_main", "Assert"],
+  ]);
+});
+
+test("packages that older code left without branch and build get them, by several processes at once", async () => {
+  await db
+    .sql`insert into packages (name) select 'old_b' || n || '_Release_x' from generate_series(1, 25000) as n`;
+  await db.sql`insert into packages (name) values ('left odd')`;
+  const counts = await Promise.all([completePackages(db.sql), completePackages(db.sql)]);
+  expect(counts[0]! + counts[1]!).toBe(25_000);
+  expect(await completePackages(db.sql)).toBe(0);
+  const [row] = await db.sql`
+    select count(*)::int as n from packages where branch like 'old_b%' and build = 'Release'`;
+  expect(row!.n).toBe(25_000);
+  expect(await getPackage(db.sql, "left odd", { showReasons: false })).toMatchObject({
+    branch: null,
+    build: null,
   });
 });
 

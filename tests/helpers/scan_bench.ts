@@ -1,6 +1,7 @@
 import { afterAll, afterEach, beforeAll, beforeEach } from "vitest";
 import { type ScanDeps, scanDropTask } from "../../cron/tasks/scan_drop.ts";
 import { listChangelists } from "../../db/build_list.ts";
+import { configureRoots } from "../../db/drop_roots.ts";
 import { getScan, listScans } from "../../db/scans.ts";
 import { changelistList } from "../../schemas/build.ts";
 import type { ScanDetail } from "../../schemas/scan.ts";
@@ -35,9 +36,10 @@ export function scanBench() {
         ...more,
       };
     },
-    /** Runs a scan an hour after the last; returns its record. */
+    /** Runs a scan an hour after the last, as a process that started before with these settings; returns its record. */
     async scan({ full = false, ...more }: Partial<ScanDeps> & { full?: boolean } = {}): Promise<ScanDetail> {
       bench.clock = new Date(bench.clock.getTime() + HOUR);
+      await configureRoots(db.sql, bench.deps(more).config.dropRoots);
       await scanDropTask(bench.deps(more), { full, cause: "request" }, new AbortController().signal);
       return await bench.newest();
     },
