@@ -15,16 +15,18 @@ import { resultsCsv } from "./routers/rest/results_csv.ts";
 import { runExport } from "./routers/rest/run_export.ts";
 import { resultsUpload } from "./routers/rest/results_upload.ts";
 import { procedureRoutes, type RestEnv, type RestOnly, type Route } from "./routers/rest/route.ts";
-import { asHubError, isAway } from "./routers/trpc.ts";
+import { createFaultLog, type FaultLog, type Log } from "./routers/fault_log.ts";
+import { asHubError } from "./routers/trpc.ts";
 import { answerTrpc } from "./routers/trpc_door.ts";
 import { createVersions } from "./routers/versions.ts";
 
 export interface AppOptions {
-  log(level: "info" | "warn" | "error", message: string, fields?: Record<string, unknown>): void;
+  log: Log;
+  /** Where states that fail many requests are logged; default: one of the app's own. */
+  faults?: FaultLog;
 }
 
 const REQUEST_ID = /^[\w.:-]{8,128}$/;
-const RETRY_AFTER_S = 5;
 
 /** Every route of the hub: of procedures, and what REST alone has. */
 export function allRoutes(): { routes: Route[]; extra: RestOnly[] } {
@@ -34,12 +36,17 @@ export function allRoutes(): { routes: Route[]; extra: RestOnly[] } {
 }
 
 /** The whole HTTP side: identity, REST routes, tRPC, documents, and the one error handler. */
-export function createApp(deps: Deps, { log }: AppOptions): Hono<RestEnv> {
+export function createApp(
+  deps: Deps,
+  { log, faults = createFaultLog({ log, now: deps.now }) }: AppOptions,
+): Hono<RestEnv> {
   const app = new Hono<RestEnv>();
   const { routes, extra } = allRoutes();
   const fail = (error: unknown, requestId: string): Response => {
-    const fault = toFault(error);
-    if (fault.status >= 500) log("error", fault.message, { requestId, reason: causeOf(error) });
+    const fault = asHubError(error);
+    const fields = { requestId, reason: causeOf(error) };
+    if (fault.status === 503 || fault.status === 507) faults.add(fault.message, fields);
+    else if (fault.status >= 500) log("error", fault.message, fields);
     return problem(fault, requestId);
   };
 
@@ -98,7 +105,7 @@ export function createApp(deps: Deps, { log }: AppOptions): Hono<RestEnv> {
   });
   app.use(withEtag);
   // The middleware above sees the error too, and logs it.
-  app.onError((error, c) => problem(toFault(error), c.get("hub").requestId));
+  app.onError((error, c) => problem(asHubError(error), c.get("hub").requestId));
 
   app.all("/api/trpc/*", (c) => answerTrpc(c.req.raw, c.get("hub")));
   mountRoutes(app, routes, extra, deps.config);
@@ -146,17 +153,6 @@ function idempotencyKey(header: string | undefined): string | undefined {
     );
   }
   return header;
-}
-
-/** What is told of anything thrown. */
-function toFault(error: unknown): HubError {
-  if (isAway(error)) {
-    return new HubError("SERVICE_UNAVAILABLE", "The database is away; try again soon.", {
-      cause: error,
-      retryAfter: RETRY_AFTER_S,
-    });
-  }
-  return asHubError(error);
 }
 
 function causeOf(error: unknown): string {

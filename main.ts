@@ -14,10 +14,12 @@ import { scrapeTask } from "./cron/tasks/scrape.ts";
 import { runLine, tick } from "./cron/tick.ts";
 import { openDatabase } from "./db/client.ts";
 import { configureRoots } from "./db/drop_roots.ts";
+import { databaseFault } from "./db/faults.ts";
 import { migrate } from "./db/migrate.ts";
 import { completePackages } from "./db/package_names.ts";
 import { HubError, reasonOf } from "./errors.ts";
 import { allowanceOf, createFetch, createPace } from "./scrapers/mod.ts";
+import { createFaultLog } from "./routers/fault_log.ts";
 import { createDrain } from "./run/drain.ts";
 import { ADDRESS_IN_USE, END_WITH_STDIN } from "./run/exit_codes.ts";
 import { bracketed } from "./run/permissions.ts";
@@ -44,6 +46,16 @@ function readConfig() {
 function log(level: typeof LEVELS[number], message: string, fields: Record<string, unknown> = {}): void {
   if (LEVELS.indexOf(level) < minLevel) return;
   console.error(JSON.stringify({ at: new Date().toISOString(), level, message, ...fields }));
+}
+
+const faults = createFaultLog({ log, now: () => new Date() });
+Deno.unrefTimer(setInterval(() => faults.flush(), 60_000));
+
+/** Logs what failed beside requests. */
+function logFailure(what: string, error: unknown): void {
+  const fault = databaseFault(error);
+  if (fault === undefined) log("error", what, { reason: reasonOf(error) });
+  else faults.add(`${what}: ${fault.message}`, { reason: reasonOf(error) });
 }
 
 function fail(message: string, code = 1): never {
@@ -81,7 +93,7 @@ try {
 }
 
 const queue = await startQueue(sql, {
-  onError: (error) => log("error", "queue", { reason: reasonOf(error) }),
+  onError: (error) => logFailure("queue", error),
 })
   .catch((error) => fail(`The queue cannot be started: ${reasonOf(error)}`));
 const jobDeps: JobDeps = {
@@ -111,7 +123,7 @@ const app = createApp({
   throttle,
   now: () => new Date(),
   checkSubmitter: () => checkExecutable(config.vrlsubmitPath),
-}, { log });
+}, { log, faults });
 
 for (const line of scheduleOf(config)) {
   Deno.cron(line.name, line.cron, async () => {
@@ -119,7 +131,7 @@ for (const line of scheduleOf(config)) {
     try {
       await runLine(jobDeps, line.name, new Date());
     } catch (error) {
-      log("error", `cron ${line.name}`, { reason: reasonOf(error) });
+      logFailure(`cron ${line.name}`, error);
     }
   });
 }
@@ -158,7 +170,7 @@ const { fetch, drain: drainRequests } = createDrain((request, info) =>
   app.fetch(request, { remote: (info.remoteAddr as Deno.NetAddr).hostname })
 );
 const server = listen();
-tick(jobDeps, new Date()).catch((error) => log("error", "first tick", { reason: reasonOf(error) }));
+tick(jobDeps, new Date()).catch((error) => logFailure("first tick", error));
 
 function listen(): Deno.HttpServer {
   const { host: hostname, port } = config;

@@ -1,6 +1,7 @@
 import { type Author, recordAudit } from "../db/audit.ts";
 import type { Db } from "../db/client.ts";
 import { type PersonRow, refusePerson, savePerson } from "../db/people.ts";
+import { writeIfPossible } from "../db/faults.ts";
 import type { Directory } from "./ldap.ts";
 import { type HeldRole, rolesOf } from "./roles.ts";
 
@@ -60,13 +61,15 @@ export class People {
     }
     if (found === undefined) {
       const by: Author = { name: "hub", via: "recheck", address: "-", requestId: "-" };
-      await sql.begin(async (tx) => {
+      const refuse = sql.begin(async (tx) => {
         await refusePerson(tx, person.name, now());
         await recordAudit(tx, by, { action: "person.refuse", object: `person ${person.name}` });
       });
+      await writeIfPossible(refuse);
       return undefined;
     }
-    await savePerson(sql, { name: person.name, source: "directory", groups: found.groups }, now());
+    const save = savePerson(sql, { name: person.name, source: "directory", groups: found.groups }, now());
+    await writeIfPossible(save);
     return { roles: rolesOf(found.groups, groupRoles), isStale: false };
   }
 }

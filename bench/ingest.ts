@@ -102,10 +102,9 @@ export async function copyOf(sql: Db, runId: number, cases: number): Promise<() 
     target++;
     const text = rows.map(({ line }) => `${target}\t${line}\n`).join("");
     await sql.begin(async (tx) => {
-      const into = await tx`
-        copy results (run_id, case_id, ordinal, outcome, changelist, duration_ms, word, message) from stdin`
-        .writable();
-      await copyInto(tx, into, text);
+      const copy = tx`
+        copy results (run_id, case_id, ordinal, outcome, changelist, duration_ms, word, message) from stdin`;
+      await copyInto(tx, copy, text);
     });
   };
 }

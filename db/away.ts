@@ -2,6 +2,7 @@ const GONE = new Set([
   "CONNECTION_CLOSED",
   "CONNECTION_ENDED",
   "CONNECTION_DESTROYED",
+  "CONNECTION_SILENT",
   "CONNECT_TIMEOUT",
   "ECONNREFUSED",
   "ECONNRESET",
@@ -9,7 +10,7 @@ const GONE = new Set([
   "EPIPE",
 ]);
 
-/** Whether an error says that the database is away, going down, or full of connections, rather than that a query is wrong. */
+/** Whether an error says that its connection to the database is lost, or will be. What requests make of errors: db/faults.ts. */
 export function isDatabaseAway(error: unknown): boolean {
   const code = (error as { code?: unknown } | null)?.code;
   return typeof code === "string" && (GONE.has(code) || /^(08|57P0[123]|53300|58P)/.test(code));

@@ -43,9 +43,9 @@ export async function addBuilds(
       sizes[at] ?? "\\N"
     }\t${seen}\n`
   );
-  const into = await tx`
-    copy builds (root_id, package_id, changelist, revision, file, size, first_seen) from stdin`.writable();
-  await copyInto(tx, into, lines.join(""), onSending);
+  const copy = tx`
+    copy builds (root_id, package_id, changelist, revision, file, size, first_seen) from stdin`;
+  await copyInto(tx, copy, lines.join(""), onSending);
   return files.length;
 }
 

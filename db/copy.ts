@@ -1,5 +1,5 @@
 import { setImmediate } from "node:timers/promises";
-import type { Writable } from "node:stream";
+import type { PendingQuery, Row } from "postgres";
 import { isDatabaseAway } from "./away.ts";
 import type { Queryable } from "./client.ts";
 
@@ -17,23 +17,28 @@ export function uncopied(value: string): string {
 const UNESCAPES: Record<string, string> = { "\\": "\\", n: "\n", r: "\r", t: "\t" };
 const ESCAPES: Record<string, string> = { "\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t" };
 
+/** A `copy … from stdin` that has not been sent. */
+type Copy = Pick<PendingQuery<Row[]>, "writable">;
+
 /**
- * Sends lines to the `copy` that `into` belongs to, and waits until the server has taken them all.
+ * Sends lines to `copy`, and waits until the server has taken them all.
  *
- * The driver's stream never finishes where the server refuses the rows after their end was sent, so the next statement of
- * the transaction tells: it fails with 25P02, "current transaction is aborted", and why is lost.
+ * If the server refuses the rows after their end was sent, the driver's stream never finishes, and the next statement fails
+ * with 25P02, "current transaction is aborted". The driver gives the reason to the query, which was answered by its stream.
  * `onSending` is called once nothing is left to do but to wait.
- * @throws what the server says, or 25P02; what `lines` throws
+ * @throws the server's error; what `lines` throws
  */
 export async function copyInto(
   tx: Queryable,
-  into: Writable,
+  copy: Copy,
   lines: string | Iterable<Uint8Array | string>,
   onSending: () => void = () => {},
 ): Promise<void> {
   let refusal: unknown;
   let fault: { error: unknown } | undefined;
+  const into = await copy.writable();
   into.on("error", (error) => refusal ??= error);
+  Object.assign(copy, { reject: (error: unknown) => refusal ??= error });
   try {
     for (const chunk of typeof lines === "string" ? [lines] : lines) {
       await new Promise<void>((resolve) => {

@@ -80,11 +80,27 @@ export async function migrate(sql: Db): Promise<string[]> {
   });
 }
 
-/** Names of migrations not yet applied; throws as a query does where the database is away. */
-export async function pendingMigrations(sql: Db): Promise<string[]> {
-  const [table] = await sql`select to_regclass('migrations') is not null as present`;
-  if (!table?.present) return [...MIGRATIONS];
-  const rows = await sql`select name from migrations`;
+/** Runs `work`, which changes the schema on other connections of the pool, while no other process changes it. */
+export async function changeSchema(sql: Db, work: () => Promise<void>): Promise<void> {
+  await sql.begin(async (tx) => {
+    await tx`select pg_advisory_xact_lock(${LOCK})`;
+    await work();
+  });
+}
+
+export interface DatabaseState {
+  /** Names of migrations that have not been applied. */
+  pending: string[];
+  /** As a standby is, or a server during a failover. */
+  isReadOnly: boolean;
+}
+
+/** Throws as a query does if the database is unavailable. */
+export async function getDatabaseState(sql: Db): Promise<DatabaseState> {
+  const [state] = await sql<{ present: boolean; isReadOnly: boolean }[]>`
+    select to_regclass('migrations') is not null as present,
+      current_setting('transaction_read_only')::boolean as "isReadOnly"`;
+  const rows = state!.present ? await sql`select name from migrations` : [];
   const applied = new Set(rows.map((row) => row.name));
-  return MIGRATIONS.filter((name) => !applied.has(name));
+  return { pending: MIGRATIONS.filter((name) => !applied.has(name)), isReadOnly: state!.isReadOnly };
 }

@@ -17,15 +17,14 @@ const MAX_ORDINAL = 32_767;
 
 /** Writes the results and samples of new runs. @throws HubError BAD_REQUEST where a case comes too often in one run */
 export async function writeRows(tx: Queryable, runs: RunRows[]): Promise<void> {
-  const results = await tx.unsafe(`copy results (${RESULT_COLUMNS}) from stdin`).writable();
-  await copyInto(tx, results, resultLines(runs));
+  await copyInto(tx, tx.unsafe(`copy results (${RESULT_COLUMNS}) from stdin`), resultLines(runs));
   const sampled = runs.filter((run) => run.results.samples > 0);
   if (sampled.length === 0) return;
   const metricIds = await internMetrics(tx, [
     ...new Set(sampled.flatMap((run) => [...run.results.metrics.keys()])),
   ]);
-  const samples = await tx.unsafe(`copy samples (${SAMPLE_COLUMNS}) from stdin`).writable();
-  await copyInto(tx, samples, sampleLines(sampled, metricIds));
+  const copy = tx.unsafe(`copy samples (${SAMPLE_COLUMNS}) from stdin`);
+  await copyInto(tx, copy, sampleLines(sampled, metricIds));
 }
 
 function* resultLines(runs: RunRows[]): Generator<string> {

@@ -1,4 +1,5 @@
 import type { Queryable } from "./client.ts";
+import { writeIfPossible } from "./faults.ts";
 import type { PersonRow } from "./people.ts";
 
 export interface NewSession {
@@ -37,7 +38,8 @@ export async function findSession(
   if (row === undefined) return undefined;
   const { expiresAt, lastSeenAt, ...person } = row;
   if (now.getTime() - lastSeenAt.getTime() > 60_000) {
-    await sql`update sessions set last_seen_at = ${now} where hash = ${hash} and last_seen_at < ${now}`;
+    await writeIfPossible(sql`
+      update sessions set last_seen_at = ${now} where hash = ${hash} and last_seen_at < ${now}`);
   }
   return { person, expiresAt };
 }

@@ -1,5 +1,6 @@
 import { Buffer } from "node:buffer";
 import { createHash, type Hash } from "node:crypto";
+import { HubError } from "../errors.ts";
 
 /** Characters that are joined before they become bytes. */
 const BLOCK = 1 << 16;
@@ -26,9 +27,12 @@ export class Tape {
   #fileBytes = 0;
   #hash = createHash("sha256");
   #folder: string | undefined;
+  #open: (folder: string) => Deno.FsFile;
 
-  constructor(folder?: string) {
+  /** `open` makes the file; a test's may refuse to write. */
+  constructor(folder?: string, open: (folder: string) => Deno.FsFile = openNameless) {
     this.#folder = folder;
+    this.#open = open;
   }
 
   write(text: string): void {
@@ -108,10 +112,13 @@ export class Tape {
     if (this.#folder !== undefined && this.#heldBytes >= HELD) this.#spill(this.#folder);
   }
 
+  /** @throws HubError INSUFFICIENT_STORAGE, SERVICE_UNAVAILABLE */
   #spill(folder: string): void {
-    this.#file ??= openNameless(folder);
-    for (const block of this.#blocks) {
-      for (let at = 0; at < block.length;) at += this.#file.writeSync(block.subarray(at));
+    try {
+      this.#file ??= this.#open(folder);
+      for (const block of this.#blocks) writeAll(this.#file, block);
+    } catch (error) {
+      throw spoolFault(error);
     }
     this.#fileBytes += this.#heldBytes;
     this.#blocks = [];
@@ -125,4 +132,38 @@ function openNameless(folder: string): Deno.FsFile {
   const file = Deno.openSync(path, { read: true, write: true });
   Deno.removeSync(path);
   return file;
+}
+
+function writeAll(file: Deno.FsFile, bytes: Uint8Array): void {
+  for (let at = 0; at < bytes.length;) at += file.writeSync(bytes.subarray(at));
+}
+
+/** Why nothing can be written in the folder now; undefined if it can. Writes as much as a push writes at once, and removes it. */
+export function findSpoolFault(folder: string, open = openNameless): HubError | undefined {
+  let file: Deno.FsFile | undefined;
+  try {
+    file = open(folder);
+    writeAll(file, new Uint8Array(HELD));
+    return undefined;
+  } catch (error) {
+    return spoolFault(error);
+  } finally {
+    file?.close();
+  }
+}
+
+const FULL = ["ENOSPC", "EDQUOT"];
+
+function spoolFault(cause: unknown): HubError {
+  return FULL.includes(String((cause as { code?: unknown }).code))
+    ? new HubError(
+      "INSUFFICIENT_STORAGE",
+      "The disk of the folder for pushes (SPOOL_DIR) is full; free space on it, then retry.",
+      { cause, retryAfter: 30 },
+    )
+    : new HubError(
+      "SERVICE_UNAVAILABLE",
+      "The folder for pushes (SPOOL_DIR) cannot be written; its reason is in the hub's log. Retry in 30 s.",
+      { cause, retryAfter: 30 },
+    );
 }

@@ -4,6 +4,7 @@ import type { Page } from "../schemas/common.ts";
 import { type Author, recordAudit } from "./audit.ts";
 import type { Db, Queryable } from "./client.ts";
 import { decodeCursor, toPage } from "./cursor.ts";
+import { writeIfPossible } from "./faults.ts";
 import type { PersonRow } from "./people.ts";
 
 interface TokenRow extends Omit<TokenShape, "createdAt" | "expiresAt" | "lastUsedAt" | "revokedAt"> {
@@ -119,7 +120,7 @@ export async function findToken(sql: Queryable, hash: Uint8Array, now: Date): Pr
   if (row === undefined) return undefined;
   const { id, scopes, expiresAt, lastUsedAt, ...person } = row;
   if (lastUsedAt === null || now.getTime() - lastUsedAt.getTime() > 60_000) {
-    await sql`update tokens set last_used_at = ${now} where id = ${id}`;
+    await writeIfPossible(sql`update tokens set last_used_at = ${now} where id = ${id}`);
   }
   return { id, scopes, expiresAt, person };
 }

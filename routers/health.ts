@@ -1,6 +1,7 @@
 import { z } from "zod";
 import type { Db } from "../db/client.ts";
-import { pendingMigrations } from "../db/migrate.ts";
+import { type DatabaseState, getDatabaseState } from "../db/migrate.ts";
+import { findSpoolFault } from "../db/tape.ts";
 import type { Context } from "./context.ts";
 import { inTime } from "./deadline.ts";
 import { procedure, router } from "./trpc.ts";
@@ -8,7 +9,7 @@ import { wire } from "./wire.ts";
 
 const TIME_LIMIT_MS = 2000;
 const check = z.object({
-  name: z.enum(["database", "migrations", "queue"]),
+  name: z.enum(["database", "migrations", "queue", "spool"]),
   state: z.enum(["ok", "bad"]),
   detail: z.string(),
 });
@@ -30,7 +31,7 @@ export const healthRouter = router({
     .meta({
       method: "GET",
       path: "/api/health/ready",
-      summary: "Whether the hub can work: database, migrations, queue",
+      summary: "Whether the hub can work: database, migrations, queue, spool",
       role: "anyone",
       isOpen: true,
       statuses: [200, 503],
@@ -46,34 +47,39 @@ export const healthRouter = router({
 });
 
 async function checkAll(ctx: Context): Promise<z.infer<typeof check>[]> {
-  const pending = await inTime(askOnce(ctx.sql), TIME_LIMIT_MS, () => new Error("late")).catch(() =>
-    undefined
-  );
-  const isThere = pending !== undefined;
-  const isCurrent = isThere && pending.length === 0;
+  const state = await inTime(askOnce(ctx.sql), TIME_LIMIT_MS, () => new Error("late")).catch(() => undefined);
+  const isThere = state !== undefined;
+  const canWrite = isThere && !state.isReadOnly;
+  const isCurrent = isThere && state.pending.length === 0;
   const isRunning = ctx.queue.isRunning();
+  const spool = findSpoolFault(ctx.config.spoolDir);
   return [
-    { name: "database", state: isThere ? "ok" : "bad", detail: isThere ? "answers" : "does not answer" },
+    {
+      name: "database",
+      state: canWrite ? "ok" : "bad",
+      detail: canWrite ? "answers" : isThere ? "is read-only" : "does not answer",
+    },
     {
       name: "migrations",
       state: isCurrent ? "ok" : "bad",
-      detail: !isThere ? "not known" : isCurrent ? "up to date" : `not applied: ${pending.join(", ")}`,
+      detail: !isThere ? "not known" : isCurrent ? "up to date" : `not applied: ${state.pending.join(", ")}`,
     },
     {
       name: "queue",
-      state: isRunning && isThere ? "ok" : "bad",
-      detail: isRunning ? isThere ? "runs" : "waits for the database" : "is stopping",
+      state: isRunning && canWrite ? "ok" : "bad",
+      detail: isRunning ? canWrite ? "runs" : "waits for the database" : "is stopping",
     },
+    { name: "spool", state: spool === undefined ? "ok" : "bad", detail: spool?.message ?? "can be written" },
   ];
 }
 
-const asked = new WeakMap<Db, Promise<string[]>>();
+const asked = new WeakMap<Db, Promise<DatabaseState>>();
 
 /** One question at a time: probes of a database that hangs do not pile up before it. */
-function askOnce(sql: Db): Promise<string[]> {
+function askOnce(sql: Db): Promise<DatabaseState> {
   const running = asked.get(sql);
   if (running !== undefined) return running;
-  const asking = pendingMigrations(sql).finally(() => asked.delete(sql));
+  const asking = getDatabaseState(sql).finally(() => asked.delete(sql));
   asked.set(sql, asking);
   return asking;
 }

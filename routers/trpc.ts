@@ -1,7 +1,7 @@
 import { initTRPC, TRPCError } from "@trpc/server";
 import { HubError, type HubErrorCode } from "../errors.ts";
 import { mayAct, type Role } from "../auth/roles.ts";
-import { isDatabaseAway } from "../db/away.ts";
+import { databaseFault } from "../db/faults.ts";
 import { JsonText } from "../db/json_text.ts";
 import type { Context } from "./context.ts";
 import { inTime } from "./deadline.ts";
@@ -115,11 +115,15 @@ export const labellingProcedure = t.procedure.use(entrance({ takesNewLabels: tru
 export const procedure = t.procedure.use(entrance({ takesNewLabels: false }));
 
 function toTrpcError(fault: HubError): TRPCError {
-  return new TRPCError({ code: fault.code satisfies HubErrorCode, message: fault.message, cause: fault });
+  // tRPC has no code for a full disk; the status comes from the cause.
+  const code = fault.code === "INSUFFICIENT_STORAGE" ? "SERVICE_UNAVAILABLE" : fault.code;
+  return new TRPCError({ code: code satisfies HubErrorCode, message: fault.message, cause: fault });
 }
 
 /** The one view of anything a procedure throws; what is not known becomes an INTERNAL_SERVER_ERROR that says nothing. */
 export function asHubError(error: unknown): HubError {
+  const fault = databaseFault(error);
+  if (fault !== undefined) return fault;
   if (error instanceof HubError) return error;
   if (isUnstorable(error)) {
     return new HubError(
@@ -151,18 +155,6 @@ export function asHubError(error: unknown): HubError {
   if (error.code === "UNSUPPORTED_MEDIA_TYPE") return new HubError("UNSUPPORTED_MEDIA_TYPE", error.message);
   if (error.code === "PAYLOAD_TOO_LARGE") return new HubError("PAYLOAD_TOO_LARGE", error.message);
   return new HubError("INTERNAL_SERVER_ERROR", "The hub failed at this request.", { cause: error });
-}
-
-/** Whether anything in the chain of causes says that the database is away. */
-export function isAway(error: unknown): boolean {
-  for (
-    let at = error, depth = 0;
-    at !== null && at !== undefined && depth < 5;
-    at = (at as Error).cause, depth++
-  ) {
-    if (isDatabaseAway(at)) return true;
-  }
-  return false;
 }
 
 /** What Postgres says of a NUL, a lone surrogate, or a number that does not fit (SQLSTATE class 22). */

@@ -1,11 +1,12 @@
 import { fetchRequestHandler } from "@trpc/server/adapters/fetch";
+import { databaseFault } from "../db/faults.ts";
 import type { JsonText } from "../db/json_text.ts";
 import { HubError } from "../errors.ts";
 import type { Context } from "./context.ts";
 import { appRouter } from "./mod.ts";
 import { answerRead } from "./rest/answer.ts";
 import { boundedBody, checkDepth, tooLarge } from "./rest/body.ts";
-import { isAway } from "./trpc.ts";
+import { asHubError } from "./trpc.ts";
 
 const MAX_BATCH = 20;
 /** Calls that take whole runs. */
@@ -13,7 +14,7 @@ const UPLOADS = ["results.push"];
 
 /**
  * tRPC under `/api/trpc`, within the limits that hold for REST.
- * @throws HubError PAYLOAD_TOO_LARGE, BAD_REQUEST; what says that the database is away
+ * @throws HubError PAYLOAD_TOO_LARGE, BAD_REQUEST; the fault of a call that could not be served (503, 507)
  */
 export async function answerTrpc(request: Request, hub: Context): Promise<Response> {
   const calls = decodeURIComponent(new URL(request.url).pathname).replace("/api/trpc/", "").split(",");
@@ -31,7 +32,7 @@ export async function answerTrpc(request: Request, hub: Context): Promise<Respon
   if (body !== undefined) checkDepth(body);
   hub.isBatch = calls.length > 1;
   const texts: JsonText<unknown>[] = hub.reply.texts = [];
-  let away: unknown;
+  let unserved: HubError | undefined;
   const response = await fetchRequestHandler({
     endpoint: "/api/trpc",
     req: body === undefined
@@ -40,10 +41,11 @@ export async function answerTrpc(request: Request, hub: Context): Promise<Respon
     router: appRouter,
     createContext: () => hub,
     onError({ error }) {
-      if (isAway(error)) away = error;
+      const fault = asHubError(error);
+      if (fault.status === 507 || databaseFault(error) !== undefined) unserved = fault;
     },
   });
-  if (away !== undefined) throw away;
+  if (unserved !== undefined) throw unserved;
   const isAnswer = isRead && response.status === 200 &&
     response.headers.get("content-type")?.startsWith("application/json") === true;
   if (!isAnswer && texts.length === 0) return response;

@@ -138,6 +138,7 @@ describe("reads", () => {
       ["database", "ok"],
       ["migrations", "ok"],
       ["queue", "ok"],
+      ["spool", "ok"],
     ]);
   });
 });

@@ -1,6 +1,6 @@
 import type { Config } from "../../config.ts";
 import { forgetSeen } from "../../db/build_store.ts";
-import { isDatabaseAway } from "../../db/away.ts";
+import { databaseFault } from "../../db/faults.ts";
 import type { Db } from "../../db/client.ts";
 import { findConfiguredRoots, listKnownPackages, type StoredRoot } from "../../db/drop_roots.ts";
 import { dropLease, findLease, type Lease } from "../../db/leases.ts";
@@ -162,5 +162,5 @@ async function recordScan(
     finishedAt: now(),
   });
   signal.throwIfAborted();
-  if (error !== undefined && isDatabaseAway(error)) throw error;
+  if (error !== undefined && databaseFault(error) !== undefined) throw error;
 }

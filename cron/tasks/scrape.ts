@@ -1,5 +1,5 @@
 import type { Config } from "../../config.ts";
-import { isDatabaseAway } from "../../db/away.ts";
+import { databaseFault } from "../../db/faults.ts";
 import type { Db, Queryable } from "../../db/client.ts";
 import { dropLease, findLease, holdLease, type Lease, LeaseLost } from "../../db/leases.ts";
 import {
@@ -125,7 +125,8 @@ async function scrapeTest(deps: ScrapeDeps, test: TestToScrape, turn: ScrapeTurn
   } catch (caught) {
     const error = caught instanceof StoreFault ? caught.cause : caught;
     // The source is not to blame: the queue's task fails, and the next tick goes on.
-    const isHubs = error instanceof LeaseLost || caught instanceof StoreFault && isDatabaseAway(error);
+    const isHubs = error instanceof LeaseLost ||
+      caught instanceof StoreFault && databaseFault(error) !== undefined;
     if (isHubs) throw error;
     if (lost.aborted) throw lost.reason;
     if (stop.aborted) end = { state: "handed back" };

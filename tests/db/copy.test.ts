@@ -16,7 +16,7 @@ function* endless(): Generator<string> {
 }
 
 async function copied(tx: Queryable, lines: Iterable<string>): Promise<void> {
-  await copyInto(tx, await tx.unsafe("copy copied (n) from stdin").writable(), lines);
+  await copyInto(tx, tx.unsafe("copy copied (n) from stdin"), lines);
 }
 
 test("what cannot be made of the rows ends the copy, and the connection is of use again", async () => {
@@ -29,7 +29,7 @@ test("what cannot be made of the rows ends the copy, and the connection is of us
     await expect(sql.begin((tx) => copied(tx, broken()))).rejects.toThrow("no more");
   }
   await expect(sql.begin((tx) => copied(tx, ["1\n", "x\n"]))).rejects.toMatchObject({
-    code: expect.stringMatching(/^2[25]P02$/),
+    code: "22P02",
   });
   await sql.begin((tx) => copied(tx, ["1\n", "2\n"]));
   expect(await sql`select sum(n)::int as sum from copied`).toEqual([{ sum: 3 }]);

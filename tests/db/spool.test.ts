@@ -3,9 +3,10 @@ import { CaseCache } from "../../db/case_cache.ts";
 import { CaseIds, Ordinals } from "../../db/case_ids.ts";
 import { copyValue, uncopied } from "../../db/copy.ts";
 import { ResultSpool, spoolOf } from "../../db/spool.ts";
-import { Tape } from "../../db/tape.ts";
+import { findSpoolFault, Tape } from "../../db/tape.ts";
 import type { ResultRecord } from "../../schemas/record.ts";
 import { retainedBytes } from "../helpers/heap.ts";
+import { requires } from "../helpers/require.ts";
 
 test("a tape gives back what was written, from memory and from a file that has no name", async () => {
   const folder = await Deno.makeTempDir();
@@ -161,8 +162,32 @@ test("a spool without a folder makes no file, however large: scrapes run where n
     const spool = spoolOf(results);
     expect([...spool.names()].flat()).toHaveLength(150_000);
     const filed = new ResultSpool(Deno.cwd());
-    expect(() => results.forEach((result) => filed.add(result))).toThrow("no file may be made");
+    expect(() => results.forEach((result) => filed.add(result))).toThrow(
+      expect.objectContaining({ cause: new Error("no file may be made") }),
+    );
   } finally {
     Deno.makeTempFileSync = make;
   }
+});
+
+const onFull = requires("/dev/full", Deno.build.os === "linux", "run it on Linux");
+onFull("a full disk is a 507 that names the setting, and the readiness check finds it", () => {
+  const full = () => Deno.openSync("/dev/full", { read: true, write: true });
+  const tape = new Tape("/nowhere", full);
+  const expected = { code: "INSUFFICIENT_STORAGE", message: expect.stringContaining("SPOOL_DIR") };
+  expect(() => {
+    for (let at = 0; at < 1000; at++) tape.write("x".repeat(10_000));
+  }).toThrow(expect.objectContaining(expected));
+  tape.dispose();
+  expect(findSpoolFault("/nowhere", full)).toMatchObject({ ...expected, status: 507 });
+});
+
+test("a folder that cannot be written is a 503 that does not show its path", async () => {
+  const folder = await Deno.makeTempDir();
+  await Deno.writeTextFile(`${folder}/file`, "");
+  const fault = findSpoolFault(`${folder}/file`);
+  expect(fault).toMatchObject({ status: 503, message: expect.not.stringContaining(folder) });
+  expect(findSpoolFault(`${folder}/made`)).toBeUndefined();
+  expect([...Deno.readDirSync(`${folder}/made`)]).toEqual([]);
+  await Deno.remove(folder, { recursive: true });
 });
