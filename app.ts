@@ -6,16 +6,23 @@ import { HubError } from "./errors.ts";
 import type { Context, Deps } from "./routers/context.ts";
 import { checkSource, countRequest, readSessionId, writeSessionId } from "./routers/rest/credentials.ts";
 import { crossOrigin, setHeaders } from "./routers/rest/headers.ts";
-import { mountRoutes } from "./routers/rest/adapter.ts";
 import { documentRoutes } from "./routers/rest/documents.ts";
 import { knownTags, withEtag } from "./routers/rest/etag.ts";
 import { labelList } from "./routers/rest/label_list.ts";
+import { refuseSecrets } from "./routers/rest/path.ts";
 import { problem } from "./routers/rest/problem.ts";
 import { resultsCsv } from "./routers/rest/results_csv.ts";
 import { runExport } from "./routers/rest/run_export.ts";
 import { resultsUpload } from "./routers/rest/results_upload.ts";
-import { procedureRoutes, type RestEnv, type RestOnly, type Route } from "./routers/rest/route.ts";
 import { createFaultLog, type FaultLog, type Log } from "./routers/fault_log.ts";
+import {
+  procedureRoutes,
+  type RestContext,
+  type RestEnv,
+  type RestOnly,
+  type Route,
+} from "./routers/rest/route.ts";
+import { createTable } from "./routers/rest/table.ts";
 import { asHubError } from "./routers/trpc.ts";
 import { answerTrpc } from "./routers/trpc_door.ts";
 import { createVersions } from "./routers/versions.ts";
@@ -51,6 +58,7 @@ export function createApp(
   };
 
   const { auth, throttle, config } = deps;
+  const table = createTable(routes, extra, config);
   const versions = createVersions(deps.sql, { home: config.home, held: config.heldPages });
   const compressing = compress({ threshold: 1024 });
   // To look whether an answer can be packed costs more than many an answer does.
@@ -82,14 +90,16 @@ export function createApp(
     };
     c.set("hub", hub);
     try {
-      checkPath(c.req.url);
+      refuseSecrets(c.req.url);
+      const target = table.resolve(c);
+      c.set("target", target);
       hub.idempotencyKey = idempotencyKey(c.req.header("idempotency-key"));
       hub.identity = await auth.identify({
         authorization: c.req.header("authorization") ?? null,
         sessionId: readSessionId(c, client),
       });
-      checkSource(c.req.raw, hub);
-      hub.allowance = await countRequest(throttle, c.req.raw, hub);
+      checkSource(c.req.raw, target, hub);
+      hub.allowance = await countRequest(throttle, c.req.raw, target, hub);
       await next();
       if (c.error !== undefined) {
         hub.reply.isWhole = false;
@@ -107,41 +117,29 @@ export function createApp(
   // The middleware above sees the error too, and logs it.
   app.onError((error, c) => problem(asHubError(error), c.get("hub").requestId));
 
-  app.all("/api/trpc/*", (c) => answerTrpc(c.req.raw, c.get("hub")));
-  mountRoutes(app, routes, extra, deps.config);
-  app.notFound((c) => {
-    const requestId = c.get("hub").requestId;
-    const { path } = c.req;
-    const methods = methodsOf(path, [...routes, ...extra]);
-    if (methods.length > 0 && !methods.includes(c.req.method)) {
-      const allow = [...methods, ...(methods.includes("GET") ? ["HEAD"] : [])].join(", ");
-      return problem(
-        new HubError(
-          "METHOD_NOT_SUPPORTED",
-          `${path.slice(0, 200)} does not take ${c.req.method}; it takes ${allow}.`,
-        ),
-        requestId,
-        { allow },
-      );
-    }
-    return problem(
-      new HubError("NOT_FOUND", `There is no route ${path.slice(0, 200)}; /api/site-map lists them all.`),
-      requestId,
-    );
-  });
+  app.all("*", answer);
   return app;
 }
 
-/** @throws HubError BAD_REQUEST where a `%` begins no character: a parameter would come as something else. */
-function checkPath(url: string): void {
-  const { pathname } = new URL(url);
-  try {
-    decodeURIComponent(pathname);
-  } catch (error) {
-    throw new HubError("BAD_REQUEST", `The path is not well encoded: ${pathname.slice(0, 200)}`, {
-      cause: error,
-    });
+/** Answers by what the request was resolved to. @throws HubError NOT_FOUND, METHOD_NOT_SUPPORTED; what the handler throws */
+async function answer(c: RestContext): Promise<Response> {
+  const target = c.get("target");
+  const hub = c.get("hub");
+  if (target.kind === "trpc") return await answerTrpc(c.req.raw, target, hub);
+  if (target.kind === "rest") {
+    c.set("params", target.params);
+    return await target.handle(c);
   }
+  const path = target.path.slice(0, 200);
+  if (target.methods.length === 0) {
+    throw new HubError("NOT_FOUND", `There is no route ${path}; /api/site-map lists them all.`);
+  }
+  const allow = [...target.methods, ...(target.methods.includes("GET") ? ["HEAD"] : [])].join(", ");
+  const fault = new HubError(
+    "METHOD_NOT_SUPPORTED",
+    `${path} does not take ${c.req.method}; it takes ${allow}.`,
+  );
+  return problem(fault, hub.requestId, { allow });
 }
 
 function idempotencyKey(header: string | undefined): string | undefined {
@@ -159,14 +157,4 @@ function causeOf(error: unknown): string {
   const causes: string[] = [];
   for (let at = error; at instanceof Error && causes.length < 5; at = at.cause) causes.push(at.message);
   return causes.join(" <- ").slice(0, 2000);
-}
-
-function methodsOf(path: string, routes: { method: string; path: string }[]): string[] {
-  const steps = path.split("/");
-  const fits = (pattern: string) => {
-    const parts = pattern.split("/");
-    return parts.length === steps.length &&
-      parts.every((part, at) => part.startsWith("{") ? steps[at] !== "" : part === steps[at]);
-  };
-  return [...new Set(routes.filter((route) => fits(route.path)).map((route) => route.method))].sort();
 }

@@ -45,7 +45,7 @@ export const AUTH_SETTINGS = {
   CORS_ORIGINS: ["Origins that may read from a browser, separated by spaces", "none"],
   RATE_WRITES: ["Writes a minute that one person or token may make", "1200"],
   RATE_READS: [
-    "Reads a minute that one person, token or address may make; an expensive one counts ten",
+    "Reads a minute that one person, token or address may make; an expensive one, or an export, counts ten",
     "6000",
   ],
 } as const satisfies Record<string, readonly [string, string]>;

@@ -22,6 +22,7 @@ export const healthRouter = router({
       summary: "Whether the process answers",
       role: "anyone",
       isOpen: true,
+      cost: 0,
     })
     .input(z.object({}))
     .output(wire(z.object({ status: z.literal("ok") })))
@@ -34,6 +35,7 @@ export const healthRouter = router({
       summary: "Whether the hub can work: database, migrations, queue, spool",
       role: "anyone",
       isOpen: true,
+      cost: 0,
       statuses: [200, 503],
     })
     .input(z.object({}))

@@ -67,6 +67,7 @@ export const resultsRouter = router({
       path: "/api/results/summary",
       summary: "Counts by outcome for each changelist of a test",
       role: "anyone",
+      cost: 10,
     })
     .input(summaryList)
     .output(wire(summaryPage))
@@ -79,6 +80,7 @@ export const resultsRouter = router({
       summary:
         "For each case that is or was bad: between which changelists it broke, and which builds in between exist",
       role: "anyone",
+      cost: 10,
     })
     .input(culpritQuery)
     .output(wire(culpritPage))
@@ -90,6 +92,7 @@ export const resultsRouter = router({
       path: "/api/results/compare",
       summary: "What changed for a test between two changelists",
       role: "anyone",
+      cost: 10,
     })
     .input(compareQuery)
     .output(wire(comparePage))

@@ -6,7 +6,10 @@ import type { Context } from "./context.ts";
 import { appRouter } from "./mod.ts";
 import { answerRead } from "./rest/answer.ts";
 import { boundedBody, checkDepth, tooLarge } from "./rest/body.ts";
+import type { Target } from "./rest/table.ts";
 import { asHubError } from "./trpc.ts";
+
+type TrpcTarget = Target & { kind: "trpc" };
 
 const MAX_BATCH = 20;
 /** Calls that take whole runs. */
@@ -16,11 +19,11 @@ const UPLOADS = ["results.push"];
  * tRPC under `/api/trpc`, within the limits that hold for REST.
  * @throws HubError PAYLOAD_TOO_LARGE, BAD_REQUEST; the fault of a call that could not be served (503, 507)
  */
-export async function answerTrpc(request: Request, hub: Context): Promise<Response> {
-  const calls = decodeURIComponent(new URL(request.url).pathname).replace("/api/trpc/", "").split(",");
+export async function answerTrpc(given: Request, { calls }: TrpcTarget, hub: Context): Promise<Response> {
   if (calls.length > MAX_BATCH) {
     throw new HubError("BAD_REQUEST", `A batch holds at most ${MAX_BATCH} calls.`);
   }
+  const request = withPath(given, calls);
   const limit = calls.some((call) => UPLOADS.includes(call))
     ? hub.config.pushJsonLimit
     : hub.config.jsonLimit;
@@ -54,4 +57,15 @@ export async function answerTrpc(request: Request, hub: Context): Promise<Respon
   const { status, headers } = response;
   // Where the asker has it already, what was written is no answer (see UNCHANGED), and is not sent.
   return isAnswer ? answerRead(hub, json) : new Response(json, { status, headers });
+}
+
+/** The request with its path as it was resolved, so that tRPC cannot read another one out of it. */
+function withPath(request: Request, calls: readonly string[]): Request {
+  const path = `/api/trpc/${calls.map(encodeURIComponent).join(",")}`;
+  const { url } = request;
+  const from = url.indexOf("/", url.indexOf("://") + 3);
+  const query = url.indexOf("?", from);
+  const end = query < 0 ? url.length : query;
+  if (url.slice(from, end) === path) return request;
+  return new Request(url.slice(0, from) + path + url.slice(end), request);
 }

@@ -8,6 +8,7 @@ const role = z.enum(["viewer", "submitter", "ingester", "triager", "admin"]);
 export const loginInput = z.object({
   name: text(128).meta({ description: "As the directory has it; `admin` where there is none" }),
   password: z.string().max(1024).meta({
+    format: "password",
     description: "Of the directory; the admin token where there is none",
   }),
 });

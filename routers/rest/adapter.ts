@@ -1,5 +1,4 @@
 import { callTRPCProcedure } from "@trpc/server";
-import type { Hono } from "hono";
 import { accepts } from "hono/accepts";
 import { z } from "zod";
 import { JsonText } from "../../db/json_text.ts";
@@ -9,7 +8,7 @@ import { asHubError, requireRole } from "../trpc.ts";
 import { UNCHANGED } from "../versions.ts";
 import { answerPacked, answerRead, answerUnchanged } from "./answer.ts";
 import { readJson } from "./body.ts";
-import { pathParameters, type RestContext, type RestEnv, type RestOnly, type Route } from "./route.ts";
+import { pathParameters, type RestContext, type RestOnly, type Route } from "./route.ts";
 
 const JSON_TYPE = { "content-type": "application/json" };
 
@@ -19,39 +18,16 @@ export interface MountOptions {
   pushJsonLimit: number;
 }
 
-/** Mounts each route on Hono; of routes that share method and path, the one whose `when` holds answers. */
-export function mountRoutes(
-  app: Hono<RestEnv>,
-  routes: Route[],
-  extra: RestOnly[],
-  options: MountOptions,
-): void {
-  const isUnmounted = new Set(extra);
-  for (const route of routes) {
-    const others = extra.filter((other) => other.method === route.method && other.path === route.path);
-    for (const other of others) isUnmounted.delete(other);
-    const handle = toHandler(route, options);
-    app.on(route.method, honoPath(route.path), (c) => {
-      const other = others.find((one) => one.when?.(c));
-      return other === undefined ? handle(c) : guarded(other)(c);
-    });
-  }
-  for (const route of isUnmounted) app.on(route.method, honoPath(route.path), guarded(route));
-}
-
 /** The handler of a route that no procedure guards. */
-function guarded(route: RestOnly): (c: RestContext) => Promise<Response> {
+export function guarded(route: RestOnly): (c: RestContext) => Promise<Response> {
   return async (c) => {
     requireRole(c.get("hub"), route);
     return await route.handle(c);
   };
 }
 
-export function honoPath(path: string): string {
-  return path.replace(/\{(\w+)\}/g, ":$1");
-}
-
-function toHandler(route: Route, options: MountOptions): (c: RestContext) => Promise<Response> {
+/** The handler of a procedure's route: its input out of path, query and body. */
+export function toHandler(route: Route, options: MountOptions): (c: RestContext) => Promise<Response> {
   const names = pathParameters(route.path);
   const known = Object.keys(route.input?.shape ?? {}).filter((name) => !names.includes(name));
   const isRead = route.method === "GET";
@@ -78,7 +54,7 @@ function toHandler(route: Route, options: MountOptions): (c: RestContext) => Pro
       }
       input[name] = value;
     }
-    for (const name of names) input[name] = c.req.param(name);
+    Object.assign(input, c.get("params"));
     try {
       const answer = await callTRPCProcedure({
         ...called,

@@ -3,15 +3,11 @@ import type { CookieOptions } from "hono/utils/cookie";
 import { checkOrigin, type Client } from "../../auth/client.ts";
 import type { Allowance, Throttle } from "../../auth/throttle.ts";
 import type { Context, SessionCookie } from "../context.ts";
-import type { RestContext } from "./route.ts";
+import type { RestContext, RestOnly, Route } from "./route.ts";
+import type { Target } from "./table.ts";
 
 const NAME = "chub";
 const READS = ["GET", "HEAD", "OPTIONS"];
-const LOGIN = ["/api/auth/login", "/api/trpc/auth.login"];
-/** Reads that ask more of the database than a page does, and what they count. */
-const EXPENSIVE = /\/api\/results\/(?:culprit|compare|summary)$|results\.(?:culprit|compare|summary)/;
-const EXPENSIVE_COST = 10;
-
 /**
  * The cookie's name says what it is worth: `__Host-` ones come by https alone and from this host alone. On plain http, which
  * only this machine is let sign in by, a browser would not take such a one.
@@ -29,23 +25,33 @@ export function writeSessionId(c: RestContext, client: Client, { id, maxAgeMs }:
 }
 
 /** Refuses what another site made a browser send. @throws HubError FORBIDDEN */
-export function checkSource(request: Request, { identity, client }: Context): void {
+export function checkSource(request: Request, target: Target, { identity, client }: Context): void {
   if (READS.includes(request.method)) return;
   const isCookie = identity?.via === "session";
-  if (isCookie || LOGIN.includes(new URL(request.url).pathname)) checkOrigin(request, client, { isCookie });
+  // What changes something for an anonymous caller: sign-in, which gives the browser a cookie.
+  const isOpen = routesOf(target).some((route) => route?.role === "anyone");
+  if (isCookie || isOpen) checkOrigin(request, client, { isCookie });
 }
 
-/** Counts a request against who sends it; undefined where nobody counts. @throws HubError TOO_MANY_REQUESTS */
+function routesOf(target: Target): readonly (Route | RestOnly | undefined)[] {
+  return target.kind === "rest" ? [target.route] : target.kind === "trpc" ? target.routes : [];
+}
+
+/** Counts a request against its sender; undefined where it is not counted. @throws HubError TOO_MANY_REQUESTS */
 export async function countRequest(
   throttle: Throttle,
-  request: Request,
+  { method }: Request,
+  target: Target,
   { identity, client }: Context,
 ): Promise<Allowance | undefined> {
-  const { pathname, searchParams } = new URL(request.url);
-  if (request.method === "OPTIONS" || pathname.startsWith("/api/health/")) return undefined;
+  const cost = costOf(target);
+  if (method === "OPTIONS" || cost === 0) return undefined;
   const who = identity === null ? `address ${client.address}` : `${identity.name} ${identity.via}`;
-  const calls = pathname.startsWith("/api/trpc/") ? pathname.split(",").length : 1;
-  const isExpensive = EXPENSIVE.test(pathname) || searchParams.get("format") === "csv";
-  const kind = READS.includes(request.method) ? "reads" : "writes";
-  return await throttle.count(kind, who, calls * (isExpensive ? EXPENSIVE_COST : 1));
+  return await throttle.count(READS.includes(method) ? "reads" : "writes", who, cost);
+}
+
+/** A batch costs what its calls cost. */
+function costOf(target: Target): number {
+  if (target.kind === "rest") return target.route.cost ?? 1;
+  return routesOf(target).reduce((sum, route) => sum + Math.max(1, route?.cost ?? 1), 0) || 1;
 }

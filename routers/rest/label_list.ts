@@ -25,7 +25,7 @@ export const labelList: RestOnly = {
   async handle(c) {
     const { axis, first } = parseInput(input, {
       ...readQuery(c.req.url, ["first"]),
-      axis: c.req.param("axis"),
+      axis: c.get("params").axis,
     });
     const chunks = await Array.fromAsync(boundedBody(c.req.raw.body, MAX_LIST));
     return c.json(await addChangelists(c.get("hub").sql, axis, readLabelList(chunks, { first })));

@@ -26,6 +26,7 @@ export const resultsCsv: RestOnly = {
   path: "/api/results",
   summary: "With `format=csv`, all of them as a CSV file",
   role: "anyone",
+  cost: 10,
   produces: "text/csv",
   input,
   when: (c) => new URL(c.req.url).searchParams.has("format"),

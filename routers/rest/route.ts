@@ -4,11 +4,17 @@ import type { Role } from "../../auth/roles.ts";
 import { appRouter } from "../mod.ts";
 import type { Context } from "../context.ts";
 import type { RouteMeta } from "../trpc.ts";
+import type { Target } from "./table.ts";
 import type { Wire } from "../wire.ts";
 
 /** What the middleware leaves for a handler. */
 export interface RestEnv {
-  Variables: { hub: Context };
+  Variables: {
+    hub: Context;
+    target: Target;
+    /** What the path says, by the names of the route's parameters. */
+    params: Record<string, string>;
+  };
   /** IP address of the peer; undefined where the app is called without a server: then this machine. */
   Bindings: { remote?: string };
 }
@@ -23,6 +29,8 @@ export interface Route {
   role: Role;
   /** Answers the signed-out even where READ_REQUIRES_LOGIN is set. */
   isOpen?: boolean | undefined;
+  /** Requests that one counts as, against the allowance of whoever sends it; default: 1. */
+  cost?: number | undefined;
   statuses: readonly number[];
   /** Dotted name of the procedure; undefined for what REST alone has. */
   procedure: string | undefined;
@@ -51,13 +59,14 @@ export function procedureRoutes(): Route[] {
   const procedures = appRouter._def.procedures as unknown as Record<string, Procedure>;
   const routes = Object.entries(procedures).map(([name, { _def }]): Route => {
     if (_def.meta === undefined) throw new Error(`The procedure ${name} has no meta.`);
-    const { method, path, summary, role, isOpen, statuses = [200] } = _def.meta;
+    const { method, path, summary, role, isOpen, cost, statuses = [200] } = _def.meta;
     return {
       method,
       path,
       summary,
       role,
       isOpen,
+      cost,
       statuses,
       procedure: name,
       input: _def.inputs.at(-1) as z.ZodObject | undefined,

@@ -15,6 +15,7 @@ export const runExport: RestOnly = {
   path: "/api/runs/{id}/results",
   summary: "With `format=ndjson` or `format=junit`, all results and samples of a run as a file",
   role: "anyone",
+  cost: 10,
   produces: "application/x-ndjson",
   input,
   when: (c) => new URL(c.req.url).searchParams.has("format"),
@@ -22,7 +23,7 @@ export const runExport: RestOnly = {
 };
 
 async function handle(c: RestContext): Promise<Response> {
-  const { id, format } = parseInput(input, { id: c.req.param("id"), ...readQuery(c.req.url, ["format"]) });
+  const { id, format } = parseInput(input, { ...readQuery(c.req.url, ["format"]), ...c.get("params") });
   const { sql } = c.get("hub");
   const run = await getRun(sql, id);
   const encoder = new TextEncoder();

@@ -1,0 +1,98 @@
+import { guarded, type MountOptions, toHandler } from "./adapter.ts";
+import { readSegments } from "./path.ts";
+import type { RestContext, RestOnly, Route } from "./route.ts";
+
+/** What a request calls, decided once; the guard, origin checks, costs and limits all go by it. */
+export type Target =
+  | { kind: "rest"; route: Route | RestOnly; handle: Handler; params: Record<string, string> }
+  /** Names of procedures, and the routes of those that exist. */
+  | { kind: "trpc"; calls: readonly string[]; routes: readonly (Route | undefined)[] }
+  /** `methods` are those that other routes of this path take. */
+  | { kind: "none"; path: string; methods: string[] };
+
+export type Handler = (c: RestContext) => Response | Promise<Response>;
+
+export interface RouteTable {
+  /** @throws HubError BAD_REQUEST where the path cannot be decoded */
+  resolve(c: RestContext): Target;
+}
+
+interface Entry {
+  method: string;
+  steps: Step[];
+  main: { route: Route | RestOnly; handle: Handler };
+  /** Others of the same method and path, each for requests that its `when` accepts. */
+  others: { route: RestOnly; handle: Handler }[];
+}
+type Step = { text: string } | { parameter: string };
+
+/** The routes of both doors. A route without parameters wins over one with. */
+export function createTable(routes: Route[], extra: RestOnly[], options: MountOptions): RouteTable {
+  const entries: Entry[] = routes.map((route) => ({
+    method: route.method,
+    steps: stepsOf(route.path),
+    main: { route, handle: toHandler(route, options) },
+    others: extra.filter((other) => isSame(other, route)).map(withHandler),
+  }));
+  const alone = extra.filter((other) => !routes.some((route) => isSame(other, route)));
+  for (const route of alone) {
+    entries.push({
+      method: route.method,
+      steps: stepsOf(route.path),
+      main: withHandler(route),
+      others: [],
+    });
+  }
+  entries.sort((a, b) => parametersIn(a) - parametersIn(b));
+  const byLength = Map.groupBy(entries, ({ steps }) => steps.length);
+  const byProcedure = new Map(routes.map((route) => [route.procedure, route]));
+
+  return {
+    resolve(c) {
+      const segments = readSegments(c.req.url);
+      if (segments.length === 3 && segments[0] === "api" && segments[1] === "trpc") {
+        const calls = segments[2]!.split(",");
+        return { kind: "trpc", calls, routes: calls.map((name) => byProcedure.get(name)) };
+      }
+      const method = c.req.method === "HEAD" ? "GET" : c.req.method;
+      const fitting = byLength.get(segments.length)?.filter(({ steps }) => fits(steps, segments)) ?? [];
+      const entry = fitting.find((one) => one.method === method);
+      if (entry === undefined) {
+        const methods = [...new Set(fitting.map((one) => one.method))].sort();
+        return { kind: "none", path: `/${segments.join("/")}`, methods };
+      }
+      const { route, handle } = entry.others.find((other) => other.route.when!(c)) ?? entry.main;
+      return { kind: "rest", route, handle, params: parametersOf(entry.steps, segments) };
+    },
+  };
+}
+
+function isSame(a: { method: string; path: string }, b: { method: string; path: string }): boolean {
+  return a.method === b.method && a.path === b.path;
+}
+
+function withHandler(route: RestOnly): Entry["others"][number] {
+  return { route, handle: guarded(route) };
+}
+
+function stepsOf(path: string): Step[] {
+  return path.slice(1).split("/").map((part) =>
+    part.startsWith("{") ? { parameter: part.slice(1, -1) } : { text: part }
+  );
+}
+
+function parametersIn({ steps }: Entry): number {
+  return steps.filter((step) => "parameter" in step).length;
+}
+
+function fits(steps: Step[], segments: readonly string[]): boolean {
+  return steps.every((step, at) => "text" in step ? step.text === segments[at] : segments[at] !== "");
+}
+
+function parametersOf(steps: Step[], segments: readonly string[]): Record<string, string> {
+  const found: Record<string, string> = {};
+  for (const [at, step] of steps.entries()) {
+    if ("parameter" in step) found[step.parameter] = segments[at]!;
+  }
+  return found;
+}

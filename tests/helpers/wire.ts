@@ -1,0 +1,84 @@
+import type { TestApp } from "./app.ts";
+
+export interface WireAnswer {
+  status: number;
+  headers: Headers;
+  body: string;
+}
+
+/** The app behind a real socket, for what `Request` would put right before it is sent. */
+export interface WireHub extends AsyncDisposable {
+  port: number;
+  /** Sends a request as it is and reads its answer; `Host`, `Connection: close` and a length are added. */
+  ask(method: string, path: string, options?: WireOptions): Promise<WireAnswer>;
+  /** Sends bytes as they are, and reads until the hub closes the connection. */
+  send(bytes: string | Uint8Array): Promise<WireAnswer>;
+}
+
+export interface WireOptions {
+  headers?: Record<string, string>;
+  body?: string;
+}
+
+/** Serves the app on a port of its own. */
+export function serveOnWire(app: TestApp): WireHub {
+  const server = Deno.serve(
+    { hostname: "127.0.0.1", port: 0, onListen: () => {} },
+    (request, info) => app.fetch(request, { remote: info.remoteAddr.hostname }),
+  );
+  const { port } = server.addr;
+  const send = (bytes: string | Uint8Array) => exchange(port, bytes);
+  return {
+    port,
+    send,
+    ask(method, path, { headers = {}, body } = {}) {
+      const all: Record<string, string> = {
+        host: `127.0.0.1:${port}`,
+        connection: "close",
+        ...(body === undefined ? {} : { "content-length": String(new TextEncoder().encode(body).length) }),
+        ...headers,
+      };
+      const lines = Object.entries(all).map(([name, value]) => `${name}: ${value}\r\n`);
+      return send(`${method} ${path} HTTP/1.1\r\n${lines.join("")}\r\n${body ?? ""}`);
+    },
+    async [Symbol.asyncDispose]() {
+      await server.shutdown();
+    },
+  };
+}
+
+/** Sends bytes on a new connection, and reads until the server closes it. */
+export async function exchange(port: number, bytes: string | Uint8Array): Promise<WireAnswer> {
+  using connection = await Deno.connect({ hostname: "127.0.0.1", port });
+  const sent = typeof bytes === "string" ? new TextEncoder().encode(bytes) : bytes;
+  for (let at = 0; at < sent.length;) at += await connection.write(sent.subarray(at));
+  return parseAnswer(await readAll(connection));
+}
+
+/** What comes until the connection is closed or reset. */
+export async function readAll(connection: Deno.Conn): Promise<string> {
+  const decoder = new TextDecoder();
+  const buffer = new Uint8Array(1 << 16);
+  let text = "";
+  try {
+    for (let count; (count = await connection.read(buffer)) !== null;) {
+      text += decoder.decode(buffer.subarray(0, count), { stream: true });
+    }
+  } catch (error) {
+    if (!(error instanceof Deno.errors.ConnectionReset)) throw error;
+  }
+  return text;
+}
+
+/** The first answer in what was read; status 0 where there is none. */
+export function parseAnswer(text: string): WireAnswer {
+  const end = text.indexOf("\r\n\r\n");
+  const [first = "", ...lines] = text.slice(0, Math.max(0, end)).split("\r\n");
+  const headers = new Headers(
+    lines.map((line) => {
+      const at = line.indexOf(":");
+      return [line.slice(0, at), line.slice(at + 1).trim()] as [string, string];
+    }),
+  );
+  return { status: Number(first.split(" ")[1] ?? 0), headers, body: end < 0 ? "" : text.slice(end + 4) };
+}
