@@ -1,4 +1,5 @@
 import type { Catalogue } from "./catalogue.ts";
+import { openProcessGroups } from "../process_group.ts";
 import type { JobStore, LabJob } from "./store.ts";
 import { readTgz } from "./unpack.ts";
 
@@ -21,8 +22,9 @@ const MAX_ARTIFACT = 64 << 20;
 /** Runs jobs on this machine, a bounded number at once. */
 export class LocalEngine {
   readonly #options: EngineOptions;
-  /** Process groups of the jobs that run. */
+  /** Process groups of the jobs that run: a detached child leads one, and what it starts ends with it. */
   readonly #groups = new Set<number>();
+  readonly #processes = openProcessGroups();
   #isStopped = false;
   readonly #busy = new Map<number, { machine: string; stop: AbortController }>();
 
@@ -33,7 +35,7 @@ export class LocalEngine {
   /** Ends what runs and starts nothing more. The journal still has it as running: the next lab reports it as lost. */
   stop(): void {
     this.#isStopped = true;
-    for (const group of this.#groups) killGroup(group, "SIGKILL");
+    for (const group of this.#groups) this.#processes.end(group, "SIGKILL");
   }
 
   /** Starts what can be started now. */
@@ -153,12 +155,12 @@ export class LocalEngine {
       detached: true,
     }).spawn();
     this.#groups.add(child.pid);
-    if (this.#isStopped) killGroup(child.pid, "SIGKILL");
+    if (this.#isStopped) this.#processes.end(child.pid, "SIGKILL");
     let reason: string | null = null;
     const stop = (why: string) => {
       reason ??= why;
-      killGroup(child.pid, "SIGTERM");
-      setTimeout(() => killGroup(child.pid, "SIGKILL"), 1000);
+      this.#processes.end(child.pid, "SIGTERM");
+      setTimeout(() => this.#processes.end(child.pid, "SIGKILL"), 1000);
     };
     const timer = setTimeout(() => stop(`it took longer than ${test.timeLimitMs} ms`), test.timeLimitMs);
     signal.addEventListener("abort", () => stop("it was cancelled"), { once: true });
@@ -174,7 +176,7 @@ export class LocalEngine {
     const readers = Promise.allSettled([read(child.stdout), read(child.stderr)]);
     const status = await child.status;
     clearTimeout(timer);
-    killGroup(child.pid, "SIGKILL");
+    this.#processes.end(child.pid, "SIGKILL");
     this.#groups.delete(child.pid);
     await Promise.race([readers, new Promise((resolve) => setTimeout(resolve, 1000))]);
     const output = new Uint8Array(await new Blob(chunks as BlobPart[]).arrayBuffer());
@@ -183,14 +185,5 @@ export class LocalEngine {
       reason: reason ?? (status.success ? null : `it ended with ${status.signal ?? status.code}`),
       isOk: status.success && reason === null,
     };
-  }
-}
-
-/** A detached child leads a group of its own: what it started goes with it. */
-function killGroup(pid: number, signal: Deno.Signal): void {
-  try {
-    Deno.kill(-pid, signal);
-  } catch {
-    // The group has ended.
   }
 }

@@ -20,5 +20,7 @@ export function labFlags({ listen, data, drops, tokenFile, labDir, deno }: LabPa
     `--allow-read=${[data, ...drops, tokenFile, labDir].join(",")}`,
     `--allow-write=${data}`,
     `--allow-run=${deno}`,
+    // Ends process groups of jobs: Deno.kill would require the permission to run every program.
+    "--allow-ffi",
   ];
 }

@@ -3,7 +3,9 @@ import type { Catalogue } from "../../run/lab/catalogue.ts";
 import { LocalEngine } from "../../run/lab/engine.ts";
 import { JobStore, type LabJob } from "../../run/lab/store.ts";
 import { writeTgz } from "../../run/lab/unpack.ts";
-import { until } from "../helpers/lab.ts";
+import { labFlags } from "../../run/lab/permissions.ts";
+import { HOME } from "../helpers/app.ts";
+import { freePort, until } from "../helpers/lab.ts";
 
 let folder: string;
 beforeEach(async () => {
@@ -92,4 +94,59 @@ test("a result that is a link is not followed; a command that is not there fails
     state: "failed",
     reason: "it ended with 127",
   });
+});
+
+test("under its own flags the lab ends a job at its time limit, and one that is cancelled", async () => {
+  const mark = `mark-${crypto.randomUUID()}`;
+  await Deno.writeTextFile(`${folder}/spin.ts`, "setInterval(() => {}, 1000);");
+  const command = ["deno", "run", "--quiet", "--no-config", `${folder}/spin.ts`, mark];
+  const tests = {
+    short: { command, timeLimitMs: 500, results: [] },
+    long: { command, timeLimitMs: 300_000, results: [] },
+  };
+  await Deno.writeTextFile(`${folder}/catalogue.json`, JSON.stringify({ machines: MACHINES, tests }));
+  await Deno.writeTextFile(`${folder}/token`, "token");
+  const listen = `127.0.0.1:${freePort()}`;
+  const paths = { listen, data: folder, drop: `${folder}/drop`, tokenFile: `${folder}/token` };
+  const labDir = `${HOME}/run/lab`;
+  const lab = new Deno.Command(Deno.execPath(), {
+    args: [
+      ...["run", "--quiet", ...labFlags({ ...paths, labDir, deno: Deno.execPath() }), `${labDir}/main.ts`],
+      ...["--listen", listen, "--data", folder, "--drop", paths.drop, "--token-file", paths.tokenFile],
+      ...["--catalogue", `${folder}/catalogue.json`],
+    ],
+    cwd: HOME,
+    stdout: "null",
+    stderr: "inherit",
+  }).spawn();
+  const ask = async (method: string, path: string, body?: unknown) => {
+    const response = await fetch(`http://${listen}${path}`, {
+      method,
+      headers: { authorization: "Bearer token" },
+      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+    });
+    return await response.json();
+  };
+  const submit = async (test: string) => {
+    const packageUrl = `file://${folder}/drop/SW_1_p.tgz`;
+    const { serials } = await ask("POST", "/jobs", { test, os: "linux", pool: "linux", packageUrl });
+    return `/jobs/${serials[0]}`;
+  };
+  try {
+    await until(() => ask("GET", "/health").then(() => true, () => false), Boolean);
+    const short = await submit("short");
+    const ended = await until(
+      () => ask("GET", short),
+      ({ state }) => state !== "queued" && state !== "running",
+    );
+    expect(ended).toMatchObject({ state: "failed", reason: "it took longer than 500 ms" });
+    const long = await submit("long");
+    await until(() => isRunning(mark), Boolean);
+    await ask("DELETE", long);
+    await until(() => isRunning(mark), (running) => !running);
+    expect(await ask("GET", long)).toMatchObject({ state: "cancelled" });
+  } finally {
+    lab.kill("SIGTERM");
+    await lab.status;
+  }
 });

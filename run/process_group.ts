@@ -1,0 +1,55 @@
+/**
+ * Calls of the C library that Deno lacks: `Deno.kill` requires the permission to run every program, and Deno waits only for
+ * processes that it started itself. Requires --allow-ffi.
+ */
+const LIBRARY: Partial<Record<typeof Deno.build.os, string>> = {
+  linux: "libc.so.6",
+  darwin: "libSystem.B.dylib",
+  freebsd: "libc.so.7",
+};
+const SIGNALS = { SIGTERM: 15, SIGKILL: 9 } as const;
+const PR_SET_CHILD_SUBREAPER = 36;
+const WNOHANG = 1;
+
+export interface ProcessGroups {
+  /** Sends a signal to every process of a group, if it has any. */
+  end(group: number, signal: keyof typeof SIGNALS): void;
+  /** Whether a group has a process, zombies included. */
+  isAlive(group: number): boolean;
+  /**
+   * From now on, processes below this one whose parent ends become its children, in whatever group they are. Only Linux has
+   * this. Returns whether it does.
+   */
+  adoptOrphans(): boolean;
+  /**
+   * Whether this process has a child, after `adoptOrphans` also any process below it. Reaps those that have ended: call it only
+   * once Deno has the status of every child that it started.
+   */
+  hasChildren(): boolean;
+}
+
+/** @throws Error on a system whose C library has another name */
+export function openProcessGroups(): ProcessGroups {
+  const { os } = Deno.build;
+  const { symbols } = Deno.dlopen(LIBRARY[os] ?? "libc.so", {
+    kill: { parameters: ["i32", "i32"], result: "i32" },
+    waitpid: { parameters: ["i32", "pointer", "i32"], result: "i32" },
+  });
+  return {
+    end: (group, signal) => void symbols.kill(-group, SIGNALS[signal]),
+    isAlive: (group) => symbols.kill(-group, 0) === 0,
+    adoptOrphans() {
+      if (os !== "linux") return false;
+      const { symbols: { prctl } } = Deno.dlopen(LIBRARY.linux!, {
+        prctl: { parameters: ["i32", "usize", "usize", "usize", "usize"], result: "i32" },
+      });
+      return prctl(PR_SET_CHILD_SUBREAPER, 1n, 0n, 0n, 0n) === 0;
+    },
+    hasChildren() {
+      while (true) {
+        const reaped = symbols.waitpid(-1, null, WNOHANG);
+        if (reaped <= 0) return reaped === 0;
+      }
+    },
+  };
+}
