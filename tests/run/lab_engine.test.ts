@@ -111,7 +111,12 @@ test("under its own flags the lab ends a job at its time limit, and one that is 
   const labDir = `${HOME}/run/lab`;
   const lab = new Deno.Command(Deno.execPath(), {
     args: [
-      ...["run", "--quiet", ...labFlags({ ...paths, labDir, deno: Deno.execPath() }), `${labDir}/main.ts`],
+      ...[
+        "run",
+        "--quiet",
+        ...labFlags({ ...paths, drops: [paths.drop], labDir, deno: Deno.execPath() }),
+        `${labDir}/main.ts`,
+      ],
       ...["--listen", listen, "--data", folder, "--drop", paths.drop, "--token-file", paths.tokenFile],
       ...["--catalogue", `${folder}/catalogue.json`],
     ],
