@@ -6,6 +6,7 @@ import { HubError } from "./errors.ts";
 import type { Context, Deps } from "./routers/context.ts";
 import { checkSource, countRequest, readSessionId, writeSessionId } from "./routers/rest/credentials.ts";
 import { crossOrigin, setHeaders } from "./routers/rest/headers.ts";
+import { BodyRoom } from "./routers/rest/body_room.ts";
 import { documentRoutes } from "./routers/rest/documents.ts";
 import { knownTags, withEtag } from "./routers/rest/etag.ts";
 import { labelList } from "./routers/rest/label_list.ts";
@@ -23,7 +24,7 @@ import {
   type Route,
 } from "./routers/rest/route.ts";
 import { createTable } from "./routers/rest/table.ts";
-import { asHubError } from "./routers/trpc.ts";
+import { asHubError, requireRole } from "./routers/trpc.ts";
 import { answerTrpc } from "./routers/trpc_door.ts";
 import { createVersions } from "./routers/versions.ts";
 
@@ -58,6 +59,7 @@ export function createApp(
   };
 
   const { auth, throttle, config } = deps;
+  const room = new BodyRoom(config.bodyMemory);
   const table = createTable(routes, extra, config);
   const versions = createVersions(deps.sql, { home: config.home, held: config.heldPages });
   const compressing = compress({ threshold: 1024 });
@@ -86,6 +88,8 @@ export function createApp(
       knownTags: knownTags(c.req.header("if-none-match")),
       isBatch: false,
       allowance: undefined,
+      room,
+      roomTaken: 0,
       reply: { status: 200 },
     };
     c.set("hub", hub);
@@ -109,6 +113,8 @@ export function createApp(
       if (error instanceof RateExceeded) hub.allowance = error.allowance;
       hub.reply.isWhole = false;
       c.res = fail(error, requestId);
+    } finally {
+      if (hub.roomTaken > 0) room.give(hub.roomTaken);
     }
     if (hub.reply.session !== undefined) writeSessionId(c, client, hub.reply.session);
     if (hub.reply.isWhole !== true) setHeaders(c.res.headers, hub);
@@ -127,6 +133,8 @@ async function answer(c: RestContext): Promise<Response> {
   const hub = c.get("hub");
   if (target.kind === "trpc") return await answerTrpc(c.req.raw, target, hub);
   if (target.kind === "rest") {
+    // Before a byte of the body is read.
+    requireRole(hub, target.route);
     c.set("params", target.params);
     return await target.handle(c);
   }

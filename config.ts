@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { AUTH_SETTINGS, type AuthConfig, authConfig, authEnvironment } from "./config_auth.ts";
+import { LIMIT_SETTINGS, type LimitConfig, limitConfig, limitEnvironment } from "./config_limits.ts";
 import {
   type DropRoot,
   dropRoots,
@@ -65,12 +66,6 @@ export const SETTINGS = {
     "none",
   ],
   SCRAPE_CONCURRENCY: ["Scrapes at once in this process", "4"],
-  JSON_LIMIT: ["Largest JSON body, in bytes", "1048576"],
-  UPLOAD_LIMIT: ["Largest push of results, in bytes as sent", "2147483647"],
-  PUSH_JSON_LIMIT: [
-    "Largest push of results as one JSON body, in bytes; files and NDJSON are read as they come and may be larger",
-    "67108864",
-  ],
   HELD_PAGES: [
     "Room for pages of builds and results that are asked for again and again, in bytes; each is told again only while nothing it tells of has changed. 0 holds none",
     "16777216",
@@ -80,6 +75,7 @@ export const SETTINGS = {
     "$DATA_DIR/spool",
   ],
   LOG_LEVEL: ["`debug`, `info`, `warn` or `error`", "info"],
+  ...LIMIT_SETTINGS,
   ...AUTH_SETTINGS,
 } as const satisfies Record<string, readonly [string, string]>;
 
@@ -121,16 +117,14 @@ const environment = z.object({
   SCRAPE_SECRETS: z.string().default(""),
   SCRAPE_SECRETS_DIR: z.string().min(1).optional(),
   SCRAPE_CONCURRENCY: whole(1, 64).default(4),
-  JSON_LIMIT: whole(1024, 1 << 30).default(1 << 20),
-  UPLOAD_LIMIT: whole(1024, 1_099_511_627_776).default(2_147_483_647),
-  PUSH_JSON_LIMIT: whole(1024, 1 << 29).default(64 << 20),
   HELD_PAGES: whole(0, 1 << 30).default(16 << 20),
   SPOOL_DIR: z.string().min(1).optional(),
   LOG_LEVEL: z.enum(["debug", "info", "warn", "error"]).default("info"),
+  ...limitEnvironment,
   ...authEnvironment,
 });
 
-export interface Config {
+export interface Config extends LimitConfig {
   host: string;
   port: number;
   /** Undefined where nothing named a database: only run/start.ts goes on then. */
@@ -160,9 +154,6 @@ export interface Config {
   /** Named secrets and the origins each may be sent to; values are not here. */
   scrapeSecrets: ScrapeSecret[];
   scrapeConcurrency: number;
-  jsonLimit: number;
-  uploadLimit: number;
-  pushJsonLimit: number;
   /** Characters. */
   heldPages: number;
   /** Absolute. */
@@ -222,9 +213,7 @@ export function loadConfig(env: Record<string, string | undefined>, home: string
     scrapeRoots: value.SCRAPE_ROOTS.map(absolute),
     scrapeSecrets: secrets,
     scrapeConcurrency: value.SCRAPE_CONCURRENCY,
-    jsonLimit: value.JSON_LIMIT,
-    uploadLimit: value.UPLOAD_LIMIT,
-    pushJsonLimit: Math.min(value.PUSH_JSON_LIMIT, value.UPLOAD_LIMIT),
+    ...limitConfig(value),
     heldPages: value.HELD_PAGES,
     spoolDir: absolute(value.SPOOL_DIR ?? `${dataDir}/spool`),
     logLevel: value.LOG_LEVEL,

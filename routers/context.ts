@@ -8,6 +8,7 @@ import { type Identity, mayAct } from "../auth/roles.ts";
 import type { Allowance, Throttle } from "../auth/throttle.ts";
 import type { Author } from "../db/audit.ts";
 import type { HeldPage } from "./held_pages.ts";
+import type { BodyRoom } from "./rest/body_room.ts";
 import type { Versions } from "./versions.ts";
 
 /** What the process is made of; made once by main.ts, or by a test. */
@@ -37,6 +38,9 @@ export interface Context extends Deps {
   knownTags: readonly string[];
   /** Whether several procedures are called, so that no tag is of one of them. */
   isBatch: boolean;
+  /** What all bodies in flight share, and what this request's has taken of it. */
+  room: BodyRoom;
+  roomTaken: number;
   /** What is left to who asks; undefined where it is not counted. */
   allowance: Allowance | undefined;
   reply: Reply;

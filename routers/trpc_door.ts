@@ -5,42 +5,38 @@ import { HubError } from "../errors.ts";
 import type { Context } from "./context.ts";
 import { appRouter } from "./mod.ts";
 import { answerRead } from "./rest/answer.ts";
-import { boundedBody, checkDepth, tooLarge } from "./rest/body.ts";
+import { limitOf } from "./rest/adapter.ts";
+import { checkDepth, readBody, readText } from "./rest/body.ts";
+import type { Route } from "./rest/route.ts";
 import type { Target } from "./rest/table.ts";
-import { asHubError } from "./trpc.ts";
+import { asHubError, requireRole } from "./trpc.ts";
 
 type TrpcTarget = Target & { kind: "trpc" };
 
 const MAX_BATCH = 20;
-/** Calls that take whole runs. */
-const UPLOADS = ["results.push"];
 
 /**
  * tRPC under `/api/trpc`, within the limits that hold for REST.
  * @throws HubError PAYLOAD_TOO_LARGE, BAD_REQUEST; the fault of a call that could not be served (503, 507)
  */
-export async function answerTrpc(given: Request, { calls }: TrpcTarget, hub: Context): Promise<Response> {
+export async function answerTrpc(
+  given: Request,
+  { calls, routes }: TrpcTarget,
+  hub: Context,
+): Promise<Response> {
   if (calls.length > MAX_BATCH) {
     throw new HubError("BAD_REQUEST", `A batch holds at most ${MAX_BATCH} calls.`);
   }
-  const request = withPath(given, calls);
-  const limit = calls.some((call) => UPLOADS.includes(call))
-    ? hub.config.pushJsonLimit
-    : hub.config.jsonLimit;
-  if (Number(request.headers.get("content-length") ?? 0) > limit) throw tooLarge(limit);
-  const isRead = request.method === "GET" || request.method === "HEAD";
-  const body = isRead || request.body === null
-    ? undefined
-    : await new Blob(await Array.fromAsync(boundedBody(request.body, limit)) as BlobPart[]).text();
-  if (body !== undefined) checkDepth(body);
+  const isRead = given.method === "GET" || given.method === "HEAD";
+  const text = isRead ? undefined : await readPermitted(given, routes, hub);
+  if (text !== undefined) checkDepth(text);
+  const request = rewrite(given, calls, text);
   hub.isBatch = calls.length > 1;
   const texts: JsonText<unknown>[] = hub.reply.texts = [];
   let unserved: HubError | undefined;
   const response = await fetchRequestHandler({
     endpoint: "/api/trpc",
-    req: body === undefined
-      ? request
-      : new Request(request.url, { method: request.method, headers: request.headers, body }),
+    req: request,
     router: appRouter,
     createContext: () => hub,
     onError({ error }) {
@@ -59,13 +55,42 @@ export async function answerTrpc(given: Request, { calls }: TrpcTarget, hub: Con
   return isAnswer ? answerRead(hub, json) : new Response(json, { status, headers });
 }
 
-/** The request with its path as it was resolved, so that tRPC cannot read another one out of it. */
-function withPath(request: Request, calls: readonly string[]): Request {
+/** The body, where the caller may make one of the calls that take one; the guard refuses the others without looking at it. */
+async function readPermitted(
+  request: Request,
+  routes: TrpcTarget["routes"],
+  hub: Context,
+): Promise<string> {
+  const limits = routes.flatMap((route) =>
+    route === undefined || route.method === "GET" || !isPermitted(hub, route)
+      ? []
+      : [limitOf(route, hub.config)]
+  );
+  if (limits.length === 0) return "";
+  return await readText(readBody(request, hub, { limit: Math.max(...limits) }));
+}
+
+function isPermitted(hub: Context, route: Route): boolean {
+  try {
+    requireRole(hub, route);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/**
+ * The request with its path as it was resolved, so that tRPC cannot read another one out of it, and with its body as `text`,
+ * which a `Request` would copy into bytes and back.
+ */
+function rewrite(request: Request, calls: readonly string[], text: string | undefined): Request {
   const path = `/api/trpc/${calls.map(encodeURIComponent).join(",")}`;
-  const { url } = request;
+  const { url, method, headers, signal } = request;
   const from = url.indexOf("/", url.indexOf("://") + 3);
   const query = url.indexOf("?", from);
   const end = query < 0 ? url.length : query;
-  if (url.slice(from, end) === path) return request;
-  return new Request(url.slice(0, from) + path + url.slice(end), request);
+  if (text === undefined && url.slice(from, end) === path) return request;
+  const rewritten = new Request(url.slice(0, from) + path + url.slice(end), { method, headers, signal });
+  if (text !== undefined) rewritten.text = () => Promise.resolve(text);
+  return rewritten;
 }

@@ -9,10 +9,11 @@ import { HOME } from "./helpers/app.ts";
 const LAW: Record<string, string[]> = {
   schemas: [],
   errors: [],
-  config: ["config_auth", "config_sources", "errors"],
+  config: ["config_auth", "config_limits", "config_sources", "errors"],
   db: ["schemas", "errors"],
   auth: ["db", "schemas", "errors"],
   config_auth: [],
+  config_limits: [],
   config_sources: [],
   formats: ["schemas", "errors"],
   scrapers: ["formats", "schemas", "errors"],

@@ -4,11 +4,11 @@ import { z } from "zod";
 import { JsonText } from "../../db/json_text.ts";
 import { HubError } from "../../errors.ts";
 import { appRouter } from "../mod.ts";
-import { asHubError, requireRole } from "../trpc.ts";
+import { asHubError } from "../trpc.ts";
 import { UNCHANGED } from "../versions.ts";
 import { answerPacked, answerRead, answerUnchanged } from "./answer.ts";
-import { readJson } from "./body.ts";
-import { pathParameters, type RestContext, type RestOnly, type Route } from "./route.ts";
+import { OPEN_LIMIT, readJson } from "./body.ts";
+import { pathParameters, type RestContext, type Route } from "./route.ts";
 
 const JSON_TYPE = { "content-type": "application/json" };
 
@@ -18,21 +18,13 @@ export interface MountOptions {
   pushJsonLimit: number;
 }
 
-/** The handler of a route that no procedure guards. */
-export function guarded(route: RestOnly): (c: RestContext) => Promise<Response> {
-  return async (c) => {
-    requireRole(c.get("hub"), route);
-    return await route.handle(c);
-  };
-}
-
 /** The handler of a procedure's route: its input out of path, query and body. */
 export function toHandler(route: Route, options: MountOptions): (c: RestContext) => Promise<Response> {
   const names = pathParameters(route.path);
   const known = Object.keys(route.input?.shape ?? {}).filter((name) => !names.includes(name));
   const isRead = route.method === "GET";
   const hasBody = route.method === "POST" || route.method === "PATCH";
-  const limit = route.path === "/api/results" ? options.pushJsonLimit : options.jsonLimit;
+  const limit = limitOf(route, options);
   const hint = route.path === "/api/results" && hasBody
     ? " A result file in JSON is told apart by an X-File-Name header."
     : "";
@@ -45,7 +37,7 @@ export function toHandler(route: Route, options: MountOptions): (c: RestContext)
   };
   return async (c) => {
     const hub = c.get("hub");
-    const input: Record<string, unknown> = hasBody ? await readJson(c.req.raw, limit) : {};
+    const input: Record<string, unknown> = hasBody ? await readJson(c.req.raw, hub, { limit }) : {};
     rejectUnknown(Object.keys(input), known, "field", hint);
     const query = readQuery(c.req.url, known);
     for (const [name, value] of Object.entries(query)) {
@@ -71,6 +63,12 @@ export function toHandler(route: Route, options: MountOptions): (c: RestContext)
       throw asHubError(error);
     }
   };
+}
+
+/** Bytes that the JSON body of a procedure's route may have. */
+export function limitOf({ role, procedure }: Route, { jsonLimit, pushJsonLimit }: MountOptions): number {
+  if (role === "anyone") return Math.min(OPEN_LIMIT, jsonLimit);
+  return procedure === "results.push" ? pushJsonLimit : jsonLimit;
 }
 
 function takesGzip(c: RestContext): boolean {

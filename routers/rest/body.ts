@@ -1,52 +1,140 @@
-import { HubError } from "../../errors.ts";
+import { HubError, reasonOf } from "../../errors.ts";
+import type { Context } from "../context.ts";
+import { inTime } from "../deadline.ts";
 
 const MAX_DEPTH = 64;
 
-/** The bytes of a body, counted as they come. @throws HubError PAYLOAD_TOO_LARGE */
-export async function* boundedBody(
-  body: ReadableStream<Uint8Array> | null,
-  limit: number,
+/** Largest body of a route that anyone may call: a sign-in. */
+export const OPEN_LIMIT = 16 << 10;
+/** Slowest body, in bytes a ms, beyond BODY_TIMEOUT. */
+const SLOWEST = 1024 / 1000;
+
+export interface BodyOptions {
+  /** Bytes. */
+  limit: number;
+  /** Bytes of it that are in memory at one time; default: all. */
+  kept?: number;
+}
+
+/** @throws HubError PAYLOAD_TOO_LARGE where the declared length is over the limit */
+export function checkLength({ headers }: Request, limit: number): number | undefined {
+  const declared = headers.get("content-length");
+  if (declared === null) return undefined;
+  if (Number(declared) > limit) throw tooLarge(limit);
+  return Number(declared);
+}
+
+/**
+ * The bytes of a body as they come, within its limit, its share of the memory that all bodies have, and its time. The room
+ * that it takes is given back when the request has been answered. Only for callers who may send it: see `requireRole`.
+ * @throws HubError PAYLOAD_TOO_LARGE, SERVICE_UNAVAILABLE, TIMEOUT, CLIENT_CLOSED_REQUEST, BAD_REQUEST
+ */
+export async function* readBody(
+  request: Request,
+  hub: Context,
+  { limit, kept = limit }: BodyOptions,
 ): AsyncGenerator<Uint8Array> {
+  const declared = checkLength(request, limit);
+  if (request.body === null) return;
+  await takeRoom(hub, Math.min(declared ?? 0, kept));
+  const reader = request.body.getReader();
+  const timeoutMs = hub.config.bodyTimeoutMs;
   let size = 0;
-  for await (const chunk of body ?? []) {
-    if (chunk.byteLength === 0) continue;
-    size += chunk.byteLength;
-    if (size > limit) throw tooLarge(limit);
-    yield chunk;
+  let waitedMs = 0;
+  const late = () => new HubError("TIMEOUT", slowness(size, declared, timeoutMs));
+  try {
+    while (true) {
+      const began = performance.now();
+      // Only the client's time counts, not what is done with the bytes in between.
+      const leftMs = timeoutMs + size / SLOWEST - waitedMs;
+      const { done, value } = await inTime(reader.read(), Math.min(timeoutMs, leftMs), late)
+        .catch((error) => Promise.reject(toBodyError(error, request)));
+      waitedMs += performance.now() - began;
+      if (done) return;
+      size += value.byteLength;
+      if (size > limit) throw tooLarge(limit);
+      const missing = Math.min(size, kept) - hub.roomTaken;
+      if (missing > 0) await takeRoom(hub, missing);
+      if (value.byteLength > 0) yield value;
+    }
+  } finally {
+    reader.cancel().catch(() => {});
   }
 }
 
-export function tooLarge(limit: number): HubError {
+async function takeRoom(hub: Context, bytes: number): Promise<void> {
+  await hub.room.take(bytes);
+  hub.roomTaken += bytes;
+}
+
+function slowness(size: number, declared: number | undefined, timeoutMs: number): string {
+  return `The body came too slowly: ${size} of ${
+    declared ?? "an unstated number of"
+  } bytes; it may stop for ${
+    timeoutMs / 1000
+  } s (BODY_TIMEOUT), and must bring 1 KiB a second beyond that. Send it again over a faster connection.`;
+}
+
+/** Whatever ends a body early is the client's: it hung up, or what it sent is no HTTP. */
+function toBodyError(error: unknown, { signal }: Request): HubError {
+  if (error instanceof HubError) return error;
+  if (signal.aborted || error instanceof Deno.errors.BadResource) {
+    return new HubError("CLIENT_CLOSED_REQUEST", "The client hung up before its body was whole.", {
+      cause: error,
+    });
+  }
+  return new HubError(
+    "BAD_REQUEST",
+    `The body breaks off or is no well-formed HTTP: ${reasonOf(error).slice(0, 200)}. Send it again whole.`,
+    { cause: error },
+  );
+}
+
+function tooLarge(limit: number): HubError {
   return new HubError(
     "PAYLOAD_TOO_LARGE",
     `The body is larger than the ${limit} bytes this route takes (JSON_LIMIT; of pushes UPLOAD_LIMIT, in JSON PUSH_JSON_LIMIT).`,
   );
 }
 
+/** A body as text; decoded as it comes, so that it is in memory once. @throws HubError BAD_REQUEST where it is not UTF-8 */
+export async function readText(chunks: AsyncIterable<Uint8Array>): Promise<string> {
+  const decoder = new TextDecoder("utf-8", { fatal: true });
+  const decode = (chunk?: Uint8Array) => {
+    try {
+      return decoder.decode(chunk, { stream: chunk !== undefined });
+    } catch {
+      throw new HubError("BAD_REQUEST", "The body is not UTF-8.");
+    }
+  };
+  const parts: string[] = [];
+  for await (const chunk of chunks) parts.push(decode(chunk));
+  parts.push(decode());
+  return parts.join("");
+}
+
 /** A JSON object out of a request's body; none is an empty one. @throws HubError */
-export async function readJson(request: Request, limit: number): Promise<Record<string, unknown>> {
+export async function readJson(
+  request: Request,
+  hub: Context,
+  options: BodyOptions,
+): Promise<Record<string, unknown>> {
   const type = request.headers.get("content-type")?.split(";")[0]?.trim().toLowerCase();
-  const declared = Number(request.headers.get("content-length") ?? 0);
-  if (declared > limit) throw tooLarge(limit);
-  const chunks: Uint8Array[] = [];
-  for await (const chunk of boundedBody(request.body, limit)) chunks.push(chunk);
-  if (chunks.length === 0) return {};
-  if (type === undefined || !(type === "application/json" || type.endsWith("+json"))) {
-    throw new HubError(
-      "UNSUPPORTED_MEDIA_TYPE",
-      `The body must be application/json (now: ${type ?? "no Content-Type"}).`,
-    );
+  async function* ofType(): AsyncGenerator<Uint8Array> {
+    for await (const chunk of readBody(request, hub, options)) {
+      if (type === undefined || !(type === "application/json" || type.endsWith("+json"))) {
+        throw new HubError(
+          "UNSUPPORTED_MEDIA_TYPE",
+          `The body must be application/json (now: ${type ?? "no Content-Type"}).`,
+        );
+      }
+      yield chunk;
+    }
   }
-  let text: string;
-  let value: unknown;
-  try {
-    text = new TextDecoder("utf-8", { fatal: true }).decode(
-      await new Blob(chunks as BlobPart[]).arrayBuffer(),
-    );
-  } catch {
-    throw new HubError("BAD_REQUEST", "The body is not UTF-8.");
-  }
+  const text = await readText(ofType());
+  if (text === "") return {};
   checkDepth(text);
+  let value: unknown;
   try {
     value = JSON.parse(text);
   } catch (error) {

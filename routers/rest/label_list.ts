@@ -4,7 +4,7 @@ import { MAX_LIST, readLabelList } from "../../scrapers/mod.ts";
 import { axisName } from "../../schemas/axis.ts";
 import { changelist } from "../../schemas/common.ts";
 import { parseInput, readQuery } from "./adapter.ts";
-import { boundedBody } from "./body.ts";
+import { readBody } from "./body.ts";
 import type { RestOnly } from "./route.ts";
 
 const input = z.object({
@@ -27,7 +27,7 @@ export const labelList: RestOnly = {
       ...readQuery(c.req.url, ["first"]),
       axis: c.get("params").axis,
     });
-    const chunks = await Array.fromAsync(boundedBody(c.req.raw.body, MAX_LIST));
+    const chunks = await Array.fromAsync(readBody(c.req.raw, c.get("hub"), { limit: MAX_LIST }));
     return c.json(await addChangelists(c.get("hub").sql, axis, readLabelList(chunks, { first })));
   },
 };

@@ -5,11 +5,13 @@ import { type PushHead, pushHead } from "../../schemas/result.ts";
 import { lookUpNames, Received, storePush } from "../push.ts";
 import type { Context } from "../context.ts";
 import { parseInput, readQuery, rejectUnknown } from "./adapter.ts";
-import { boundedBody, tooLarge } from "./body.ts";
+import { checkLength, readBody } from "./body.ts";
 import { formParts } from "./form_files.ts";
 import type { RestContext, RestOnly } from "./route.ts";
 
 const input = pushHead.extend({ environment: environmentFilter.default({}) });
+/** Bytes of an upload that are in memory while it is read. */
+const UPLOAD_ROOM = 4 << 20;
 const CONSUMES = [
   "application/xml",
   "application/x-ndjson",
@@ -48,8 +50,8 @@ async function handle(c: RestContext): Promise<Response> {
   const isForm = /^multipart\/form-data/i.test(contentType);
   // Before the body is read: whatever it holds, it would be refused.
   const head = isForm ? undefined : parseInput(input, fields);
-  if (Number(c.req.header("content-length") ?? 0) > limit) throw tooLarge(limit);
-  const body = boundedBody(c.req.raw.body, limit);
+  checkLength(c.req.raw, limit);
+  const body = readBody(c.req.raw, hub, { limit, kept: UPLOAD_ROOM });
   const received = new Received(hub.config.spoolDir);
   const told: Told = {};
   try {

@@ -1,4 +1,4 @@
-import { guarded, type MountOptions, toHandler } from "./adapter.ts";
+import { type MountOptions, toHandler } from "./adapter.ts";
 import { readSegments } from "./path.ts";
 import type { RestContext, RestOnly, Route } from "./route.ts";
 
@@ -10,6 +10,7 @@ export type Target =
   /** `methods` are those that other routes of this path take. */
   | { kind: "none"; path: string; methods: string[] };
 
+/** Called once the guard has let the request in. */
 export type Handler = (c: RestContext) => Response | Promise<Response>;
 
 export interface RouteTable {
@@ -72,7 +73,7 @@ function isSame(a: { method: string; path: string }, b: { method: string; path: 
 }
 
 function withHandler(route: RestOnly): Entry["others"][number] {
-  return { route, handle: guarded(route) };
+  return { route, handle: route.handle };
 }
 
 function stepsOf(path: string): Step[] {

@@ -11,7 +11,7 @@ export interface WireHub extends AsyncDisposable {
   port: number;
   /** Sends a request as it is and reads its answer; `Host`, `Connection: close` and a length are added. */
   ask(method: string, path: string, options?: WireOptions): Promise<WireAnswer>;
-  /** Sends bytes as they are, and reads until the hub closes the connection. */
+  /** Sends bytes as they are, and reads one answer. */
   send(bytes: string | Uint8Array): Promise<WireAnswer>;
 }
 
@@ -47,7 +47,7 @@ export function serveOnWire(app: TestApp): WireHub {
   };
 }
 
-/** Sends bytes on a new connection, and reads until the server closes it. */
+/** Sends bytes on a new connection, and reads one answer. */
 export async function exchange(port: number, bytes: string | Uint8Array): Promise<WireAnswer> {
   using connection = await Deno.connect({ hostname: "127.0.0.1", port });
   const sent = typeof bytes === "string" ? new TextEncoder().encode(bytes) : bytes;
@@ -55,19 +55,30 @@ export async function exchange(port: number, bytes: string | Uint8Array): Promis
   return parseAnswer(await readAll(connection));
 }
 
-/** What comes until the connection is closed or reset. */
+/**
+ * What comes until one answer is whole, or the connection is closed or reset. A hub that refuses a body keeps the connection
+ * open for the rest of it, and has answered.
+ */
 export async function readAll(connection: Deno.Conn): Promise<string> {
-  const decoder = new TextDecoder();
+  const decoder = new TextDecoder("latin1");
   const buffer = new Uint8Array(1 << 16);
   let text = "";
   try {
-    for (let count; (count = await connection.read(buffer)) !== null;) {
-      text += decoder.decode(buffer.subarray(0, count), { stream: true });
+    for (let count; !isWhole(text) && (count = await connection.read(buffer)) !== null;) {
+      text += decoder.decode(buffer.subarray(0, count));
     }
   } catch (error) {
     if (!(error instanceof Deno.errors.ConnectionReset)) throw error;
   }
   return text;
+}
+
+function isWhole(text: string): boolean {
+  const { headers, body } = parseAnswer(text);
+  const length = headers.get("content-length");
+  return length === null
+    ? body.endsWith("0\r\n\r\n")
+    : body.length >= Number(length) && text.includes("\r\n\r\n");
 }
 
 /** The first answer in what was read; status 0 where there is none. */

@@ -1,0 +1,59 @@
+import { HOME } from "./app.ts";
+import { freePort, until } from "./lab.ts";
+
+export interface HubProcess extends AsyncDisposable {
+  port: number;
+  token: string;
+  /** Resident memory, in MB: now, and the most it ever was. */
+  residentMb(): { now: number; most: number };
+  /** What it has written to stderr. */
+  log(): Promise<string>;
+}
+
+/** The hub as ops start it, in a process of its own and under its own flags, on a database that is there. */
+export async function startHubProcess(
+  databaseUrl: string,
+  env: Record<string, string> = {},
+): Promise<HubProcess> {
+  const folder = await Deno.makeTempDir({ prefix: "chub-hub-" });
+  const port = freePort();
+  const hub = new Deno.Command("sh", {
+    // The shell becomes the hub: its process id is the hub's.
+    args: ["-c", `exec sh run/start.sh 2>"${folder}/log"`],
+    cwd: HOME,
+    env: {
+      DATABASE_URL: databaseUrl,
+      VRL_URL: "http://127.0.0.1:9",
+      PORT: String(port),
+      DATA_DIR: `${folder}/data`,
+      ...env,
+    },
+    stdin: "null",
+    stdout: "null",
+  }).spawn();
+  let hasEnded = false;
+  hub.status.then(() => hasEnded = true);
+  const log = () => Deno.readTextFile(`${folder}/log`);
+  await until(async () => {
+    if (hasEnded) throw new Error(`the hub has ended: ${await log()}`);
+    const answer = await fetch(`http://127.0.0.1:${port}/api/health/ready`).catch(() => undefined);
+    await answer?.body?.cancel();
+    return answer?.status;
+  }, (status) => status === 200);
+  return {
+    port,
+    log,
+    token: (await Deno.readTextFile(`${folder}/data/admin.token`)).trim(),
+    residentMb() {
+      const status = Deno.readTextFileSync(`/proc/${hub.pid}/status`);
+      const mb = (name: string) =>
+        Math.round(Number(new RegExp(`${name}:\\s+(\\d+) kB`).exec(status)![1]) * 1024 / 1e6);
+      return { now: mb("VmRSS"), most: mb("VmHWM") };
+    },
+    async [Symbol.asyncDispose]() {
+      if (!hasEnded) hub.kill("SIGTERM");
+      await hub.status;
+      await Deno.remove(folder, { recursive: true });
+    },
+  };
+}

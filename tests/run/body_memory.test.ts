@@ -1,0 +1,80 @@
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { type HubProcess, startHubProcess } from "../helpers/hub_process.ts";
+import { type TestDatabase, testDatabase } from "../helpers/postgres.ts";
+import { parseAnswer, readAll } from "../helpers/wire.ts";
+
+const CONNECTIONS = 16;
+const SIZE = 60 << 20;
+/** MB that a hub may grow by for other reasons: caches fill, code is compiled. */
+const USUAL_MB = 120;
+/** Memory that a JSON body takes, in its lengths: its bytes, its text, the value, and what is not collected yet. */
+const COPIES = 5;
+const ROOM = 64 << 20;
+
+let database: TestDatabase;
+let hub: HubProcess;
+beforeAll(async () => {
+  database = await testDatabase();
+  hub = await startHubProcess(database.url, { BODY_MEMORY: String(ROOM), RATE_WRITES: "100000" });
+});
+afterAll(async () => {
+  await hub[Symbol.asyncDispose]();
+  await database.drop();
+});
+
+/** Sends a body less its last byte for as long as the hub takes it, and reads the answer. */
+async function sendMost(path: string, headers: string[] = []): Promise<number> {
+  using connection = await Deno.connect({ hostname: "127.0.0.1", port: hub.port });
+  const head = [
+    `POST ${path} HTTP/1.1`,
+    `host: 127.0.0.1:${hub.port}`,
+    "connection: close",
+    "content-type: application/json",
+    `content-length: ${SIZE}`,
+    ...headers,
+  ];
+  const answer = readAll(connection);
+  const piece = new TextEncoder().encode(" ".repeat(1 << 16));
+  try {
+    await connection.write(new TextEncoder().encode(`${head.join("\r\n")}\r\n\r\n`));
+    for (let left = SIZE - 1; left > 0;) left -= await connection.write(piece.subarray(0, left));
+    // What is missing comes once all connections have sent theirs.
+    await connection.write(piece.subarray(0, 1));
+  } catch (error) {
+    // The hub closes a connection whose body it does not want.
+    if (!(error instanceof Deno.errors.ConnectionReset || error instanceof Deno.errors.BrokenPipe)) {
+      throw error;
+    }
+  }
+  return parseAnswer(await answer).status;
+}
+
+const all = (path: string, headers?: string[]) =>
+  Promise.all(Array.from({ length: CONNECTIONS }, () => sendMost(path, headers)));
+
+test("16 anonymous connections that send 60 MiB each take no memory", async () => {
+  const before = hub.residentMb().most;
+  for (
+    const path of ["/api/results", "/api/trpc/results.push", "/api/trpc/results.push,results.push?batch=1"]
+  ) {
+    const statuses = await all(path);
+    // 0: the connection was closed before the answer was read, since the body was not taken.
+    expect([path, statuses.filter((status) => status !== 401 && status !== 0)]).toEqual([path, []]);
+  }
+  const { now, most } = hub.residentMb();
+  console.log(
+    `16 anonymous bodies of 60 MiB, three times: ${before} MB before, ${most} MB at most, ${now} MB after`,
+  );
+  expect(most - before).toBeLessThan(USUAL_MB);
+});
+
+test("16 permitted bodies of 60 MiB share the memory that BODY_MEMORY names", async () => {
+  const before = hub.residentMb().most;
+  const statuses = await all("/api/results", [`authorization: Bearer ${hub.token}`]);
+  const { now, most } = hub.residentMb();
+  console.log(
+    `16 permitted bodies of 60 MiB: ${before} MB before, ${most} MB at most, ${now} MB after: ${statuses}`,
+  );
+  expect(most - before).toBeLessThan(USUAL_MB + COPIES * ROOM / 1e6);
+  expect((await fetch(`http://127.0.0.1:${hub.port}/api/health/live`)).status).toBe(200);
+});
