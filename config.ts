@@ -1,15 +1,9 @@
 import { z } from "zod";
 import { AUTH_SETTINGS, type AuthConfig, authConfig, authEnvironment } from "./config_auth.ts";
 import { LIMIT_SETTINGS, type LimitConfig, limitConfig, limitEnvironment } from "./config_limits.ts";
-import {
-  type DropRoot,
-  dropRoots,
-  fileUrl,
-  isDropPattern,
-  type ScrapeSecret,
-  scrapeSecrets,
-} from "./config_sources.ts";
+import { type DropRoot, dropRoots, fileUrl, type ScrapeSecret, scrapeSecrets } from "./config_sources.ts";
 import { HubError } from "./errors.ts";
+import { patternFault } from "./patterns.ts";
 
 /** The hub's settings: name, what it means, and its default in words. docs/settings.md is checked against this table. */
 export const SETTINGS = {
@@ -99,8 +93,10 @@ const environment = z.object({
   DATA_DIR: z.string().min(1).default("data"),
   ADMIN_TOKEN_FILE: z.string().optional(),
   DROP_URLS: z.string().optional(),
-  DROP_PATTERN: z.string().refine(isDropPattern, "must be a regular expression with a group (?<changelist>…)")
-    .optional(),
+  DROP_PATTERN: z.string().superRefine((source, context) => {
+    const message = patternFault(source, ["changelist"]);
+    if (message !== undefined) context.addIssue({ code: "custom", message });
+  }).optional(),
   DROP_FULL_SCAN_DAYS: whole(0, 365).default(7),
   KEEP_RESULTS_DAYS: whole(0, 36_500).default(0),
   KEEP_RECORDS_DAYS: whole(1, 36_500).default(90),

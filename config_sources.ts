@@ -15,15 +15,6 @@ export interface ScrapeSecret {
   read(): Promise<string | undefined>;
 }
 
-export function isDropPattern(source: string): boolean {
-  try {
-    new RegExp(source, "u");
-  } catch {
-    return false;
-  }
-  return source.includes("(?<changelist>");
-}
-
 export function fileUrl(path: string): string {
   return `file://${path.split("/").map(encodeURIComponent).join("/")}`;
 }

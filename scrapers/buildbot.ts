@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { HubError } from "../errors.ts";
+import { compilePattern } from "../patterns.ts";
 import type { RunRecord } from "../schemas/record.ts";
 import type { Allowance } from "./allow.ts";
 import { type Build, type BuildSource, scrapeBuilds } from "./builds.ts";
@@ -180,7 +181,7 @@ class BuilderBuilds implements BuildSource<Listed> {
       case "steps":
         return { ...noResults(), results: await readSteps(place) };
       case "logs":
-        return await readLogs(place, new RegExp(this.settings.logs, "u"));
+        return await readLogs(place, compilePattern(this.settings.logs));
     }
   }
 }

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import type { Pattern } from "../patterns.ts";
 import type { ResultRecord } from "../schemas/record.ts";
 import type { Outcome } from "../schemas/outcome.ts";
 import { findJson, getJson } from "./ci.ts";
@@ -93,7 +94,7 @@ export async function readCompileFailure(place: BuildPlace): Promise<ResultRecor
 }
 
 /** What result files say that were logged, by `step/log`. */
-export async function readLogs(place: BuildPlace, wanted: RegExp): Promise<FoundResults> {
+export async function readLogs(place: BuildPlace, wanted: Pattern): Promise<FoundResults> {
   const { root, context, init, build } = place;
   const found = noResults();
   for (const { stepid, name: step } of await readStepList(place)) {

@@ -18,6 +18,7 @@ import { shownUrl } from "./fetch.ts";
 import { MAX_RESULTS } from "../formats/artifact.ts";
 import { parseLenientJson } from "../formats/lenient_json.ts";
 import { cleanText } from "../formats/text.ts";
+import { patternSetting } from "./pattern_setting.ts";
 import { checkSecret } from "./secrets.ts";
 
 const DAY_MS = 86_400_000;
@@ -25,14 +26,7 @@ const DAY_MS = 86_400_000;
 export const serverUrl = z.string().max(2000).regex(/^https?:\/\/[^\s?#]+$/, "must be an http or https URL")
   .overwrite((url) => url.replace(/\/+$/, ""));
 
-export const isRegExp = (source: string) => {
-  try {
-    return new RegExp(source, "u") !== undefined;
-  } catch {
-    return false;
-  }
-};
-export const pattern = z.string().min(1).max(500).refine(isRegExp, "must be a regular expression");
+export const pattern = patternSetting();
 
 /** Settings that scrapers of CI systems have in common. */
 export const ciSettings = {

@@ -1,11 +1,13 @@
 import { z } from "zod";
 import { HubError, reasonOf } from "../errors.ts";
+import { compilePattern, type Pattern } from "../patterns.ts";
 import { environment, type RunRecord } from "../schemas/record.ts";
 import { type Allowance, checkPath, checkUrl } from "./allow.ts";
 import { fetchIndex } from "./binarydrop/autoindex.ts";
 import { nameFault } from "./binarydrop/names.ts";
 import type { ScrapeContext } from "./context.ts";
 import { MAX_ARTIFACT, readArtifact } from "../formats/artifact.ts";
+import { patternSetting } from "./pattern_setting.ts";
 import { type ScrapeBatch, type ScrapedTest, Scraper } from "./scraper.ts";
 
 const MAX_FILES = 100_000;
@@ -16,15 +18,11 @@ const settings = z.strictObject({
     .meta({
       description: "Folder (file:///…, under SCRAPE_ROOTS) or HTTP index (in SCRAPE_HOSTS) to look under",
     }),
-  pattern: z.string().max(500).refine(
-    isPattern,
-    "must be a regular expression with a named group changelist or label",
-  )
-    .meta({
-      description:
-        "Regular expression over a file's path below the URL; its named groups changelist or label (a commit's hash), package, axis, and " +
-        "any other become the run's changelist, package, axis and environment",
-    }),
+  pattern: patternSetting(["changelist", "label"]).meta({
+    description:
+      "Regular expression over a file's path below the URL; its named groups changelist or label (a commit's hash), package, axis, and " +
+      "any other become the run's changelist, package, axis and environment",
+  }),
   depth: z.number().int().min(0).max(10).default(4).meta({ description: "Folders to go down" }),
   package: z.string().min(1).max(300).optional(),
   environment: environment.default({}),
@@ -34,15 +32,6 @@ const settings = z.strictObject({
   }),
 });
 type Settings = z.infer<typeof settings>;
-
-function isPattern(source: string): boolean {
-  try {
-    new RegExp(source, "u");
-    return /\(\?<(?:changelist|label)>/.test(source);
-  } catch {
-    return false;
-  }
-}
 
 interface Found {
   /** Below the URL. */
@@ -81,7 +70,7 @@ export class FilesScraper extends Scraper<typeof settings> {
     context: ScrapeContext,
   ): AsyncGenerator<ScrapeBatch> {
     await this.check(settings, context.allow);
-    const pattern = new RegExp(settings.pattern, "u");
+    const pattern = compilePattern(settings.pattern);
     const after = Number(watermark ?? 0) || 0;
     const isFolder = settings.url.startsWith("file:");
     const from = !(settings.trustTimes ?? isFolder)
@@ -193,11 +182,11 @@ function mayPass(error: unknown): boolean {
 /** The run in a file; undefined where it is ignored, `later` where it could not be read now. */
 async function readFile(
   settings: Settings,
-  pattern: RegExp,
+  pattern: Pattern,
   file: Found,
   context: ScrapeContext,
 ): Promise<RunRecord | "later" | undefined> {
-  const { changelist, label, package: name, axis, ...rest } = pattern.exec(file.path)?.groups ?? {};
+  const { changelist, label, package: name, axis, ...rest } = pattern.groups(file.path) ?? {};
   const number = Number(changelist);
   const isNumber = Number.isInteger(number) && number >= 1 && number <= 2_147_483_647;
   if (!isNumber && !label) {

@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { HubError } from "../errors.ts";
+import { compilePattern } from "../patterns.ts";
 import type { ResultRecord, RunRecord } from "../schemas/record.ts";
 import type { Outcome } from "../schemas/outcome.ts";
 import type { Allowance } from "./allow.ts";
@@ -220,7 +221,7 @@ class WorkflowRuns implements BuildSource<GitHubBuild> {
 
   /** A rerun's artifacts stand for those of the same name before it. */
   async #artifacts(id: number): Promise<FoundResults> {
-    const wanted = new RegExp(this.settings.artifacts, "u");
+    const wanted = compilePattern(this.settings.artifacts);
     const all = noResults();
     const root = `${rootOf(this.settings)}/actions`;
     const latest = new Map<string, { id: number; expired: boolean }>();

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { compilePattern } from "../patterns.ts";
 import type { ResultRecord, RunChangelist, RunRecord } from "../schemas/record.ts";
 import type { Outcome } from "../schemas/outcome.ts";
 import type { Allowance } from "./allow.ts";
@@ -201,7 +202,7 @@ class JobBuilds implements BuildSource<Listed> {
   }
 
   async #artifacts({ number, artifacts }: JenkinsBuild): Promise<FoundResults> {
-    const wanted = new RegExp(this.settings.artifacts, "u");
+    const wanted = compilePattern(this.settings.artifacts);
     const all = noResults();
     for (const { relativePath: path } of artifacts ?? []) {
       if (!wanted.test(path)) continue;

@@ -1,15 +1,15 @@
-import { jsonpath } from "json-p3";
 import { z } from "zod";
 import { reasonOf } from "../errors.ts";
 import { type Outcome, outcome, OUTCOMES } from "../schemas/outcome.ts";
 import type { ResultRecord, Sample } from "../schemas/record.ts";
 import { sampleOf } from "../formats/sample.ts";
 import { caseName, excerpt, wordOf } from "../formats/text.ts";
+import { compilePath } from "./json_path.ts";
 
 /** A JSONPath (RFC 9535). */
 export const path = z.string().min(1).max(500).superRefine((text, context) => {
   try {
-    jsonpath.compile(text);
+    compilePath(text);
   } catch (error) {
     context.addIssue({ code: "custom", message: `is no JSONPath: ${reasonOf(error)}` });
   }
@@ -51,13 +51,13 @@ export function finder(text: string): Finder;
 export function finder(text: string | undefined): Finder | undefined;
 export function finder(text: string | undefined): Finder | undefined {
   if (text === undefined) return undefined;
-  const query = jsonpath.compile(text);
+  const query = compilePath(text);
   return (value) => query.query(value as never).nodes[0]?.value ?? undefined;
 }
 
 /** All values that a path finds. */
 export function lister(text: string): (value: unknown) => unknown[] {
-  const query = jsonpath.compile(text);
+  const query = compilePath(text);
   return (value) => query.query(value as never).values();
 }
 

@@ -47,6 +47,15 @@ test("every problem is listed at once, with the present value", () => {
   }
 });
 
+test("a DROP_PATTERN that cannot run in linear time ends the start, with what to write", () => {
+  const load = (pattern: string) => () => loadConfig({ DROP_PATTERN: pattern }, "/srv");
+  expect(load("^b(?<changelist>\\d+)_(?<package>\\w+)\\.tgz$")).not.toThrow();
+  expect(load("(?<changelist>\\d+)(?!x)")).toThrow(
+    /DROP_PATTERN.*has a lookahead, "\(\?!x\)".*match the text itself/s,
+  );
+  expect(load("(\\d+)")).toThrow(/DROP_PATTERN.*lacks the named group \(\?<changelist>…\)/s);
+});
+
 test("docs/settings.md tells every setting", () => {
   const docs = Deno.readTextFileSync(new URL("../docs/settings.md", import.meta.url));
   for (const name of ENV_NAMES) expect(docs).toContain(`\`${name}\``);

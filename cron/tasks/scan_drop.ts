@@ -6,8 +6,8 @@ import { findConfiguredRoots, listKnownPackages, type StoredRoot } from "../../d
 import { dropLease, findLease, type Lease } from "../../db/leases.ts";
 import { findScanLeaseMark, finishScan, loseScans, SCAN_LEASE, startScan } from "../../db/scans.ts";
 import { reasonOf } from "../../errors.ts";
+import { compilePattern } from "../../patterns.ts";
 import type { BoundedFetch } from "../../scrapers/context.ts";
-import { compilePattern } from "../../scrapers/binarydrop/names.ts";
 import { openSource } from "../../scrapers/binarydrop/scan.ts";
 import { keepLease } from "../keep_lease.ts";
 import type { TaskData } from "../queue.ts";

@@ -2,6 +2,7 @@ import type { Db } from "../../db/client.ts";
 import type { KnownPackage } from "../../db/drop_roots.ts";
 import type { Lease } from "../../db/leases.ts";
 import type { ScanCounts } from "../../db/scans.ts";
+import type { Pattern } from "../../patterns.ts";
 import { MAX_PLACES, type PlaceReason } from "../../schemas/scan.ts";
 
 /** A scan of one root. */
@@ -15,7 +16,7 @@ export interface RootScan {
   startedAt: Date;
   full: boolean;
   fullScanDays: number;
-  pattern: RegExp | undefined;
+  pattern: Pattern | undefined;
   known: KnownPackage[];
   now(): Date;
   /** A test ends the process, or looks, between any two batches. */

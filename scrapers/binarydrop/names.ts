@@ -1,4 +1,4 @@
-import { HubError } from "../../errors.ts";
+import type { Pattern } from "../../patterns.ts";
 
 export { type PackageName, parsePackage } from "../../schemas/package_name.ts";
 
@@ -28,12 +28,12 @@ export function nameFault(name: string): string | undefined {
 export function parseBuildFile(
   file: string,
   packageName: string,
-  pattern?: RegExp,
+  pattern?: Pattern,
 ): BuildName | { ignored: string } {
   const fault = nameFault(file);
   if (fault !== undefined) return { ignored: fault };
   if (pattern !== undefined) {
-    const groups = pattern.exec(file)?.groups;
+    const groups = pattern.groups(file);
     if (groups === undefined) return { ignored: "does not match DROP_PATTERN" };
     if (groups.package !== undefined && groups.package !== packageName) {
       return { ignored: "names another package" };
@@ -68,28 +68,6 @@ function numbers(
   if (changelist!.startsWith("0")) return { ignored: "has a changelist with a leading zero" };
   if (!Number.isInteger(n) || n < 0 || n > MAX) return { ignored: `has a revision that is not 0 to ${MAX}` };
   return { changelist: cl, revision: n };
-}
-
-/** DROP_PATTERN. @throws HubError BAD_REQUEST where it is no regular expression or lacks the group `changelist`. */
-export function compilePattern(source: string): RegExp {
-  let pattern: RegExp;
-  try {
-    pattern = new RegExp(source, "u");
-  } catch (error) {
-    throw new HubError(
-      "BAD_REQUEST",
-      `DROP_PATTERN is not a regular expression: ${(error as Error).message} (now: ${
-        JSON.stringify(source)
-      })`,
-    );
-  }
-  if (!source.includes("(?<changelist>")) {
-    throw new HubError(
-      "BAD_REQUEST",
-      `DROP_PATTERN must have a named group changelist (now: ${JSON.stringify(source)})`,
-    );
-  }
-  return pattern;
 }
 
 /** Where a build lies: root, package and file joined, as a URL. */

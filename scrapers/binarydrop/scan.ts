@@ -1,4 +1,5 @@
 import { HubError, reasonOf } from "../../errors.ts";
+import type { Pattern } from "../../patterns.ts";
 import type { BoundedFetch } from "../context.ts";
 import { AutoindexSource } from "./autoindex.ts";
 import { BucketSource, parseBucketPage } from "./bucket.ts";
@@ -24,7 +25,7 @@ export interface ScanOptions {
   isScanned(name: string): boolean;
   /** What the last reading left; undefined where the package must be read in any case. */
   known(name: string): Known | undefined;
-  pattern?: RegExp | undefined;
+  pattern?: Pattern | undefined;
 }
 
 /**

@@ -1,3 +1,5 @@
+import type { Pattern } from "../../patterns.ts";
+
 /** A build in a package's folder. */
 export interface BuildEntry {
   changelist: number;
@@ -35,7 +37,7 @@ export interface Known {
 
 export interface ReadOptions {
   signal: AbortSignal;
-  pattern?: RegExp | undefined;
+  pattern?: Pattern | undefined;
 }
 
 /** A root of the drop. A listing that fails or is cut short throws; it never ends as if it were whole. */
