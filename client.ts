@@ -26,7 +26,7 @@ export interface ClientOptions {
 export function createHubClient(url: string, { token, fetch }: ClientOptions = {}) {
   return createTRPCClient<AppRouter>({
     links: [httpBatchLink({
-      url: `${url.replace(/\/+$/, "")}/api/trpc`,
+      url: `${url.replace(/(?<!\/)\/+$/, "")}/api/trpc`,
       maxURLLength: 4000,
       maxItems: 20,
       headers: token === undefined ? {} : { authorization: `Bearer ${token}` },

@@ -82,7 +82,7 @@ export const ENV_NAMES = Object.keys(SETTINGS) as SettingName[];
 const words = z.string().default("").transform((value) => value.split(/[\s,]+/).filter(Boolean));
 const whole = (min: number, max: number) => z.coerce.number().int().min(min).max(max);
 const httpUrl = z.url({ protocol: /^https?$/, error: "must be an http or https URL" }).transform((url) =>
-  url.replace(/\/+$/, "")
+  url.replace(/(?<!\/)\/+$/, "")
 );
 
 const environment = z.object({
@@ -172,10 +172,10 @@ export function loadConfig(env: Record<string, string | undefined>, home: string
     message: `${issue.message} (now: ${JSON.stringify(named[String(issue.path[0])])})`,
   })) ?? [];
   const absolute = (path: string) => path.startsWith("/") ? path : `${home}/${path}`;
-  const dataDir = absolute(named.DATA_DIR ?? "data").replace(/\/+$/, "");
+  const dataDir = absolute(named.DATA_DIR ?? "data").replace(/(?<!\/)\/+$/, "");
   const roots = dropRoots(named.DROP_URLS ?? `drop=${fileUrl(`${dataDir}/drop`)}`, home, issues);
   const secrets = scrapeSecrets(named.SCRAPE_SECRETS ?? "", {
-    folder: named.SCRAPE_SECRETS_DIR && absolute(named.SCRAPE_SECRETS_DIR).replace(/\/+$/, ""),
+    folder: named.SCRAPE_SECRETS_DIR && absolute(named.SCRAPE_SECRETS_DIR).replace(/(?<!\/)\/+$/, ""),
     issues,
   });
   const auth = parsed.data &&

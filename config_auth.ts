@@ -74,14 +74,14 @@ export const authEnvironment = {
   LDAP_ROLES: z.string().default("").transform((value, context) => {
     const roles: { role: typeof ROLE_NAMES[number]; group: string }[] = [];
     for (const part of value.split(/[;\n]/).map((one) => one.trim()).filter(Boolean)) {
-      const [, name, group] = /^(\w+)\s*=\s*(.+)$/.exec(part) ?? [];
+      const [, name, group] = /^(\w+)\s*=(.+)$/.exec(part) ?? [];
       const role = ROLE_NAMES.find((one) => one === name);
       if (role === undefined || group === undefined) {
         context.addIssue({
           code: "custom",
           message: `each must be role=group with a role of ${ROLE_NAMES.join(", ")}: ${JSON.stringify(part)}`,
         });
-      } else roles.push({ role, group });
+      } else roles.push({ role, group: group.trim() });
     }
     return roles;
   }),

@@ -36,7 +36,7 @@ export function dropRoots(
         })`,
       });
     }
-    url = url.replace(/\/+$/, "");
+    url = url.replace(/(?<!\/)\/+$/, "");
     return { name: name ?? url, url };
   });
 }

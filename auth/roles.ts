@@ -52,5 +52,5 @@ export function rolesOf(
 
 /** DNs are equal whatever their case and the spaces around their commas. */
 function plain(group: string): string {
-  return group.toLowerCase().replace(/\s*([,=+])\s*/g, "$1").trim();
+  return group.toLowerCase().split(/([,=+])/).map((part) => part.trim()).join("");
 }

@@ -5,6 +5,7 @@ const DIGITS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 /** 43 digits of 62 hold 256 bits. */
 const RANDOM = 43;
 const CHECK = 6;
+// deno-lint-ignore linear/pattern -- made of constants
 const SHAPE = new RegExp(`^${PREFIX}[0-9A-Za-z]{${RANDOM + CHECK}}$`);
 
 /** A new token: `chub_`, 256 random bits, and a checksum by which a scanner for leaks knows it from anything else. */

@@ -4,7 +4,7 @@ import type { Page } from "../schemas/common.ts";
 /** A keyset cursor: the sort values of the last row, as opaque text. */
 export function encodeCursor(values: readonly (string | number)[]): string {
   return btoa(String.fromCharCode(...new TextEncoder().encode(JSON.stringify(values))))
-    .replaceAll("+", "-").replaceAll("/", "_").replace(/=+$/, "");
+    .replaceAll("+", "-").replaceAll("/", "_").replace(/(?<!=)=+$/, "");
 }
 
 /** @throws HubError BAD_REQUEST where `cursor` is not one made by `encodeCursor` for values of these types. */

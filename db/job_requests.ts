@@ -128,7 +128,7 @@ async function whatToRun(tx: Queryable, input: JobInput, defaults: SubmitDefault
 /** The URL, normalised. @throws HubError BAD_REQUEST where it is not under one of the roots. */
 export function checkUnderRoot(packageUrl: string, roots: readonly string[]): string {
   const bases = roots.map((root) =>
-    new URL(root.replace(/^(?:index|s3|gcs)\+/, "").replace(/\/*$/, "/")).href
+    new URL(root.replace(/^(?:index|s3|gcs)\+/, "").replace(/(?<!\/)\/*$/, "/")).href
   );
   if (URL.canParse(packageUrl)) {
     const url = new URL(packageUrl);

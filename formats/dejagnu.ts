@@ -7,18 +7,17 @@ import { excerpt } from "./text.ts";
 
 const NAME = "DejaGnu";
 // A line may hold a CR of its own, which GCC's dg-regexp names do.
-const RESULT = /^(PASS|FAIL|XFAIL|XPASS|KFAIL|KPASS|UNSUPPORTED|UNRESOLVED|UNTESTED): *(.*)$/s;
-const HEADING =
-  /^(?:\s+=== .+ ===|Test [Rr]un [Bb]y .+|Schedule of variations:|Running target .+|# of .+\t+\d+)\s*$/;
+const RESULT = /^(PASS|FAIL|XFAIL|XPASS|KFAIL|KPASS|UNSUPPORTED|UNRESOLVED|UNTESTED): */;
+const HEADING = /^(?:\s+=== .+ ===|Test [Rr]un [Bb]y .+|Schedule of variations:|Running target .+)$/;
 const OWN_ERROR = /^(?:ERROR: (?:tcl error |\(DejaGnu\) |comparison of )|WARNING: program timed out)/;
 const NOISE =
   /^(?:\s*$|\s*=== |# of |Running |Test [Rr]un |Native conf|Target is|Host +is|Build is|Using |Schedule of|\(?DejaGnu\)? ver)/;
 /** What Automake's `make check` says beside DejaGnu's words, where no heading is DejaGnu's. */
-const AUTOMAKES = /^(SKIP|ERROR): (\S+(?: (?:\d+|-)(?: .*)?)?)$/;
+const AUTOMAKES = /^(SKIP|ERROR): (?=\S+(?: (?:\d+|-)(?: .*)?)?$)/;
 /** Notes for errors of the harness itself, of one file. */
 const MAX_NOTES = 20;
 const MAX_VARIATIONS = 1000;
-/** Characters of a heading, which patterns are slow on if it is endless. */
+/** Characters of a heading; what it names goes into names. */
 const MAX_HEADING = 1000;
 
 /**
@@ -39,7 +38,7 @@ export const dejagnu: ResultFormat = {
     if (/^Test run by /im.test(text)) return true;
     // A TAP file may hold what looks like a heading.
     if (/\.tap$/i.test(fileName) || /^\s*(?:TAP version|1\.\.|(?:not )?ok) ?\d/i.test(text)) return false;
-    if (lines.some((line) => HEADING.test(line))) return true;
+    if (lines.some(isHeading)) return true;
     if (isTap(text)) return false;
     // Any log may warn; what a program under test wrote into one of DejaGnu's may hold NULs.
     return /\.sum(?:\.\w+)?$/i.test(fileName) && !/(?:^|\/)go\.sum$/.test(fileName) ||
@@ -69,13 +68,13 @@ class Reader {
 
   *read({ text, number }: Line): Generator<FormatItem> {
     this.#last = number;
-    const result = RESULT.exec(text) ?? (this.#hasHeading ? null : AUTOMAKES.exec(text));
-    if (result !== null) {
+    const [told, word] = RESULT.exec(text) ?? (this.#hasHeading ? [] : AUTOMAKES.exec(text) ?? []);
+    if (told !== undefined) {
       this.#hasAny = true;
       this.#isSummed = false;
       this.#inSchedule = false;
       yield* this.#flush();
-      const record = this.#record(result[1]!, result[2]!);
+      const record = this.#record(word!, text.slice(told.length));
       if (this.#hasHeading) yield { kind: "result", record };
       else this.#held = record;
       this.#context = "";
@@ -91,7 +90,7 @@ class Reader {
       this.#section = "";
       return;
     }
-    if (text.length <= MAX_HEADING && HEADING.test(text)) return this.#heading(text);
+    if (text.length <= MAX_HEADING && isHeading(text)) return this.#heading(text);
     if (this.#inSchedule && this.#variation(text)) return;
     const error = /^ERROR: (.*)$/s.exec(text)?.[1];
     if (error !== undefined) {
@@ -102,7 +101,13 @@ class Reader {
     }
     // What was said before belongs to another script.
     if (/^Running \S+\.exp\b/.test(text)) this.#context = "";
-    if (!NOISE.test(text)) this.#context = `${this.#context}${text}\n`.slice(-MAX_EXCERPT);
+    if (!NOISE.test(text)) this.#say(text);
+  }
+
+  #say(text: string): void {
+    this.#context += `${text.slice(-MAX_EXCERPT)}\n`;
+    // Not cut with each line, which may be short.
+    if (this.#context.length > 3 * MAX_EXCERPT) this.#context = this.#context.slice(-MAX_EXCERPT);
   }
 
   *#flush(): Generator<FormatItem> {
@@ -143,10 +148,10 @@ class Reader {
     if (/^\s+=== .* Summary\b|^# of /.test(text)) this.#isSummed = true;
     // A list of unexpected results has headings, and no summary to wait for.
     if (/: Unexpected /.test(text)) this.#isList = true;
-    const target = /^Running target (.+?)\s*$|: Unexpected .+ for (.+?)\s+===/.exec(text);
-    if (target === null) return;
-    this.#target = target[1] ?? target[2]!;
-    this.#firstTarget ||= this.#target;
+    const target = targetIn(text);
+    if (target === undefined) return;
+    this.#target = target;
+    this.#firstTarget ||= target;
   }
 
   #variation(text: string): boolean {
@@ -160,6 +165,24 @@ class Reader {
   #record(word: string, rest: string): ResultRecord {
     const isOneOfMore = this.#variations.length > 1 && this.#target !== "" ||
       this.#target !== this.#firstTarget;
-    return dejagnuRecord(word, rest, { context: this.#context, target: isOneOfMore ? this.#target : "" });
+    return dejagnuRecord(word, rest, {
+      context: this.#context.slice(-MAX_EXCERPT),
+      target: isOneOfMore ? this.#target : "",
+    });
   }
+}
+
+function isHeading(line: string): boolean {
+  const text = line.trimEnd();
+  return HEADING.test(text) || text.startsWith("# of ") && /\t\d+$/.test(text);
+}
+
+/** The target that a heading names: `Running target unix`, `=== gcc: Unexpected fails for unix ===`. */
+function targetIn(heading: string): string | undefined {
+  if (heading.startsWith("Running target ")) return heading.slice(15).trimEnd();
+  const at = heading.indexOf(": Unexpected ");
+  if (at < 0) return undefined;
+  const text = heading.trimEnd().slice(0, -3).trimEnd();
+  const before = text.lastIndexOf(" for ");
+  return before > at + 12 ? text.slice(before + 5) : undefined;
 }

@@ -20,8 +20,9 @@ export const gbench: ResultFormat = {
   summary: NAME,
   recognises(_fileName, head) {
     const text = headText(head);
+    const context = text.search(/"context"\s*:\s*\{/);
     return /^\s*\{/.test(text) &&
-      (/"benchmarks"\s*:\s*\[/.test(text) || /"context"\s*:\s*\{[^]*"num_cpus"/.test(text));
+      (/"benchmarks"\s*:\s*\[/.test(text) || context >= 0 && text.includes('"num_cpus"', context));
   },
   async *parse(input) {
     const root: JsonRoot = new Map();

@@ -1,4 +1,4 @@
-import { MAX_SAMPLES, type ResultRecord } from "../schemas/record.ts";
+import { MAX_CASE, MAX_SAMPLES, type ResultRecord } from "../schemas/record.ts";
 import { FormatError, type FormatItem, type ResultFormat, timeOf } from "./format.ts";
 import { asObject, asText, type JsonRoot, readJsonParts } from "./json.ts";
 import { headText } from "./lines.ts";
@@ -31,7 +31,7 @@ export const gtest: ResultFormat = {
         if (path[2] === "testsuite") {
           return [toItem(value, suite, `testsuites[${path[1]}].testsuite[${path[3]}]`)];
         }
-        suite = bytesRead(asText(value));
+        suite = bytesRead(asText(value)).slice(0, MAX_CASE);
         return [];
       });
     }

@@ -69,7 +69,7 @@ export async function* readJsonParts(
     } catch (error) {
       if (error instanceof FormatError) throw error;
       const { message } = error as Error;
-      const reason = message.replace(/ at chunk position[^]*$/, "").split("\n")[0]!.slice(0, 200);
+      const reason = message.split(/ at chunk position|\n/, 1)[0]!.slice(0, 200);
       throw new FormatError(format, `${json.place(error as Error)}: it is not JSON: ${reason}`);
     }
   };

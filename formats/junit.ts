@@ -1,4 +1,11 @@
-import { MAX_EXCERPT, MAX_SAMPLES, type ResultRecord, resultRecord, type Sample } from "../schemas/record.ts";
+import {
+  MAX_CASE,
+  MAX_EXCERPT,
+  MAX_SAMPLES,
+  type ResultRecord,
+  resultRecord,
+  type Sample,
+} from "../schemas/record.ts";
 import type { Outcome } from "../schemas/outcome.ts";
 import { isMissing } from "./ctest.ts";
 import { type FormatItem, machineOf, type ResultFormat, timeOf } from "./format.ts";
@@ -60,6 +67,7 @@ class JunitHandler implements XmlHandler<FormatItem> {
   #case: OpenCase | undefined;
   /** Those that `#case` lies in. */
   #outer: OpenCase[] = [];
+  /** For each open suite its name behind those around it, cut to what a case's name has room for. */
   #suites: string[] = [];
   #isTimed = false;
   #hasCase = false;
@@ -90,7 +98,9 @@ class JunitHandler implements XmlHandler<FormatItem> {
 
   #suite({ name = "", timestamp, hostname }: Record<string, string>): void {
     if (this.#suites.length === 0) this.#isTimed = timestamp !== undefined;
-    this.#suites.push(name);
+    const outer = this.#suites.at(-1) ?? "";
+    const joined = name === "" ? outer : outer === "" ? name : `${outer}.${name}`;
+    this.#suites.push(joined.slice(0, MAX_CASE));
     if (this.#suites.length > 1) return;
     // Catch2 says so where it knows none.
     this.#items.push(...timeOf("startedAt", timestamp), ...hostname === "tbd" ? [] : machineOf(hostname));
@@ -106,7 +116,7 @@ class JunitHandler implements XmlHandler<FormatItem> {
     this.#case = {
       // What fails as a suite begins has at times no name of its own.
       name: caseName(
-        prefix === "" ? name || this.#suites.join(".") : name === "" ? prefix : `${prefix}.${name}`,
+        prefix === "" ? name || (this.#suites.at(-1) ?? "") : name === "" ? prefix : `${prefix}.${name}`,
       ),
       outcome: word === undefined ? "passed" : "skipped",
       // GoogleTest 1.10 has no element for it; readers take it as passed.
@@ -124,7 +134,7 @@ class JunitHandler implements XmlHandler<FormatItem> {
   }
 
   #prefix({ name, classname, status, result }: Record<string, string>): string {
-    const suites = this.#suites.filter((suite) => suite !== "").join(".");
+    const suites = this.#suites.at(-1) ?? "";
     // Node's runner gives every case this class, and its suites, where there are any, no time.
     if (classname === undefined || classname === "test" && !this.#isTimed) return suites;
     // CTest and jest-junit say the whole name twice; a class of GoogleTest's may be named as its test is.

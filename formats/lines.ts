@@ -18,19 +18,29 @@ export async function* readLines(
   input: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
   maxLine = MAX_LINE,
 ): AsyncGenerator<Line[]> {
-  let rest = "";
+  // Of the line that has begun: joined once, since it may come in many pieces.
+  let pieces: string[] = [];
+  let length = 0;
   let number = 0;
-  const toLine = (text: string): Line => ({
-    text: (text.length > maxLine ? text.slice(0, maxLine) : text).replace(/\r$/, ""),
-    number: ++number,
-  });
+  const toLine = (whole: string): Line => {
+    const text = whole.length > maxLine ? whole.slice(0, maxLine) : whole;
+    return { text: text.endsWith("\r") ? text.slice(0, -1) : text, number: ++number };
+  };
   for await (const text of decodeText(input)) {
-    const lines = (rest + text).split("\n");
-    rest = lines.pop()!;
-    if (rest.length > maxLine) rest = rest.slice(0, maxLine);
+    const lines = text.split("\n");
+    if (lines.length > 1) {
+      pieces.push(lines[0]!);
+      lines[0] = pieces.join("");
+      [pieces, length] = [[], 0];
+    }
+    const rest = lines.pop()!;
+    if (rest !== "" && length < maxLine) {
+      pieces.push(rest);
+      length += rest.length;
+    }
     if (lines.length > 0) yield lines.map(toLine);
   }
-  if (rest !== "") yield [toLine(rest)];
+  if (length > 0) yield [toLine(pieces.join(""))];
 }
 
 export interface DecodeOptions {

@@ -9,9 +9,9 @@ import { caseName, excerpt, wordOf } from "./text.ts";
 const BEGIN = /^-- Testing: (\d+) (?:of \d+ )?tests?\b/;
 const RESULT = /^([A-Z]{4,12}): (\S.*) \((\d{1,9}) of (\d{1,9})\)$/;
 const ABOUT = /^\*{10,} TEST '.*' (FAILED|RESULTS) \*{10,}$/;
-const METRIC = /^([\w.-]{1,200}): (\S.*?) *$/;
+const METRIC = /^([\w.-]{1,200}): (\S.*)$/;
 const END = /^\*{10,}$/;
-/** Of a heading; patterns are slow on a line that is endless. */
+/** Of a line that is looked at. */
 const MAX_LINE = 2000;
 const GOOD: Outcome[] = ["passed", "xfailed", "skipped", "unsupported"];
 
@@ -70,15 +70,15 @@ class Reader {
   }
 
   #measure(text: string): void {
-    const [, metric, value] = METRIC.exec(text) ?? [];
+    const [, metric, value] = METRIC.exec(text.trimEnd()) ?? [];
     const record = this.#last?.record;
     if (metric === undefined || record === undefined) return;
+    if ((record.samples?.length ?? 0) >= MAX_SAMPLES) return;
     const number = numberSample(metric, value);
     const samples = number.length > 0 || /^-?(?:nan|inf)$/.test(value!)
       ? number
       : sampleOf(metric, value!.replace(/^"(.*)"$/, "$1"));
-    if (samples.length === 0 || (record.samples?.length ?? 0) >= MAX_SAMPLES) return;
-    record.samples = [...record.samples ?? [], ...samples];
+    if (samples.length > 0) (record.samples ??= []).push(...samples);
   }
 
   *end(): Generator<FormatItem> {

@@ -89,7 +89,9 @@ function fromV2(test: Record<string, unknown> | undefined, place: string): Forma
     // `id` and `run_id` are what an LNT server numbers its samples and runs by.
     if (metric === "name" || metric === "id" || metric === "run_id") continue;
     const values = Array.isArray(value) ? value : [value];
-    for (const one of values) samples.push(...sampleOf(metric, numberOf(metric, one)));
+    for (const one of values) {
+      if (samples.length <= MAX_SAMPLES) samples.push(...sampleOf(metric, numberOf(metric, one)));
+    }
     if (/status$/.test(metric) && metric !== "hash_status") outcome = worse(outcome, values);
   }
   return toItem(test.name, outcome, samples, place);
@@ -105,7 +107,7 @@ function fromV0(test: Record<string, unknown> | undefined, place: string): Forma
   return toItem(
     name,
     isStatus ? worse("passed", test.Data) : "passed",
-    test.Data.flatMap((one) => sampleOf(metric, numberOf(metric, one))),
+    test.Data.slice(0, MAX_SAMPLES + 1).flatMap((one) => sampleOf(metric, numberOf(metric, one))),
     place,
   );
 }

@@ -16,7 +16,7 @@ export const ndjson: ResultFormat = {
   recognises(fileName, head) {
     const first = headText(head).trimStart().split("\n", 1)[0]!;
     return /^\{.*"case"\s*:/.test(first) ||
-      /\.(?:ndjson|jsonl)$/i.test(fileName) && /^(?:\{|$)|^\s*\{.*"case"\s*:/m.test(headText(head));
+      /\.(?:ndjson|jsonl)$/i.test(fileName) && headText(head).split(/[\r\n]/).some(mayBeRecord);
   },
   async *parse(input) {
     for await (const lines of readLines(input, MAX_RECORD)) {
@@ -24,6 +24,10 @@ export const ndjson: ResultFormat = {
     }
   },
 };
+
+function mayBeRecord(line: string): boolean {
+  return line === "" || line.startsWith("{") || /^\s*\{.*"case"\s*:/.test(line);
+}
 
 function toItem(line: string, number: number): FormatItem {
   let value: unknown;

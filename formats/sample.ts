@@ -25,10 +25,12 @@ export function samplesOf(
   const samples: Sample[] = [];
   for (const [metric, value] of Object.entries(values)) {
     if (!isMetric(metric)) continue;
-    for (const one of Array.isArray(value) ? value : [value]) samples.push(...sampleOf(metric, one));
-    if (samples.length > MAX_SAMPLES) break;
+    for (const one of Array.isArray(value) ? value : [value]) {
+      samples.push(...sampleOf(metric, one));
+      if (samples.length >= MAX_SAMPLES) return samples;
+    }
   }
-  return samples.slice(0, MAX_SAMPLES);
+  return samples;
 }
 
 /** A property that a test recorded, where it is a number; texts of properties are no values that were measured. */

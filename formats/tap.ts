@@ -1,21 +1,21 @@
-import { MAX_EXCERPT, type ResultRecord } from "../schemas/record.ts";
+import { MAX_CASE, MAX_EXCERPT, type ResultRecord } from "../schemas/record.ts";
 import { FormatError, type FormatItem, type ResultFormat } from "./format.ts";
 import { headText, type Line, readByLine } from "./lines.ts";
-import { TapPlan } from "./tap_plan.ts";
+import { readPlan, TapPlan, type WrittenPlan } from "./tap_plan.ts";
 import { readPoint, type TapPoint } from "./tap_point.ts";
 import { caseName, excerpt } from "./text.ts";
 
 const NAME = "TAP";
-/** `1..4`; some producers begin later. Perl's Test.pm adds the numbers of points that are expected to fail. */
-const PLAN = /^([1-9]\d*)\.\.(\d+)(?:\s+todo[\s\d]*;?)?\s*(?:#\s*(.*))?$/s;
-const BAIL = /^Bail out!\s*(.*)$/is;
+const BAIL = /^Bail out!/i;
 /** What `prove` says of a script before its points, and of a good one behind them. */
 const SCRIPT = /^(?:\[\d\d:\d\d:\d\d\] )?((?=\S*[./])\S+) \.\.+ ?(?:skipped: (.*))?$/;
 const MAX_MS = 1e12;
-const SCRIPT_OK = /^ok(?: +\d+ ms\b.*)?\s*$/;
+/** Points of one file that are told as missing; a plan may promise any number, and a log of `prove` hold any number of plans. */
+const MAX_MISSING = 1_000_000;
+const SCRIPT_OK = /^ok(?: +\d+ ms\b.*)?$/;
 /** With these the kernel's selftests begin what they print of a test, before its point. */
 const AHEAD = /^# (?:selftests: | RUN {2,}\S)/;
-const PROVE_SAYS = /^(?:(Dubious, test returned .*)|Bailout called\. +Further testing stopped: +(.*))$/;
+const PROVE_SAYS = /^(?:(Dubious, test returned .*)|Bailout called\. +Further testing stopped: (.*))$/;
 
 /** Whether a text looks like TAP: a version, a plan, or a test point at the beginning of a line. */
 export function isTap(text: string): boolean {
@@ -68,6 +68,8 @@ class Reader {
   /** What was printed of the test whose point is still to come, where the producer does it in this order. */
   #ahead: string | undefined;
   #isKernels = false;
+  /** Points told as missing, of all scripts. */
+  #missing = 0;
   /** What the kernel's tests say of a subtest's point that is still to come. */
   #aheadInside = "";
 
@@ -82,31 +84,33 @@ class Reader {
     if (text.startsWith("}")) this.#inBraces = false;
     else if (this.#point !== undefined && text.trimEnd() === "{") this.#inBraces = true;
     const point = readPoint(text);
-    const plan = PLAN.exec(text);
-    const bail = BAIL.exec(text);
+    const plan = readPlan(text);
     const said = this.#script === undefined ? null : PROVE_SAYS.exec(text);
     if (point !== undefined) {
-      if (this.#script !== undefined && this.#plan.isComplete && SCRIPT_OK.test(text)) return;
+      if (this.#script !== undefined && this.#plan.isComplete && SCRIPT_OK.test(text.trimEnd())) return;
       yield* this.#flush();
       this.#begin(point);
-    } else if (plan !== null) {
-      yield* this.#planned({ first: Number(plan[1]), last: Number(plan[2]) }, plan[3], number);
-    } else if (bail !== null) {
-      yield* this.#bail(bail[1]!, number);
+    } else if (plan !== undefined) {
+      yield* this.#planned(plan, number);
+    } else if (BAIL.test(text)) {
+      yield* this.#bail(text, number);
     } else if (said !== null) {
       yield* this.#flush();
-      yield note(number, said[1] === undefined ? `Bail out! ${said[2]}` : `${this.#script}: ${said[1]}`);
+      yield note(
+        number,
+        said[1] === undefined ? `Bail out! ${said[2]!.trimStart()}` : `${this.#script}: ${said[1]}`,
+      );
     } else if (/^K?TAP version \d+/i.test(text)) {
       this.#hasAny = true;
       this.#isKernels ||= text.startsWith("K");
     } else if (text.startsWith("#")) yield* this.#comment(text);
   }
 
-  *#bail(reason: string, number: number): Generator<FormatItem> {
+  *#bail(line: string, number: number): Generator<FormatItem> {
     this.#hasAny = true;
     this.#isOver = true;
     yield* this.#flush();
-    yield note(number, `Bail out! ${reason}`.trim());
+    yield note(number, `Bail out! ${line.slice(9).trimStart()}`.trim());
   }
 
   *#comment(text: string): Generator<FormatItem> {
@@ -123,14 +127,17 @@ class Reader {
   *end(): Generator<FormatItem> {
     yield* this.#flush();
     if (!this.#hasAny) throw new FormatError(NAME, "it has no version, no plan and no test point");
-    yield* this.#plan.end(this.#script ?? "the file", this.#isOver, (at) => this.#nameOf(numbered(at)));
+    const place = this.#script ?? "the file";
+    const options = { isOver: this.#isOver, most: MAX_MISSING - this.#missing };
+    this.#missing += yield* this.#plan.end(place, options, (at) => this.#nameOf(numbered(at)));
   }
 
   *#begins(script: string, skipped: string | undefined, number: number): Generator<FormatItem> {
     yield* this.#flush();
     if (this.#script !== undefined) yield* this.end();
     this.#hasAny = true;
-    this.#script = script;
+    // A name is cut to this anyway, and this one goes before each of its points'.
+    this.#script = script.slice(0, MAX_CASE);
     this.#plan = new TapPlan();
     this.#subtest = "";
     if (skipped === undefined) return;
@@ -138,11 +145,7 @@ class Reader {
     yield note(number, `all of ${script} was skipped: ${skipped}`);
   }
 
-  *#planned(
-    { first, last }: { first: number; last: number },
-    reason: string | undefined,
-    number: number,
-  ): Generator<FormatItem> {
+  *#planned({ first, last, reason }: WrittenPlan, number: number): Generator<FormatItem> {
     this.#hasAny = true;
     // Behind a plan that comes last, comments are of the file.
     yield* this.#flush();
@@ -151,7 +154,7 @@ class Reader {
       this.#plan.first = first;
       this.#plan.planned = last;
     }
-    if (this.#plan.planned === 0 && reason) {
+    if (this.#plan.planned === 0 && reason !== "") {
       yield note(number, `all of it was skipped: ${reason.replace(/^skip\S*\s*/i, "")}`);
     }
   }
@@ -169,7 +172,7 @@ class Reader {
       this.#inFailure = line.startsWith("not") && readPoint(line)?.outcome === "failed";
       if (this.#inFailure) this.#sayInside(`${this.#aheadInside}${line}`);
       this.#aheadInside = "";
-    } else if (/^(?: {4})+Bail out!/i.test(text)) yield* this.#bail(BAIL.exec(line)![1]!, number);
+    } else if (/^(?: {4})+Bail out!/i.test(text)) yield* this.#bail(line, number);
     else if (this.#isKernels && line.startsWith("# ")) {
       if (this.#aheadInside.length < MAX_EXCERPT) this.#aheadInside += `${line.slice(2)}\n`;
     } else if (this.#inFailure && !/^(?:---|\.\.\.$|# Subtest\b|1\.\.\d|$)/.test(line)) {

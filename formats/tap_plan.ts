@@ -1,7 +1,28 @@
 import type { FormatItem } from "./format.ts";
 
-/** Points whose absence is told; a plan may promise any number. */
+/** Points by number whose coming is remembered; a plan may promise any number. */
 const MAX_PLANNED = 1_000_000;
+
+/** A plan as its line says it; `reason` is what stands behind a `#`. */
+export interface WrittenPlan {
+  first: number;
+  last: number;
+  reason: string;
+}
+
+/**
+ * Reads a line as a plan: `1..4`; some producers begin later. Perl's Test.pm adds the numbers of points that are expected to
+ * fail (`1..4 todo 2 3;`). Undefined where it is none.
+ */
+export function readPlan(line: string): WrittenPlan | undefined {
+  const [range, first, last] = /^([1-9]\d*)\.\.(\d+)/.exec(line) ?? [];
+  if (range === undefined) return undefined;
+  let rest = line.slice(range.length);
+  if (/^\s+todo/.test(rest)) rest = rest.trimStart().replace(/^todo[\s\d]*;?/, "");
+  rest = rest.trimStart();
+  if (rest !== "" && !rest.startsWith("#")) return undefined;
+  return { first: Number(first), last: Number(last), reason: rest.slice(1).trimStart() };
+}
 
 /** What one stream of TAP planned, and which points of it came. */
 export class TapPlan {
@@ -11,7 +32,9 @@ export class TapPlan {
   planned: number | undefined;
   count = 0;
   #beyond = 0;
-  #seen = new Uint8Array(1024);
+  #seen = new Uint8Array(64);
+  /** Points that come long before those between, which would make the other large for nothing. */
+  #ahead = new Set<number>();
 
   get isComplete(): boolean {
     return this.planned !== undefined && this.planned - this.first + 1 === this.count;
@@ -21,6 +44,10 @@ export class TapPlan {
     this.count++;
     if (this.planned !== undefined && at > this.planned) this.#beyond++;
     if (at > MAX_PLANNED) return;
+    if (at > 64 * this.count) {
+      this.#ahead.add(at);
+      return;
+    }
     if (at >= this.#seen.length) {
       const grown = new Uint8Array(Math.min(MAX_PLANNED + 1, Math.max(at + 1, this.#seen.length * 2)));
       grown.set(this.#seen);
@@ -29,24 +56,35 @@ export class TapPlan {
     this.#seen[at] = 1;
   }
 
-  /** Points that are missing, by `nameOf`, and what is wrong with the plan. `isOver`: that the stream bailed out. */
-  *end(place: string, isOver: boolean, nameOf: (at: number) => string): Generator<FormatItem> {
+  /**
+   * Points that are missing, by `nameOf`, and what is wrong with the plan. `isOver`: that the stream bailed out; `most`: missing
+   * ones that are told. Returns how many are.
+   */
+  *end(
+    place: string,
+    { isOver, most }: { isOver: boolean; most: number },
+    nameOf: (at: number) => string,
+  ): Generator<FormatItem, number> {
     if (this.planned === undefined) {
       if (!isOver) yield { kind: "note", place, text: "it has no plan: it may have been cut" };
-      return;
+      return 0;
     }
     const points = this.planned - this.first + 1;
     if (this.#beyond > 0 || this.count > points) {
       yield { kind: "note", place, text: `${this.count} points, where its plan has ${points}` };
     }
-    for (let at = this.first; at <= Math.min(this.planned, MAX_PLANNED); at++) {
-      if (this.#seen[at] !== 1) {
-        yield { kind: "result", record: { case: nameOf(at), outcome: "not_run" }, isMissing: true };
-      }
+    let missing = 0;
+    const last = Math.min(this.planned, MAX_PLANNED);
+    let at = this.first;
+    for (; at <= last && missing < most; at++) {
+      if (this.#seen[at] === 1 || this.#ahead.has(at)) continue;
+      missing++;
+      yield { kind: "result", record: { case: nameOf(at), outcome: "not_run" }, isMissing: true };
     }
-    if (this.planned > MAX_PLANNED) {
-      const text = `its plan of ${this.planned} points is followed to ${MAX_PLANNED} only`;
+    if (this.planned > MAX_PLANNED || at <= last) {
+      const text = `its plan of ${this.planned} points is followed to ${at - 1} only`;
       yield { kind: "note", place, text };
     }
+    return missing;
   }
 }

@@ -1,7 +1,7 @@
 import type { Outcome } from "../schemas/outcome.ts";
 
-const POINT = /^(not )?ok\b(?:[ \t]+(\d+)(?=\s|$))?[ \t]*(?:-(?=\s|$))?(.*)$/s;
-const DIRECTIVE = /^#\s*(todo\b|skip\S*|XFAIL\b)\s*(.*)$/is;
+const POINT = /^(not )?ok\b(?:[ \t]+(\d+)(?=\s|$))?[ \t]*(?:-(?=\s|$))?/;
+const DIRECTIVE = /^#\s*(todo\b|skip\S*|XFAIL\b)/i;
 /** What vitest, node-tap, Bats and the kernel's selftests say behind a point: how long it took, how its script ended. */
 const TAIL =
   /^#\s*(?:time=(\d+(?:\.\d+)?)(ms|s)?|in (\d+) ?ms|(exit=-?\d+)|(timeout after [\d.]+ ?s|TIMEOUT(?: [\d.]+ seconds)?))\s*$/;
@@ -27,8 +27,8 @@ export interface TapPoint {
 export function readPoint(line: string): TapPoint | undefined {
   const point = POINT.exec(line);
   if (point === null) return undefined;
-  const [, not, number, description] = point;
-  const { text: behind, opens } = withoutBrace(description!);
+  const [whole, not, number] = point;
+  const { text: behind, opens } = withoutBrace(line.slice(whole.length));
   const { text, durationMs, ended, isTimeout } = withoutTails(behind);
   const { name, kind, reason } = withoutDirective(text);
   const outcome = outcomeOf(not === undefined, kind, isTimeout);
@@ -81,8 +81,8 @@ function withoutTails(
 /** What a point's first `#` says, which follows white space and so is not escaped; `name` is what stands before it. */
 function withoutDirective(text: string): { name: string; kind: string; reason: string } {
   const at = text.search(/(?<!\S)#/);
-  const [, word, reason] = at < 0 ? [] : DIRECTIVE.exec(text.slice(at)) ?? [];
+  const [whole, word] = at < 0 ? [] : DIRECTIVE.exec(text.slice(at)) ?? [];
   if (word === undefined) return { name: text, kind: "", reason: "" };
   const kind = /^todo/i.test(word) ? "todo" : /^xfail/i.test(word) ? "xfail" : "skip";
-  return { name: text.slice(0, at), kind, reason: reason! };
+  return { name: text.slice(0, at), kind, reason: text.slice(at + whole!.length).trimStart() };
 }

@@ -78,7 +78,7 @@ export function buildArguments(submission: Submission): string[] {
 
 /** Serial numbers out of `Submission accepted as job(s) 1234 1235`. @throws HubError BAD_GATEWAY where there is no such line */
 export function parseSerials(stdout: string): number[] {
-  const words = /^Submission accepted as job\(s\)[ \t]+(.+?)[ \t\r]*$/m.exec(stdout)?.[1]?.split(/[ \t,]+/);
+  const words = /^Submission accepted as job\(s\)[ \t](.*)$/m.exec(stdout)?.[1]?.trim().split(/[ \t,]+/);
   const serials = words?.map((word) => /^\d+$/.test(word) ? Number(word) : Number.NaN) ?? [];
   if (
     serials.length === 0 || serials.length > 1000 ||

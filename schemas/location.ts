@@ -11,7 +11,7 @@ export function baseOf(rootUrl: string): string {
   const url = new URL(rootUrl.replace(/^(?:index|s3|gcs)\+/, ""));
   const prefix = (url.searchParams.get("prefix") ?? "").split("/").filter((part) => part !== "");
   url.search = "";
-  return [url.href.replace(/\/+$/, ""), ...prefix.map(encodePart)].join("/");
+  return [url.href.replace(/(?<!\/)\/+$/, ""), ...prefix.map(encodePart)].join("/");
 }
 
 function encodePart(part: string): string {

@@ -24,7 +24,7 @@ import { checkSecret } from "./secrets.ts";
 const DAY_MS = 86_400_000;
 
 export const serverUrl = z.string().max(2000).regex(/^https?:\/\/[^\s?#]+$/, "must be an http or https URL")
-  .overwrite((url) => url.replace(/\/+$/, ""));
+  .overwrite((url) => url.replace(/(?<!\/)\/+$/, ""));
 
 export const pattern = patternSetting();
 

@@ -110,7 +110,7 @@ export class AnswerTooLarge extends HubError {
 
 /** An address without its query, which may be long, and hold a signature. */
 export function shownUrl(address: string | URL): string {
-  return String(address).replace(/[?#][^]*$/, "");
+  return String(address).split(/[?#]/, 1)[0]!;
 }
 
 /** Why there was no answer, without what Deno says around it: that holds the whole address. */
@@ -124,7 +124,7 @@ function networkReason(error: unknown): string {
     [/timed? ?out/i, "it takes too long"],
     [/reset|closed|broken pipe|eof/i, "the connection broke off"],
   ].find(([pattern]) => (pattern as RegExp).test(texts)) ?? [];
-  return (told as string | undefined) ?? reasonOf(error).replace(/\S*:\/\/\S*/g, "…");
+  return (told as string | undefined) ?? reasonOf(error).replace(/(?<!\S)\S*:\/\/\S*/g, "…");
 }
 
 function bound(response: Response, url: URL, maxBytes: number): Response {

@@ -106,7 +106,7 @@ export class FilesScraper extends Scraper<typeof settings> {
 }
 
 function folderOf(url: string): string {
-  return decodeURIComponent(new URL(url).pathname).replace(/(.)\/+$/, "$1");
+  return decodeURIComponent(new URL(url).pathname).replace(/(?<=[^/])\/+$/, "");
 }
 
 async function* walkFolder(settings: Settings, context: ScrapeContext): AsyncGenerator<Found> {
@@ -154,7 +154,7 @@ function push(waiting: { path: string; depth: number }[], folder: { path: string
 }
 
 async function* walkIndex(settings: Settings, context: ScrapeContext): AsyncGenerator<Found> {
-  const root = settings.url.replace(/\/*$/, "/");
+  const root = settings.url.replace(/(?<!\/)\/*$/, "/");
   const waiting = [{ path: "", depth: 0 }];
   for (let next = waiting.pop(); next !== undefined; next = waiting.pop()) {
     context.signal.throwIfAborted();
@@ -212,7 +212,9 @@ async function readFile(
       environment: { ...settings.environment, ...Object.fromEntries(groups) },
       status: "done",
       ...(startedAt === undefined ? {} : { startedAt }),
-      url: `${settings.url.replace(/\/*$/, "")}/${file.path.split("/").map(encodeURIComponent).join("/")}`,
+      url: `${settings.url.replace(/(?<!\/)\/+$/, "")}/${
+        file.path.split("/").map(encodeURIComponent).join("/")
+      }`,
       results,
     };
   } catch (error) {
@@ -236,7 +238,9 @@ async function openFile(
     }
     return (await Deno.open(real)).readable;
   }
-  const url = `${settings.url.replace(/\/*$/, "/")}${path.split("/").map(encodeURIComponent).join("/")}`;
+  const url = `${settings.url.replace(/(?<!\/)\/*$/, "/")}${
+    path.split("/").map(encodeURIComponent).join("/")
+  }`;
   const response = await context.fetch(url, { signal: context.signal, maxBytes: MAX_ARTIFACT });
   if (!response.ok || response.body === null) {
     await response.body?.cancel();

@@ -61,7 +61,7 @@ export class JsonScraper extends Scraper<typeof settings> {
   readonly settings = settings;
 
   source({ settings }: ScrapedTest<Settings>): string {
-    return `json:${settings.url.replace(/[?].*$/, "")}`;
+    return `json:${settings.url.split("?", 1)[0]}`;
   }
 
   override async check({ url, resultsUrl, secret }: Settings, allow: Allowance): Promise<void> {

@@ -26,7 +26,7 @@ export function readTar(bytes: Uint8Array): TarFile[] {
   const files: TarFile[] = [];
   const decoder = new TextDecoder("utf-8", { fatal: true });
   const field = (at: number, length: number) =>
-    decoder.decode(bytes.subarray(at, at + length)).replace(/\0.*$/s, "");
+    decoder.decode(bytes.subarray(at, at + length)).split("\0", 1)[0]!;
   for (let at = 0; at + BLOCK <= bytes.length && bytes[at] !== 0;) {
     const prefix = field(at + 257, 5) === "ustar" ? field(at + 345, 155) : "";
     const path = (prefix === "" ? "" : `${prefix}/`) + field(at, 100);

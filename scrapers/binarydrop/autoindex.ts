@@ -1,5 +1,6 @@
 import { HubError } from "../../errors.ts";
 import type { BoundedFetch } from "../context.ts";
+import { linksIn } from "./links.ts";
 import { nameFault, parseBuildFile, parseBuildFolder } from "./names.ts";
 import {
   BATCH,
@@ -28,7 +29,6 @@ export interface IndexPage {
   isWhole: boolean;
 }
 
-const LINK = /<a\s[^>]*?href\s*=\s*(?:"([^"]*)"|'([^']*)'|([^\s>]+))[^>]*>/gi;
 const ENTITIES: Record<string, string> = { amp: "&", lt: "<", gt: ">", quot: '"', apos: "'" };
 
 /**
@@ -39,8 +39,8 @@ export function parseIndex(html: string, base: string): IndexPage {
   const from = new URL(base.endsWith("/") ? base : `${base}/`);
   const entries = new Map<string, IndexEntry>();
   const unparsed: Unparsed[] = [];
-  for (const match of html.matchAll(LINK)) {
-    const href = decodeEntities(match[1] ?? match[2] ?? match[3] ?? "");
+  for (const { href: written, after } of linksIn(html)) {
+    const href = decodeEntities(written);
     if (href === "" || href.startsWith("?") || href.startsWith("#") || !URL.canParse(href, from)) continue;
     const url = new URL(href, from);
     if (url.origin !== from.origin || url.search !== "" || !url.pathname.startsWith(from.pathname)) continue;
@@ -53,13 +53,12 @@ export function parseIndex(html: string, base: string): IndexPage {
       unparsed.push({ place: raw.slice(0, 300), reason: "is not valid UTF-8" });
       continue;
     }
-    const after = html.slice(match.index + match[0].length, match.index + match[0].length + 600);
     const size = isFolder ? undefined : /<\/a>\s+\d{2}-\w{3}-\d{4} \d{2}:\d{2}\s+(\d+)\s/.exec(after)?.[1];
     entries.set(name, {
       name,
       isFolder,
       size: size === undefined ? null : Number(size),
-      modified: timeOf(after.split(/<a\s/i, 1)[0]!),
+      modified: timeOf(after),
     });
   }
   return { entries: [...entries.values()], unparsed, isWhole: /<\/(?:html|body)>\s*$/i.test(html) };

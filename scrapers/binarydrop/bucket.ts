@@ -22,6 +22,8 @@ export interface BucketPage {
 }
 
 const MAX_PAGES = 10_000;
+/** Elements within each other; a listing has three. */
+const MAX_DEPTH = 20;
 
 /** Reads one page. @throws HubError BAD_GATEWAY where it is not a whole ListBucketResult */
 export function parseBucketPage(xml: string): BucketPage {
@@ -45,9 +47,12 @@ export function parseBucketPage(xml: string): BucketPage {
     throw new HubError("BAD_GATEWAY", "A bucket listing declares a document type.");
   });
   parser.on("opentag", ({ name }) => {
-    const local = name.replace(/^.*:/, "");
+    const local = name.slice(name.lastIndexOf(":") + 1);
     if (path.length === 0 && local !== "ListBucketResult") {
       throw new HubError("BAD_GATEWAY", `Not a bucket listing: its root is ${name}.`);
+    }
+    if (path.length >= MAX_DEPTH) {
+      throw new HubError("BAD_GATEWAY", `A bucket listing nests deeper than ${MAX_DEPTH}.`);
     }
     path.push(local);
     text = "";

@@ -199,6 +199,11 @@ Files=5, Tests=6,  0 wallclock secs\nResult: FAIL\n`;
       "x/e: it has no plan: it may have been cut",
     ]);
   }
+  // However many scripts plan however much, what is missing is bounded.
+  const large = await readBack("a.t ..\n1..1000000\nok 1\nb.t ..\n1..1000000\nok 9\n");
+  expect(large.missing).toHaveLength(1_000_000);
+  expect(large.missing.at(-1)).toBe("b.t: test 1");
+  expect(large.notes).toEqual(["b.t: its plan of 1000000 points is followed to 1 only"]);
   // A program's own words are no script of prove's.
   const words = "Loading data ...\nconnecting ..\nok 1 - a\nreading x/y.t ...\nok 2 - b\n1..2\n";
   expect((await records(words)).map((record) => record.case)).toEqual(["a", "b"]);

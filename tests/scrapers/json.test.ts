@@ -1,5 +1,6 @@
 import { afterEach, expect, test } from "vitest";
 import { JsonScraper } from "../../scrapers/json.ts";
+import { nextLink } from "../../scrapers/json_pages.ts";
 import { type Fault, replay, scrapeWith, type World } from "../helpers/replay.ts";
 
 const servers: { close(): Promise<void> }[] = [];
@@ -247,4 +248,12 @@ test("where a run's results cannot be read, the runs before it are handed on", a
   expect(String(found.error)).toContain("500");
   expect(found.runs.map((run) => run.externalId)).toEqual(["1", "2"]);
   expect(found.watermark).toBe("");
+});
+
+test("the next page is found in a Link header as RFC 8288 writes it", () => {
+  expect(nextLink('<a?page=1>; rel="prev", <a?page=3>; rel="next"')).toBe("a?page=3");
+  expect(nextLink('<a>;rel=prev,<b>; title="x, <y>; rel=next" ; REL = next ; x')).toBe("b");
+  expect(nextLink('<a>; rel="last next"; title="')).toBe("a");
+  expect(nextLink('<a>; rel="nextly", <b>; anchor=next, <c')).toBeUndefined();
+  expect(nextLink(null)).toBeUndefined();
 });

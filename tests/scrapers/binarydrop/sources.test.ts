@@ -219,3 +219,22 @@ requires("the samples", samples !== undefined, "set CHUB_SAMPLES")(
     }
   },
 );
+
+test("links are found in whatever way a page writes them", () => {
+  const names = (html: string) => parseIndex(html, "http://h/x/").entries.map(({ name }) => name);
+  expect(names(`<A title='>' HREF = "a b">a</A><a\nhref=c/ class=d>x</a><a data-href="no" href='e&amp;f'>`))
+    .toEqual(["a b", "c", "e&f"]);
+  // A quote that never ends is a character like others.
+  expect(names(`<a href='a><a href=b>`)).toEqual(["'a", "b"]);
+  expect(names(`<abbr href=a><a><a href><a href=><a href=b`)).toEqual([]);
+});
+
+test("an entry's size and time are those behind its own link", () => {
+  const html =
+    `<a href="a"></a> 24-Nov-2026 01:53 7\n<a href="b"></a>\n<a href="c"></a>  2026-11-24 01:53  1.2K`;
+  expect(parseIndex(html, "http://h/x/").entries).toEqual([
+    { name: "a", isFolder: false, size: 7, modified: Date.UTC(2026, 10, 24, 1, 53) },
+    { name: "b", isFolder: false, size: null, modified: null },
+    { name: "c", isFolder: false, size: null, modified: Date.UTC(2026, 10, 24, 1, 53) },
+  ]);
+});
