@@ -16,6 +16,11 @@ export const LIMIT_SETTINGS = {
     "Seconds that a body may stop for, and that it may take beyond a second for each KiB; then it gets a 408",
     "30",
   ],
+  HEADER_TIMEOUT: ["Seconds from a connection's start until its first request's headers are whole", "30"],
+  IDLE_TIMEOUT: [
+    "Seconds that a connection stays open without a request; more than a proxy keeps its connections",
+    "90",
+  ],
 } as const satisfies Record<string, readonly [string, string]>;
 
 const whole = (min: number, max: number) => z.coerce.number().int().min(min).max(max);
@@ -27,6 +32,8 @@ export const limitEnvironment = {
   PUSH_JSON_LIMIT: whole(1024, 1 << 29).default(64 << 20),
   BODY_MEMORY: whole(1024, 1_099_511_627_776).default(128 << 20),
   BODY_TIMEOUT: whole(1, 3600).default(30),
+  HEADER_TIMEOUT: whole(1, 3600).default(30),
+  IDLE_TIMEOUT: whole(1, 86_400).default(90),
 };
 
 export interface LimitConfig {
@@ -35,6 +42,8 @@ export interface LimitConfig {
   pushJsonLimit: number;
   bodyMemory: number;
   bodyTimeoutMs: number;
+  headerTimeoutMs: number;
+  idleTimeoutMs: number;
 }
 
 const all = z.object(limitEnvironment);
@@ -49,5 +58,7 @@ export function limitConfig(value: z.infer<typeof all>): LimitConfig {
     // A body that is allowed must fit.
     bodyMemory: Math.max(value.BODY_MEMORY, value.JSON_LIMIT, pushJsonLimit),
     bodyTimeoutMs: value.BODY_TIMEOUT * 1000,
+    headerTimeoutMs: value.HEADER_TIMEOUT * 1000,
+    idleTimeoutMs: value.IDLE_TIMEOUT * 1000,
   };
 }

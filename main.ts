@@ -22,6 +22,7 @@ import { allowanceOf, createFetch, createPace } from "./scrapers/mod.ts";
 import { createFaultLog } from "./routers/fault_log.ts";
 import { createDrain } from "./run/drain.ts";
 import { ADDRESS_IN_USE, END_WITH_STDIN } from "./run/exit_codes.ts";
+import { type HubListener, listen } from "./run/listener.ts";
 import { bracketed } from "./run/permissions.ts";
 import { IGNORE_HANGUP, listenForStop } from "./run/stop_signal.ts";
 import { checkExecutable } from "./run/vrlsubmit.ts";
@@ -169,17 +170,20 @@ await queue.work("follow_lab", 1, (_data, signal) => followLabTask(jobDeps, sign
 const { fetch, drain: drainRequests } = createDrain((request, info) =>
   app.fetch(request, { remote: (info.remoteAddr as Deno.NetAddr).hostname })
 );
-const server = listen();
+const server = startListening();
 tick(jobDeps, new Date()).catch((error) => logFailure("first tick", error));
 
-function listen(): Deno.HttpServer {
-  const { host: hostname, port } = config;
+function startListening(): HubListener {
+  const { host: hostname, port, headerTimeoutMs, idleTimeoutMs } = config;
   try {
-    return Deno.serve({
+    return listen(fetch, {
       hostname,
       port,
+      headerTimeoutMs,
+      idleTimeoutMs,
       onListen: (at) => console.log(`C Hub is ready: http://${bracketed(at.hostname)}:${at.port}/`),
-    }, fetch);
+      log: (message, fields) => log("warn", message, fields),
+    });
   } catch (error) {
     const isTaken = error instanceof Deno.errors.AddrInUse;
     const why = isTaken ? "another process listens there" : reasonOf(error);

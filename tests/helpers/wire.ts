@@ -1,3 +1,4 @@
+import { listen } from "../../run/listener.ts";
 import type { TestApp } from "./app.ts";
 
 export interface WireAnswer {
@@ -22,9 +23,16 @@ export interface WireOptions {
 
 /** Serves the app on a port of its own. */
 export function serveOnWire(app: TestApp): WireHub {
-  const server = Deno.serve(
-    { hostname: "127.0.0.1", port: 0, onListen: () => {} },
+  const server = listen(
     (request, info) => app.fetch(request, { remote: info.remoteAddr.hostname }),
+    {
+      hostname: "127.0.0.1",
+      port: 0,
+      headerTimeoutMs: app.config.headerTimeoutMs,
+      idleTimeoutMs: app.config.idleTimeoutMs,
+      onListen: () => {},
+      log: (message) => app.logged.push(message),
+    },
   );
   const { port } = server.addr;
   const send = (bytes: string | Uint8Array) => exchange(port, bytes);

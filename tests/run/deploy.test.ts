@@ -104,7 +104,7 @@ test(
     const broken = await deploy(
       await version(
         "broken",
-        (path) => replace(`${path}/main.ts`, "const server = listen();", "Deno.exit(3);"),
+        (path) => replace(`${path}/main.ts`, "const server = startListening();", "Deno.exit(3);"),
       ),
     );
     expect([broken.code, broken.text]).toEqual([1, expect.stringContaining(`${first} runs again`)]);
@@ -125,7 +125,7 @@ test(
         await Deno.writeTextFile(`${path}/db/migrations/0099_one_way.sql`, "-- oldest code: 99\nselect 1;\n");
         await replace(`${path}/db/migrate.ts`, '"0002_auth"', '"0099_one_way", "0002_auth"');
         await replace(`${path}/db/migrate.ts`, `export const CODE = ${CODE};`, "export const CODE = 99;");
-        await replace(`${path}/main.ts`, "const server = listen();", "Deno.exit(3);");
+        await replace(`${path}/main.ts`, "const server = startListening();", "Deno.exit(3);");
       }),
     );
     expect([oneWay.code, oneWay.text]).toEqual([1, expect.stringContaining("going back is refused")]);

@@ -15,7 +15,11 @@ let database: TestDatabase;
 let hub: HubProcess;
 beforeAll(async () => {
   database = await testDatabase();
-  hub = await startHubProcess(database.url, { BODY_MEMORY: String(ROOM), RATE_WRITES: "100000" });
+  hub = await startHubProcess(database.url, {
+    BODY_MEMORY: String(ROOM),
+    HEADER_TIMEOUT: "5",
+    RATE_WRITES: "100000",
+  });
 });
 afterAll(async () => {
   await hub[Symbol.asyncDispose]();
@@ -76,5 +80,23 @@ test("16 permitted bodies of 60 MiB share the memory that BODY_MEMORY names", as
     `16 permitted bodies of 60 MiB: ${before} MB before, ${most} MB at most, ${now} MB after: ${statuses}`,
   );
   expect(most - before).toBeLessThan(USUAL_MB + COPIES * ROOM / 1e6);
-  expect((await fetch(`http://127.0.0.1:${hub.port}/api/health/live`)).status).toBe(200);
+  const live = await fetch(`http://127.0.0.1:${hub.port}/api/health/live`);
+  expect([live.status, await live.json()]).toEqual([200, { status: "ok" }]);
+});
+
+test("connections that send nothing are closed under the hub's own flags, and 500 at once take little", async () => {
+  const before = hub.residentMb().now;
+  const silent = await Promise.all(
+    Array.from({ length: 500 }, () => Deno.connect({ hostname: "127.0.0.1", port: hub.port })),
+  );
+  const closed = silent.map(async (connection) => {
+    const count = await connection.read(new Uint8Array(10)).catch(() => null);
+    connection.close();
+    return count;
+  });
+  const answer = await fetch(`http://127.0.0.1:${hub.port}/api/tests`);
+  expect([answer.status, await answer.json()]).toEqual([200, { items: [], nextCursor: null }]);
+  expect(new Set(await Promise.all(closed))).toEqual(new Set([null]));
+  console.log(`500 silent connections: ${before} MB before, ${hub.residentMb().now} MB after`);
+  expect(await hub.log()).not.toContain("cannot limit");
 });
