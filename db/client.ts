@@ -3,6 +3,8 @@ import type { ISql, Sql } from "postgres";
 import { guardTransactions } from "./transactions.ts";
 
 const INT8 = 20;
+const TIMESTAMPTZ = 1184;
+const TIMES = [1082, 1114, TIMESTAMPTZ];
 
 /** A pool over one database; numbers of 64 bits come as `number` (ids stay under 2^53), times as `Date`. */
 export type Db = Sql<{ bigint: number }>;
@@ -31,10 +33,22 @@ export function openDatabase(url: string, options: OpenOptions = {}): Db {
       debug: (_connection: number, text: string, values: unknown[]) => options.onStatement!(text, values),
     }),
     connection: { application_name: options.name ?? "chub", TimeZone: "UTC" },
-    types: { bigint: { to: INT8, from: [INT8], serialize: String, parse: Number } },
+    types: {
+      bigint: { to: INT8, from: [INT8], serialize: String, parse: Number },
+      date: { to: TIMESTAMPTZ, from: TIMES, serialize: toIso, parse: toDate },
+    },
   }) as unknown as Db;
   guardTransactions(sql);
   return sql;
+}
+
+function toIso(value: Date | string): string {
+  return (value instanceof Date ? value : new Date(value)).toISOString();
+}
+
+/** Postgres's own form with a space is read by no standard: JavaScript takes the year 0001 in it for 2001. */
+function toDate(text: string): Date {
+  return new Date(text.endsWith("+00") ? `${text.slice(0, 10)}T${text.slice(11, -3)}Z` : text);
 }
 
 /** Where `?host=` names a folder, as libpq has it, the server is reached by the socket in it. */

@@ -130,7 +130,7 @@ export function asHubError(error: unknown): HubError {
   if (isUnstorable(error)) {
     return new HubError(
       "BAD_REQUEST",
-      "The input holds what no text or number here can be: a NUL character, or a number out of range.",
+      "The input contains a value that cannot be stored: a NUL character, or a number or time out of range.",
       { cause: error },
     );
   }
@@ -159,8 +159,8 @@ export function asHubError(error: unknown): HubError {
   return new HubError("INTERNAL_SERVER_ERROR", "The hub failed at this request.", { cause: error });
 }
 
-/** What Postgres says of a NUL, a lone surrogate, or a number that does not fit (SQLSTATE class 22). */
-const UNSTORABLE = new Set(["22021", "22P05", "22P02", "22003"]);
+/** What Postgres says of a NUL, a lone surrogate, or a number or time that does not fit (SQLSTATE class 22). */
+const UNSTORABLE = new Set(["22021", "22P05", "22P02", "22003", "22007", "22008"]);
 
 function isUnstorable(error: unknown): boolean {
   for (

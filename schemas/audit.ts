@@ -1,7 +1,5 @@
 import { z } from "zod";
-import { id, pageInput, pageOf, text, time } from "./common.ts";
-
-const moment = z.iso.datetime({ offset: true });
+import { id, moment, pageInput, pageOf, text, time } from "./common.ts";
 
 export const auditList = z.object({
   who: text(200).optional(),

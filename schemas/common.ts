@@ -37,6 +37,29 @@ export const axis = nameOf(64).default("main");
 export const time = z.string().meta({ format: "date-time", description: "UTC, ISO 8601" });
 export const nullableTime = time.nullable();
 
+const FIRST_MOMENT = Date.parse("0001-01-01T00:00:00Z");
+const LAST_MOMENT = Date.parse("9999-12-31T23:59:59Z");
+const LARGEST_OFFSET_MINUTES = 14 * 60;
+
+/** A time in an input: in the years that Postgres and JavaScript both write in four digits, once its offset is taken off. */
+export const moment = z.iso.datetime({ offset: true })
+  .refine(
+    (value) => Math.abs(offsetMinutes(value)) <= LARGEST_OFFSET_MINUTES,
+    "must have an offset of -14:00 to +14:00",
+  )
+  .refine(
+    (value) => {
+      const at = Date.parse(value);
+      return at >= FIRST_MOMENT && at <= LAST_MOMENT;
+    },
+    "must be 0001-01-01T00:00:00Z to 9999-12-31T23:59:59Z in UTC",
+  );
+
+function offsetMinutes(value: string): number {
+  const [, sign, hours, minutes] = /([-+])(\d\d):?(\d\d)$/.exec(value) ?? [];
+  return sign === undefined ? 0 : Number(`${sign}1`) * (60 * Number(hours) + Number(minutes));
+}
+
 export const pageInput = {
   cursor: z.string().max(500).optional().meta({ description: "`nextCursor` of the page before" }),
   limit: z.coerce.number().int().min(1).max(1000).default(50),

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { axis, changelist, id, listOf, nameOf, pageInput, pageOf, text } from "./common.ts";
+import { axis, changelist, id, listOf, moment, nameOf, pageInput, pageOf, text } from "./common.ts";
 import { counts, outcome } from "./outcome.ts";
 import { environment, runChangelist, runUrl } from "./record.ts";
 import { axisName, environmentFilter, range } from "./run.ts";
@@ -58,17 +58,11 @@ export const summaryItem = z.object({
 export type SummaryItem = z.infer<typeof summaryItem>;
 export const summaryPage = pageOf(summaryItem);
 
-const runTime = z.iso.datetime({ offset: true }).refine(
-  // Postgres has no year 0, and knows those before by another name.
-  (time) => Date.parse(time) >= Date.parse("0001-01-02T00:00:00Z"),
-  "must be after the year 1 began",
-);
-
 /** What a push says of its run. Results are checked one by one: good ones are stored, bad ones reported. */
 export const pushHead = z.object({
   test: nameOf(200),
   changelist: runChangelist,
-  committedAt: z.iso.datetime({ offset: true }).optional().meta({
+  committedAt: moment.optional().meta({
     description: "The commit's time, which numbers a label that is new on an axis whose labels go by time",
   }),
   axis,
@@ -81,8 +75,8 @@ export const pushHead = z.object({
     description:
       "What a repeat does: replace the results; merge, as a piece of the run (wants an externalId); append an attempt (wants an Idempotency-Key); or be rejected",
   }),
-  startedAt: runTime.optional(),
-  finishedAt: runTime.optional(),
+  startedAt: moment.optional(),
+  finishedAt: moment.optional(),
   url: runUrl.optional(),
 });
 export type PushHead = z.infer<typeof pushHead>;
