@@ -9,6 +9,7 @@ import { crossOrigin, setHeaders } from "./routers/rest/headers.ts";
 import { BodyRoom } from "./routers/rest/body_room.ts";
 import { documentRoutes } from "./routers/rest/documents.ts";
 import { knownTags, withEtag } from "./routers/rest/etag.ts";
+import { checkHost } from "./routers/rest/host.ts";
 import { labelList } from "./routers/rest/label_list.ts";
 import { refuseSecrets } from "./routers/rest/path.ts";
 import { problem } from "./routers/rest/problem.ts";
@@ -59,6 +60,7 @@ export function createApp(
   };
 
   const { auth, throttle, config } = deps;
+  const { allowedHosts, trustedProxies } = config.auth;
   const room = new BodyRoom(config.bodyMemory);
   const table = createTable(routes, extra, config);
   const versions = createVersions(deps.sql, { home: config.home, held: config.heldPages });
@@ -75,11 +77,12 @@ export function createApp(
   app.use(async (c, next) => {
     const given = c.req.header("x-request-id");
     const requestId = given !== undefined && REQUEST_ID.test(given) ? given : crypto.randomUUID();
-    const client = clientOf(c.req.raw, c.env?.remote ?? "127.0.0.1", config.auth.trustedProxies);
+    const remote = c.env?.remote ?? "127.0.0.1";
     const hub: Context = {
       ...deps,
       identity: null,
-      client,
+      // Known once its host is found to be well formed.
+      client: { address: remote, isSecure: false, isLocal: false, origin: "" },
       agent: c.req.header("user-agent") ?? "",
       requestId,
       signal: c.req.raw.signal,
@@ -94,13 +97,15 @@ export function createApp(
     };
     c.set("hub", hub);
     try {
+      checkHost(c.req.raw, { allowed: allowedHosts, remote, trusted: trustedProxies });
+      hub.client = clientOf(c.req.raw, remote, trustedProxies);
       refuseSecrets(c.req.url);
       const target = table.resolve(c);
       c.set("target", target);
       hub.idempotencyKey = idempotencyKey(c.req.header("idempotency-key"));
       hub.identity = await auth.identify({
         authorization: c.req.header("authorization") ?? null,
-        sessionId: readSessionId(c, client),
+        sessionId: readSessionId(c, hub.client),
       });
       checkSource(c.req.raw, target, hub);
       hub.allowance = await countRequest(throttle, c.req.raw, target, hub);
@@ -116,7 +121,7 @@ export function createApp(
     } finally {
       if (hub.roomTaken > 0) room.give(hub.roomTaken);
     }
-    if (hub.reply.session !== undefined) writeSessionId(c, client, hub.reply.session);
+    if (hub.reply.session !== undefined) writeSessionId(c, hub.client, hub.reply.session);
     if (hub.reply.isWhole !== true) setHeaders(c.res.headers, hub);
   });
   app.use(withEtag);

@@ -38,6 +38,10 @@ export const AUTH_SETTINGS = {
   SESSION_MAX: ["Seconds after which a session is over in any case", "604800"],
   READ_REQUIRES_LOGIN: ["`true` closes reads to the signed-out", "false"],
   ALLOW_REMOTE_WITHOUT_LDAP: ["`true` lets the hub listen beyond loopback without LDAP", "false"],
+  ALLOWED_HOSTS: [
+    "Names that the hub answers to, without port, separated by spaces, besides IP addresses, localhost and HOST; others get a 421",
+    "none",
+  ],
   TRUST_PROXY: [
     "Addresses of proxies whose X-Forwarded-For, -Proto and -Host are believed, separated by spaces",
     "none",
@@ -91,6 +95,14 @@ export const authEnvironment = {
   SESSION_MAX: whole(60, 31_536_000).default(604_800),
   READ_REQUIRES_LOGIN: yes,
   ALLOW_REMOTE_WITHOUT_LDAP: yes,
+  ALLOWED_HOSTS: words.pipe(
+    z.array(
+      z.string().toLowerCase().regex(
+        /^(?!-)[a-z0-9_-]+(?:\.[a-z0-9_-]+)*$/,
+        "each must be a host name, without a port",
+      ),
+    ),
+  ),
   TRUST_PROXY: words.pipe(z.array(z.union([z.ipv4(), z.ipv6()], { error: "each must be an IP address" }))),
   CORS_ORIGINS: words.pipe(
     z.array(z.string().regex(/^https?:\/\/[^/]+$/, "each must be an origin, as in https://ci.example.org")),
@@ -122,6 +134,8 @@ export interface AuthConfig {
   sessionIdleMs: number;
   sessionMaxMs: number;
   readRequiresLogin: boolean;
+  /** In lower case, with HOST. */
+  allowedHosts: ReadonlySet<string>;
   trustedProxies: string[];
   corsOrigins: string[];
   writesPerMinute: number;
@@ -154,6 +168,7 @@ export function authConfig(
     sessionIdleMs: value.SESSION_IDLE * 1000,
     sessionMaxMs: value.SESSION_MAX * 1000,
     readRequiresLogin: value.READ_REQUIRES_LOGIN,
+    allowedHosts: new Set([...value.ALLOWED_HOSTS, value.HOST.toLowerCase()]),
     trustedProxies: value.TRUST_PROXY,
     corsOrigins: value.CORS_ORIGINS,
     writesPerMinute: value.RATE_WRITES,

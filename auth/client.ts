@@ -17,7 +17,7 @@ export function clientOf(request: Request, peer: string, trusted: readonly strin
   const url = new URL(request.url);
   const remote = plain(peer);
   const isForwarded = ["x-forwarded-for", "forwarded", "x-real-ip"].some((name) => request.headers.has(name));
-  if (!trusted.map(plain).includes(remote)) {
+  if (!isTrusted(remote, trusted)) {
     return {
       address: remote,
       isSecure: url.protocol === "https:",
@@ -25,10 +25,9 @@ export function clientOf(request: Request, peer: string, trusted: readonly strin
       origin: url.origin,
     };
   }
-  const isTrusted = (address: string) => trusted.map(plain).includes(address);
   const hops = (request.headers.get("x-forwarded-for") ?? "").split(",").map((hop) => plain(hop.trim()))
     .filter(Boolean);
-  const address = hops.findLast((hop) => !isTrusted(hop)) ?? hops[0] ?? remote;
+  const address = hops.findLast((hop) => !isTrusted(hop, trusted)) ?? hops[0] ?? remote;
   const scheme = last(request.headers.get("x-forwarded-proto")) ?? url.protocol.replace(":", "");
   const host = last(request.headers.get("x-forwarded-host")) ?? url.host;
   return {
@@ -37,6 +36,11 @@ export function clientOf(request: Request, peer: string, trusted: readonly strin
     isLocal: isLoopback(remote) && !isForwarded,
     origin: `${scheme}://${host}`,
   };
+}
+
+/** Whether an address is one of the proxies whose headers are believed. */
+export function isTrusted(address: string, trusted: readonly string[]): boolean {
+  return trusted.length > 0 && trusted.map(plain).includes(plain(address));
 }
 
 function last(list: string | null): string | undefined {

@@ -116,10 +116,14 @@ export const labellingProcedure = t.procedure.use(entrance({ takesNewLabels: tru
 /** Every procedure states its `.meta()`; the guard reads the role there. Takes `label:…` for a changelist. */
 export const procedure = t.procedure.use(entrance({ takesNewLabels: false }));
 
+/** tRPC has no code for a full disk or a foreign host; the status comes from the cause. */
+function trpcCode(code: HubErrorCode) {
+  if (code === "INSUFFICIENT_STORAGE") return "SERVICE_UNAVAILABLE";
+  return code === "MISDIRECTED_REQUEST" ? "BAD_REQUEST" : code;
+}
+
 function toTrpcError(fault: HubError): TRPCError {
-  // tRPC has no code for a full disk; the status comes from the cause.
-  const code = fault.code === "INSUFFICIENT_STORAGE" ? "SERVICE_UNAVAILABLE" : fault.code;
-  return new TRPCError({ code: code satisfies HubErrorCode, message: fault.message, cause: fault });
+  return new TRPCError({ code: trpcCode(fault.code), message: fault.message, cause: fault });
 }
 
 /** The one view of anything a procedure throws; what is not known becomes an INTERNAL_SERVER_ERROR that says nothing. */

@@ -7,6 +7,7 @@
 #   CHUB_PREFIX    where versions lie (/opt/chub): versions/<name>, and current, a link to one
 #   CHUB_ENV       file of settings, NAME=value a line (/etc/chub/env)
 #   CHUB_USER      who the hub runs as; the schema is brought up to date as that user (chub)
+#   CHUB_HOSTS     names that people reach the hub by; where the settings have no ALLOWED_HOSTS they are added ($(hostname -f))
 #   CHUB_RESTART   command that restarts the hub (systemctl restart chub)
 #   CHUB_READY     URL that answers once it is ready (http://127.0.0.1:8000/api/health/ready)
 #   CHUB_WAIT      seconds to wait for that (60)
@@ -57,6 +58,18 @@ rm -rf "$new.part/.git" "$new.part/data" "$new.part/node_modules"
 (cd "$new.part" && deno install --frozen --quiet)
 mv "$new.part" "$new"
 chmod -R a+rX "$new"
+
+if ! grep -q '^ALLOWED_HOSTS=' "$settings"; then
+  hosts=${CHUB_HOSTS:-$(hostname -f 2>/dev/null || true)}
+  case "$hosts" in
+  *[!A-Za-z0-9.\ _-]*) fail "CHUB_HOSTS must be host names separated by spaces, without ports: $hosts" ;;
+  ?*)
+    # A file may end without a line end.
+    [ -z "$(tail -c 1 "$settings")" ] || echo >>"$settings"
+    echo "ALLOWED_HOSTS=\"$hosts\"" >>"$settings" && say "the hub answers to $hosts (ALLOWED_HOSTS in $settings)"
+    ;;
+  esac
+fi
 
 say "bringing the schema up to date"
 as_user "set -a && . '$settings' && set +a && cd '$new' && exec sh run/start.sh --migrate" ||

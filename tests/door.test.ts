@@ -29,7 +29,7 @@ function chunked(size: number, begin = ""): ReadableStream<Uint8Array> {
 }
 
 async function post(path: string, type: string, body: BodyInit): Promise<Response> {
-  const request = new Request(`http://hub${path}`, {
+  const request = new Request(`http://localhost${path}`, {
     method: "POST",
     headers: { "content-type": type, authorization: `Bearer ${app.token}`, "x-file-name": "r.xml" },
     body,

@@ -75,6 +75,7 @@ function docsPage(lines: SiteLine[]): Response {
     "CONFLICT",
     "PAYLOAD_TOO_LARGE",
     "UNSUPPORTED_MEDIA_TYPE",
+    "MISDIRECTED_REQUEST",
     "TOO_MANY_REQUESTS",
     "BAD_GATEWAY",
     "SERVICE_UNAVAILABLE",

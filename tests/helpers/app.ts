@@ -46,7 +46,10 @@ export async function testApp(env: Record<string, string> = {}): Promise<TestApp
   const token = `chub_admin_${"0123456789abcdef".repeat(4)}`;
   await Deno.writeTextFile(`${folder}/admin.token`, token);
   await Deno.mkdir(`${folder}/drop`);
-  const config = loadConfig({ DATA_DIR: folder, DATABASE_URL: database.url, ...env }, HOME);
+  const config = loadConfig(
+    { DATA_DIR: folder, DATABASE_URL: database.url, ALLOWED_HOSTS: "hub.test", ...env },
+    HOME,
+  );
   const queue = await startQueue(database.sql, { onError: () => {} });
   const clock = { offsetMs: 0 };
   const now = () => new Date(Date.now() + clock.offsetMs);

@@ -78,6 +78,7 @@ async function deploy(source: string): Promise<{ code: number; text: string }> {
       CHUB_PREFIX: `${folder}/opt`,
       CHUB_ENV: `${folder}/env`,
       CHUB_USER: "root",
+      CHUB_HOSTS: "hub.example.org chub",
       CHUB_RESTART: `${folder}/bin/restart`,
       CHUB_READY: url,
       CHUB_WAIT: "3",
@@ -99,6 +100,11 @@ test(
     const good = await deploy(await version("good"));
     expect([good.code, good.text]).toEqual([0, expect.stringContaining("is ready")]);
     expect(await isReady()).toBe(true);
+    expect(await Deno.readTextFile(`${folder}/env`)).toMatch(/\nALLOWED_HOSTS="hub.example.org chub"\n$/);
+    const named = await new Deno.Command("curl", {
+      args: ["-s", "-o", "/dev/null", "-w", "%{http_code}", "-H", "Host: hub.example.org", url],
+    }).output();
+    expect(new TextDecoder().decode(named.stdout)).toBe("200");
     const first = await Deno.readLink(`${folder}/opt/current`);
 
     const broken = await deploy(
