@@ -42,20 +42,23 @@ const t = initTRPC.context<Context>().meta<RouteMeta>().create({
 /** @throws HubError UNAUTHORIZED, FORBIDDEN, SERVICE_UNAVAILABLE where the asker's standing cannot be told right now */
 export function requireRole(
   { identity, config }: Pick<Context, "identity" | "config">,
-  { role, summary, isOpen = false }: { role: Role; summary: string; isOpen?: boolean | undefined },
+  { role, isOpen = false }: { role: Role; isOpen?: boolean | undefined },
 ): void {
   const wanted = role === "anyone" && config.auth.readRequiresLogin && !isOpen ? "viewer" : role;
   if (!mayAct(identity, wanted)) {
     if (identity === null) {
       throw new HubError(
         "UNAUTHORIZED",
-        `${summary}: needs the role ${wanted}; sign in, or send \`Authorization: Bearer <token>\`.`,
+        `A sign-in or a token is missing; this route requires the role ${wanted}. Sign in with POST /api/auth/login, or send ` +
+          "`Authorization: Bearer <token>` with a token of POST /api/auth/tokens or the admin token.",
       );
     }
-    const holds = identity.scopes === null ? "" : ` (scopes of the token: ${identity.scopes.join(", ")})`;
+    const scopes = identity.scopes === null ? "" : `, by a token of the scopes ${identity.scopes.join(", ")}`;
     throw new HubError(
       "FORBIDDEN",
-      `${summary}: needs the role ${wanted}; ${identity.name} does not have it${holds}.`,
+      `The role ${wanted} is missing, which this route requires; ${identity.name} has ${
+        identity.roles.join(", ")
+      }${scopes}. LDAP_ROLES gives roles to groups, and a token's scopes are set when it is made.`,
     );
   }
   if (identity?.isStale === true && wanted !== "anyone" && wanted !== "viewer") {
@@ -85,11 +88,7 @@ function tooLate(): TRPCError {
 function entrance({ takesNewLabels }: { takesNewLabels: boolean }) {
   return t.middleware(async ({ ctx, meta, type, getRawInput, next }) => {
     try {
-      requireRole(ctx, {
-        role: meta?.role ?? "admin",
-        summary: meta?.summary ?? "This",
-        isOpen: meta?.isOpen,
-      });
+      requireRole(ctx, { role: meta?.role ?? "admin", isOpen: meta?.isOpen });
       const answer = async () => {
         const given = takesNewLabels ? undefined : await getRawInput();
         if (!hasLabels(given)) return await next();

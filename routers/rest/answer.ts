@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import type { Context } from "../context.ts";
 import { type HeldPage, packed } from "../held_pages.ts";
-import { headersOf } from "./headers.ts";
+import { CACHE_CONTROL, headersOf, VARY } from "./headers.ts";
 
 /**
  * A read's answer with all its headers, made at once: a response that is touched again costs as much as all else about it.
@@ -39,7 +39,7 @@ export function answerUnchanged(hub: Context, tag: string): Response {
 
 function tagged(headers: Record<string, string>, tag: string): Record<string, string> {
   headers.etag = tag;
-  headers["cache-control"] = "no-cache";
-  headers.vary = "authorization, accept-encoding";
+  headers["cache-control"] = CACHE_CONTROL;
+  headers.vary = `${VARY}, accept-encoding`;
   return headers;
 }

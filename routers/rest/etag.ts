@@ -26,6 +26,4 @@ export const withEtag: MiddlewareHandler<RestEnv> = async (c, next) => {
     c.res = new Response(null, { status: 304, headers });
   }
   c.res.headers.set("etag", tag);
-  c.res.headers.set("cache-control", "no-cache");
-  c.res.headers.append("vary", "authorization");
 };

@@ -12,6 +12,9 @@ const ALWAYS: Record<string, string> = {
 };
 /** For answers that are no pages; pages set their own. */
 const NO_PAGE = "default-src 'none'; frame-ancestors 'none'";
+/** Of what depends on its caller, as most answers do: caches that others share keep none of it. */
+export const CACHE_CONTROL = "private, no-cache";
+export const VARY = "authorization, cookie";
 /** A year, in seconds. */
 const HSTS = "max-age=31536000; includeSubDomains";
 
@@ -40,6 +43,8 @@ export function setHeaders(headers: Headers, of: Parameters<typeof headersOf>[0]
   for (const [name, value] of Object.entries(headersOf(of))) {
     if (!isPage || name !== "content-security-policy") headers.set(name, value);
   }
+  headers.append("vary", VARY);
+  if (!headers.has("cache-control")) headers.set("cache-control", CACHE_CONTROL);
   // A proxy that gathers an answer before it hands it on would hold these back.
   if (/^text\/(?:csv|event-stream)/.test(headers.get("content-type") ?? "")) {
     headers.set("x-accel-buffering", "no");

@@ -82,7 +82,7 @@ test("results asked for again are told without a look at them, by every door, un
       expect(packed.headers.get("content-encoding")).toBe("gzip");
       expect([packed.headers.get("etag"), packed.headers.get("vary")]).toEqual([
         tag,
-        "authorization, accept-encoding",
+        "authorization, cookie, accept-encoding",
       ]);
       expect(gunzipSync(new Uint8Array(await packed.arrayBuffer())).toString()).toBe(first);
     }

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { cell } from "../../routers/rest/results_csv.ts";
 import { type TestApp, testApp } from "../helpers/app.ts";
 
 let app: TestApp;
@@ -174,6 +175,39 @@ describe("pushes and what is asked of them", () => {
     expect(csv.trim().split("\r\n")).toHaveLength(3);
     expect(csv).toContain(",'=1+1,");
   });
+
+  test.each([
+    "=1+1",
+    "+1",
+    "-1",
+    "@SUM(1)",
+    " =1",
+    "\u00a0=1",
+    "\ufeff=1",
+    "\u200b\u2060=1",
+    "\u3000\u2003=1",
+    "\t=1",
+    "\r=1",
+    "\n=1",
+    "\tx",
+    "\u0001=1",
+    " \ufeff \u00a0=1",
+    "\uff1d1",
+    "\uff0b1",
+    "\uff0d1",
+    "\uff20A1",
+    "\u00a0\uff1d1",
+    "\ufe661",
+    "\u22121",
+  ])("the cell %j is text to a spreadsheet", (value) => {
+    expect(cell(value)).toMatch(/^"?'/);
+    expect(cell(value)).toContain(value.replaceAll('"', '""'));
+  });
+
+  test.each(["a=1", "\u00a0a", "a -1", "'=1", "(=1)", ""])("the cell %j stays as it is", (value) => {
+    expect(cell(value)).toBe(value);
+  });
+
   test("compare tells every kind once, in pages, and counts all of them on each", async () => {
     const at = (changelist: number, cases: Record<string, string[]>) =>
       app.ask("POST", "/api/results", {
