@@ -31,6 +31,7 @@ export async function startLab({ home, data, listen }: LabProcessOptions): Promi
   const tokenFile = `${data}/lab.token`;
   const labData = `${data}/lab`;
   await Deno.mkdir(labData, { recursive: true, mode: 0o700 });
+  // An older version made it under root's umask; what jobs write is for the signed-in.
   await Deno.chmod(labData, 0o700);
   const stop = () => stopLab(labData);
   const running = await findServing(labData, tokenFile);
@@ -41,6 +42,7 @@ export async function startLab({ home, data, listen }: LabProcessOptions): Promi
   const drops = [...new Set([drop, await Deno.realPath(drop)])];
   const flags = labFlags({ listen, data: labData, drops, tokenFile, labDir, deno: Deno.execPath() });
   const log = await Deno.open(`${labData}/lab.log`, { create: true, append: true, mode: 0o600 });
+  await Deno.chmod(`${labData}/lab.log`, 0o600);
   const child = new Deno.Command(Deno.execPath(), {
     args: [
       ...["run", "--quiet", ...flags, `${labDir}/main.ts`],

@@ -30,6 +30,25 @@ function submission(changelist: number, extra: Partial<Submission> = {}): Submis
   };
 }
 
+test("its folder and its log are for its user alone, also where they were open to all", async () => {
+  const data = await Deno.makeTempDir({ prefix: "chub-lab-open-" });
+  await Deno.writeTextFile(`${data}/lab.token`, "chub_lab_0123456789abcdef0123456789abcdef");
+  await Deno.mkdir(`${data}/drop`);
+  await Deno.mkdir(`${data}/lab`, { mode: 0o755 });
+  await Deno.writeTextFile(`${data}/lab/lab.log`, "", { mode: 0o644 });
+  await Deno.chmod(`${data}/lab/lab.log`, 0o644);
+  const opened = await startLab({ home: HOME, data, listen: `127.0.0.1:${freePort()}` });
+  try {
+    const modeOf = async (path: string) => ((await Deno.stat(path)).mode! & 0o777).toString(8);
+    for (const folder of [data, lab.data]) {
+      expect([await modeOf(`${folder}/lab`), await modeOf(`${folder}/lab/lab.log`)]).toEqual(["700", "600"]);
+    }
+  } finally {
+    await opened.stop();
+    await Deno.remove(data, { recursive: true });
+  }
+});
+
 function submit(what: Submission) {
   return runVrlsubmit(what, {
     path: `${HOME}/run/vrlsubmit`,

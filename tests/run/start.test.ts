@@ -182,7 +182,7 @@ async function beginPush(): Promise<{ finish(): Promise<string> }> {
   const connection = await Deno.connect({ hostname: "127.0.0.1", port });
   const send = (text: string) => connection.write(new TextEncoder().encode(text));
   await send(
-    `POST /api/results HTTP/1.1\r\nhost: hub\r\nauthorization: Bearer ${token}\r\ncontent-type: application/json\r\n` +
+    `POST /api/results HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer ${token}\r\ncontent-type: application/json\r\n` +
       `content-length: ${body.length}\r\nconnection: close\r\n\r\n${body.slice(0, 10)}`,
   );
   return {
