@@ -16,7 +16,7 @@ export interface RouteMeta {
   role: Role;
   /** Answers the signed-out even where READ_REQUIRES_LOGIN is set. */
   isOpen?: boolean;
-  /** Requests that one counts as, against the allowance of whoever sends it; default: 1. 0: REST does not count it. */
+  /** Requests that one counts as, against the caller's allowance; default: 1. 0: REST does not count it. */
   cost?: number;
   /** Statuses of a good answer, the usual one first; 200 unless told. */
   statuses?: readonly (200 | 201 | 202 | 503)[];

@@ -19,7 +19,7 @@ export interface HubListener {
   addr: Deno.NetAddr;
   /** Connections that are open. */
   readonly size: number;
-  /** Takes no connection any more, and closes those that are open, once their answers are sent: within a second. */
+  /** Accepts no further connection, and closes open ones once their answers are sent, within a second. */
   shutdown(): Promise<void>;
 }
 
@@ -54,7 +54,7 @@ const END_MS = 1000;
 
 /**
  * What `Deno.serve` does for a connection, for connections that we accept; part of Deno 2.9, where `node:http` was built on it.
- * `Deno.serve` itself has no limit on time (Deno's issue 3515). Undefined where this Deno has it no more.
+ * `Deno.serve` itself has no limit on time (Deno's issue 3515). Undefined where this Deno lacks it.
  */
 function findServeConnection(): ServeConnection | undefined {
   const deno = Deno as unknown as Record<PropertyKey, unknown> & { internal?: symbol };
@@ -86,7 +86,6 @@ export function listen(handler: Handler, options: ListenOptions): HubListener {
       end: () => {},
       ended: Promise.resolve(),
     };
-    open.add(connection);
     const onEnd = () => {
       connection.running--;
       connection.answer = undefined;
@@ -110,6 +109,7 @@ export function listen(handler: Handler, options: ListenOptions): HubListener {
     };
     const forget = () => open.delete(connection);
     const server = serveConnection!(conn, abort.signal, handle, onError, () => {});
+    open.add(connection);
     connection.ended = server.finished.then(forget, forget);
     connection.end = () => server.shutdown().catch(() => {});
   }

@@ -97,7 +97,7 @@ describe("before a body is read", () => {
     }
   });
 
-  test("a declared length over the route's limit is a 413, whoever sends it", async () => {
+  test("a declared length over the route's limit is a 413, for every caller", async () => {
     for (
       const [path, length, headers] of [
         ["/api/tests", 50_001, token()],
@@ -142,7 +142,7 @@ describe("the memory that bodies share", () => {
       vi.useRealTimers();
     });
 
-    test("small ones do not overtake a large one; after 5 s without room is a 503 that says when to retry", async () => {
+    test("small bodies do not overtake a large one; after 5 s without room a body gets a 503 that says when to retry", async () => {
       vi.useFakeTimers({ toFake: ["setInterval", "clearInterval", "performance"] });
       const room = new BodyRoom(100);
       const entered: string[] = [];

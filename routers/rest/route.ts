@@ -29,7 +29,7 @@ export interface Route {
   role: Role;
   /** Answers the signed-out even where READ_REQUIRES_LOGIN is set. */
   isOpen?: boolean | undefined;
-  /** Requests that one counts as, against the allowance of whoever sends it; default: 1. */
+  /** Requests that one counts as, against the caller's allowance; default: 1. */
   cost?: number | undefined;
   statuses: readonly number[];
   /** Dotted name of the procedure; undefined for what REST alone has. */

@@ -2,7 +2,7 @@ import { afterEach, expect, test } from "vitest";
 import { type HubListener, listen, type ListenOptions } from "../../run/listener.ts";
 import { until } from "../helpers/lab.ts";
 
-/** After so long a connection stays open for good, however busy the machine. */
+/** A connection that is open after so long is never closed, however busy the machine. */
 const HANG_MS = 60_000;
 const servers: HubListener[] = [];
 afterEach(async () => {

@@ -45,7 +45,7 @@ async function sendMost(path: string, headers: string[] = []): Promise<number> {
     // What is missing comes once all connections have sent theirs.
     await connection.write(piece.subarray(0, 1));
   } catch (error) {
-    // The hub closes a connection whose body it does not want.
+    // The hub may close a connection whose body it refuses.
     if (!(error instanceof Deno.errors.ConnectionReset || error instanceof Deno.errors.BrokenPipe)) {
       throw error;
     }
