@@ -5,9 +5,11 @@ import { gtest } from "../../formats/gtest.ts";
 import { junit } from "../../formats/junit.ts";
 import { lit } from "../../formats/lit.ts";
 import { lnt } from "../../formats/lnt.ts";
+import { mocha } from "../../formats/mocha.ts";
 import { endless, type Reader, under, wide } from "./worst_texts.ts";
 
 const JSON_TAIL = "]}";
+const MOCHA = '{"stats":{"suites":1},"failures":[],"pending":[],';
 const LNT = '{"format_version":"2","machine":{},"run":{},"tests":[';
 const GTEST = '{"testsuites":[{"name":"s","testsuite":[';
 const XML_CASE = '<testcase name="a" classname="b" time="1"/>\n';
@@ -177,6 +179,29 @@ export const DOCUMENTS: Reader[] = [
         head: '{"__version__":[1],"tests":[',
         tail: '{"name":"a","code":"PASS"}]}',
       }),
+    },
+  },
+  {
+    format: mocha,
+    plain: endless('{"fullTitle":"a test","duration":1,"err":{}},\n', {
+      head: `${MOCHA}"passes":[`,
+      tail: '{"fullTitle":"a"}]}',
+    }),
+    worst: {
+      "a long title": endless("a ", {
+        head: `${MOCHA}"passes":[{"fullTitle":"`,
+        tail: '"}]}',
+      }),
+      "a failure's long stack": endless("\\u001b[31m ", {
+        head: `${MOCHA}"passes":[],"failures":[{"fullTitle":"a","err":{"stack":"`,
+        tail: '"}}]}',
+      }),
+      "a time": endless("1", { head: '{"stats":{"suites":1,"start":"', tail: '"}}' }),
+      "keys of a test": endless('"a":1,', {
+        head: `${MOCHA}"passes":[{"fullTitle":"a",`,
+        tail: '"b":1}]}',
+      }),
+      "tests of no list": endless('{"fullTitle":"a"},', { head: `${MOCHA}"tests":[`, tail: "{}]}" }),
     },
   },
   {
