@@ -8,6 +8,10 @@ import { hasProgram, requires } from "../helpers/require.ts";
 
 const test = requires("curl", hasProgram("curl"), "apt-get install curl");
 
+/** Reads files of settings by systemd's own rules for them. */
+const GENERATOR = "/usr/lib/systemd/user-environment-generators/30-systemd-environment-d-generator";
+const hasGenerator = await Deno.stat(GENERATOR).then(() => true, () => false);
+
 let folder: string;
 let database: TestDatabase;
 const port = freePort();
@@ -31,7 +35,9 @@ while kill -0 $! 2>/dev/null && ! curl -fsS -m 5 -o /dev/null ${url} 2>/dev/null
 `,
     { mode: 0o755 },
   );
-  await Deno.symlink(Deno.execPath(), `${folder}/bin/deno`);
+  // Where any user can run it.
+  await Deno.copyFile(Deno.execPath(), `${folder}/bin/deno`);
+  await Deno.chmod(folder, 0o755);
   await Deno.writeTextFile(
     `${folder}/env`,
     `PORT=${port}\nDATA_DIR=${folder}/data\nDATABASE_URL='${database.url}'\nVRL_URL=http://127.0.0.1:9\n`,
@@ -70,7 +76,10 @@ async function replace(path: string, from: string, to: string): Promise<void> {
   await Deno.writeTextFile(path, text.replace(from, to));
 }
 
-async function deploy(source: string): Promise<{ code: number; text: string }> {
+async function deploy(
+  source: string,
+  env: Record<string, string> = {},
+): Promise<{ code: number; text: string }> {
   const { code, stdout, stderr } = await new Deno.Command("sh", {
     args: [`${HOME}/run/deploy.sh`, source],
     env: {
@@ -81,7 +90,8 @@ async function deploy(source: string): Promise<{ code: number; text: string }> {
       CHUB_HOSTS: "hub.example.org chub",
       CHUB_RESTART: `${folder}/bin/restart`,
       CHUB_READY: url,
-      CHUB_WAIT: "3",
+      CHUB_WAIT: "20",
+      ...env,
     },
   }).output();
   const decoder = new TextDecoder();
@@ -144,4 +154,144 @@ test(
     expect(new TextDecoder().decode(old.stderr)).toContain(`needs code 99 or newer; this is code ${CODE}`);
   },
   600_000,
+);
+
+/** Settings lines, and the value that the last of them names; undefined where they are refused, by what is said. */
+const LINES: [string, string | undefined][] = [
+  ["# a comment\n\n   # another; with 'quotes\nX=1", "1"],
+  ["X=postgres://u:p%40w@h:5432/db,x=+1-2", "postgres://u:p%40w@h:5432/db,x=+1-2"],
+  ["X='file:///a b=c;#&?*~'", "file:///a b=c;#&?*~"],
+  ['X="two words, it\'s"', "two words, it's"],
+  ["X=1\nX=2", "2"],
+  ["X=two words", undefined],
+  ["X=8000 # the port", undefined],
+  ["X=a#b", undefined],
+  ["X=~/data", undefined],
+  ["X=a;b", undefined],
+  ["X=$HOME", undefined],
+  ['X="$HOME"', undefined],
+  ['X="a\\b"', undefined],
+  ["X='a\\b'", undefined],
+  ["X='a'b", undefined],
+  ["X='a", undefined],
+  ["X=1 ", undefined],
+  ["X = 1", undefined],
+  ["export X=1", undefined],
+  ["; comment\nX=1", undefined],
+  ["# goes on \\\nX=1", undefined],
+  ["X=1\r", undefined],
+  ["2X=1", undefined],
+];
+
+test.each(LINES)(
+  "settings of %j are %j to the shell and to systemd, or refused by line",
+  async (text, value) => {
+    const settings = `${folder}/lines.conf`;
+    await Deno.writeTextFile(settings, `${text}\n`);
+    await Deno.mkdir(`${folder}/empty`, { recursive: true });
+    await Deno.writeTextFile(`${folder}/empty/main.ts`, "");
+    // Stops behind the settings: there is no such user.
+    const { code, text: said } = await deploy(`${folder}/empty`, {
+      CHUB_ENV: settings,
+      CHUB_USER: "no-such-user",
+    });
+    expect(code).toBe(1);
+    if (value === undefined) {
+      expect(said).toMatch(/^deploy: .*lines\.conf: line \d+ .*; nothing was changed\n$/);
+      // Values may be secret.
+      expect(said).not.toContain("two words");
+      return;
+    }
+    expect(said).toContain("there is no user no-such-user");
+    const sh = await new Deno.Command("sh", { args: ["-c", `. "$1"; printf %s "$X"`, "sh", settings] })
+      .output();
+    expect(new TextDecoder().decode(sh.stdout)).toBe(value);
+    if (!hasGenerator) return;
+    await Deno.mkdir(`${folder}/config/environment.d`, { recursive: true });
+    await Deno.copyFile(settings, `${folder}/config/environment.d/x.conf`);
+    const systemd = await new Deno.Command(GENERATOR, {
+      env: { XDG_CONFIG_HOME: `${folder}/config`, HOME: "/nowhere" },
+      clearEnv: true,
+    }).output();
+    const line = new TextDecoder().decode(systemd.stdout).split("\n").find((one) => one.startsWith("X="));
+    expect(line?.slice(2).replace(/^"(.*)"$/, "$1")).toBe(value);
+  },
+);
+
+test("the folders that deploy.sh makes are those of the service", async () => {
+  const unit = await Deno.readTextFile(`${HOME}/run/chub.service`);
+  const script = await Deno.readTextFile(`${HOME}/run/deploy.sh`);
+  const [, data] = /CHUB_DATA:-([^}]+)/.exec(script)!;
+  const [, cache] = /CHUB_CACHE:-([^}]+)/.exec(script)!;
+  expect(unit).toContain(` DATA_DIR=${data} DENO_DIR=${cache} `);
+  expect(unit).toContain(`StateDirectory=${data!.replace("/var/lib/", "")}\n`);
+  expect(unit).toContain(`CacheDirectory=${cache!.replace("/var/cache/", "")}\n`);
+});
+
+const asRoot = requires("root", Deno.uid() === 0, "run the tests as root") as typeof plainTest;
+
+asRoot(
+  "a first install goes from nothing to ready: a user of its own, settings that root alone can read",
+  async () => {
+    const first = await testDatabase();
+    const [state, port] = [`${folder}/first`, freePort()];
+    const address = `http://127.0.0.1:${port}/api/health/ready`;
+    await Deno.mkdir(state);
+    await first.sql`drop schema public cascade`;
+    await first.sql`create schema public`;
+    // DATA_DIR is in the unit alone.
+    await Deno.writeTextFile(
+      `${state}/env`,
+      `# settings\nPORT=${port}\nDATABASE_URL='${first.url}'\nVRL_URL=http://127.0.0.1:9\nDROP_URLS='one=file:///a two=file:///b'\n`,
+      { mode: 0o600 },
+    );
+    // What systemd does: the user, an environment of the unit's and of the file, nothing else.
+    await Deno.writeTextFile(
+      `${state}/restart`,
+      `#!/bin/sh
+[ ! -f ${state}/pid ] || kill -- "-$(cat ${state}/pid)"
+while curl -s -o /dev/null ${address}; do sleep 0.1; done
+cd ${state}/opt/current || exit 1
+set -a && . ${state}/env && set +a
+DATA_DIR=${state}/var/data DENO_DIR=${state}/var/cache setsid su -s /bin/sh nobody -c 'exec sh run/start.sh' >${state}/log 2>&1 </dev/null &
+echo $! >${state}/pid
+`,
+      { mode: 0o755 },
+    );
+    const env = {
+      CHUB_PREFIX: `${state}/opt`,
+      CHUB_ENV: `${state}/env`,
+      CHUB_USER: "nobody",
+      CHUB_DATA: `${state}/var/data`,
+      CHUB_CACHE: `${state}/var/cache`,
+      CHUB_RESTART: `${state}/restart`,
+      CHUB_READY: address,
+      CHUB_WAIT: "60",
+    };
+    try {
+      const { code, text } = await deploy(await version("fresh"), env);
+      const log = await Deno.readTextFile(`${state}/log`).catch(() => "");
+      expect([code, text, log]).toEqual([0, expect.stringContaining("is ready"), expect.any(String)]);
+      expect(await fetch(address).then((answer) => answer.json())).toMatchObject({ status: "ok" });
+      const { uid, mode } = await Deno.stat(`${state}/var/data`);
+      expect([uid, mode! & 0o777]).toEqual([(await Deno.stat(`${state}/var/data/admin.token`)).uid, 0o700]);
+      expect(uid).not.toBe(0);
+      const roots = async () =>
+        (await first.sql`select name, configured from roots order by id`).map((
+          row,
+        ) => [row.name, row.configured]);
+      expect(await roots()).toEqual([["one", true], ["two", true]]);
+      // A root is gone with the start, before any scan of it.
+      await replace(`${state}/env`, " two=file:///b", "");
+      const again = await deploy(`${folder}/fresh`, env);
+      expect([again.code, again.text]).toEqual([0, expect.stringContaining("is ready")]);
+      expect(await roots()).toEqual([["one", true], ["two", false]]);
+    } finally {
+      await new Deno.Command("sh", {
+        args: ["-c", `[ ! -f ${state}/pid ] || kill -- "-$(cat ${state}/pid)" || kill "$(cat ${state}/pid)"`],
+      }).output();
+      await first.drop();
+    }
+  },
+  180_000,
 );
