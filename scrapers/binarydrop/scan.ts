@@ -5,6 +5,7 @@ import { AutoindexSource } from "./autoindex.ts";
 import { BucketSource, parseBucketPage } from "./bucket.ts";
 import { DirectorySource } from "./directory.ts";
 import { type PackageName, parsePackage } from "./names.ts";
+import { RootDown, rootFetch } from "./root_fetch.ts";
 import type { BuildEntry, DropSource, Known, Unparsed } from "./source.ts";
 
 /** What a scan finds, as it finds it. */
@@ -30,7 +31,7 @@ export interface ScanOptions {
 
 /**
  * Reads a root. A package that fails is told as `unread` and the rest goes on.
- * @throws HubError where the root itself cannot be listed to its end: then no package may be taken for gone
+ * @throws HubError where the root itself cannot be listed to its end, or its server is down: then no package may be taken for gone
  */
 export async function* scanDrop(source: DropSource, options: ScanOptions): AsyncGenerator<ScanEvent> {
   const { signal } = options;
@@ -140,6 +141,7 @@ async function* readOne(
   } catch (error) {
     options.signal.throwIfAborted();
     yield { kind: "unread", package: name, reason: reasonOf(error) };
+    if (error instanceof RootDown) throw error;
   }
 }
 
@@ -152,6 +154,8 @@ export async function openSource(
   { fetch, signal }: { fetch: BoundedFetch; signal: AbortSignal },
 ): Promise<DropSource> {
   if (url.startsWith("file:")) return new DirectorySource(url);
+  const probe = url.replace(/^\w+\+/, "").replace(/^([^?]*[^?/])$/, "$1/");
+  fetch = rootFetch(fetch, { probe });
   if (url.startsWith("index+")) return new AutoindexSource(url, fetch);
   if (/^(?:s3|gcs)\+/.test(url)) return new BucketSource(url, fetch);
   if (!/^https?:/.test(url)) {

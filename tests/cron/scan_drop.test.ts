@@ -181,6 +181,50 @@ test("a root that DROP_URLS names no more is unavailable from the start on, and 
   }
 });
 
+test("a root whose server dies under the scan costs a few requests, marks nothing gone, and the next root is read", async () => {
+  const names = Array.from({ length: 200 }, (_, at) => `p${at}`);
+  const listing = (links: string[]) =>
+    `<html><body><pre>${links.map((link) => `<a href="${link}">x</a>`).join("\n")}</pre></body></html>`;
+  let isDead = false;
+  let refused = 0;
+  const server = Deno.serve({ port: 0, hostname: "127.0.0.1", onListen: () => {} }, (request) => {
+    const { pathname } = new URL(request.url);
+    if (isDead && pathname !== "/p0/" && pathname !== "/p1/") refused++;
+    if (refused > 0) return new Response("", { status: 503 });
+    return new Response(listing(pathname === "/" ? names.map((name) => `${name}/`) : ["7/"]));
+  });
+  try {
+    await makePackage(bench.drop.path, "own", [1]);
+    const url = `index+http://127.0.0.1:${server.addr.port}`;
+    const dropRoots = [{ name: "dying", url }, { name: "own", url: bench.drop.url }];
+    const config = { ...bench.deps().config, dropRoots };
+    await bench.scan({ config });
+    const before = await bench.available("p150");
+    expect(before).toEqual([7]);
+    // The root's own listing still answers, and the first two packages; then nothing does.
+    let listed = 0;
+    const fetch: typeof globalThis.fetch = async (input, init) => {
+      const response = await globalThis.fetch(input as URL, init);
+      if (++listed === 1) isDead = true;
+      return response;
+    };
+    await makePackage(bench.drop.path, "late", [9]);
+    await bench.scan({
+      config,
+      full: true,
+      fetch: (address, init) => fetch(address as URL, init as RequestInit),
+    });
+    const { items } = await listScans(bench.db.sql, { limit: 2 }, { showReasons: true });
+    expect(items.map((one) => [one.root, one.state])).toEqual([["own", "done"], ["dying", "failed"]]);
+    expect(items[1]!.error).toContain("The root is down");
+    expect(refused).toBeLessThan(30);
+    expect(await bench.available("p150")).toEqual([7]);
+    expect(await bench.available("late")).toEqual([9]);
+  } finally {
+    await server.shutdown();
+  }
+});
+
 test("a root that fails does not stop the others, and a root named no more is not available", async () => {
   const other = await makeDrop();
   try {

@@ -1,0 +1,89 @@
+import { HubError, reasonOf } from "../../errors.ts";
+import type { BoundedFetch } from "../context.ts";
+import { AnswerTooLarge } from "../fetch.ts";
+import { Gate } from "./gate.ts";
+
+/** Requests in a row that fail, after which the root itself is asked. */
+const MAX_FAILURES = 8;
+/** Likewise after so many milliseconds without an answer, for a server that hangs. */
+const MAX_SILENCE_MS = 60_000;
+
+/** The server of a root answers no more: the rest of the root cannot be read now. */
+export class RootDown extends HubError {
+  constructor(message: string) {
+    super("BAD_GATEWAY", message);
+  }
+}
+
+/**
+ * A fetch for one root of the drop: as many requests at once as its server answers well, and none after it is down. It is down
+ * where requests in a row fail (no answer, or a 5xx) and `probe`, the root's own address, fails too: packages that are
+ * broken alone do not make it so.
+ * @throws RootDown besides what `fetch` throws
+ */
+export function rootFetch(
+  fetch: BoundedFetch,
+  { probe, now = Date.now }: { probe: string; now?: () => number },
+): BoundedFetch {
+  const gate = new Gate(now);
+  let failures = 0;
+  let answeredAt = now();
+  let probing: Promise<void> | undefined;
+  let down: RootDown | undefined;
+  const isAnswer = (response: Response) => response.status < 500;
+  const ask: BoundedFetch = (url, init = {}) =>
+    gate.run(() => down === undefined ? fetch(url, init) : Promise.reject(down), {
+      signal: init.signal,
+      isGood: isAnswer,
+    });
+
+  function answered(): void {
+    failures = 0;
+    answeredAt = now();
+  }
+
+  /** Notes a failure; asks the root where there were too many. @throws RootDown */
+  async function failed(signal: AbortSignal | undefined): Promise<void> {
+    failures++;
+    const isSilent = failures > 1 && now() - answeredAt > MAX_SILENCE_MS;
+    if (failures < MAX_FAILURES && !isSilent) return;
+    probing ??= check(signal).finally(() => {
+      probing = undefined;
+    });
+    await probing;
+    if (down !== undefined) throw down;
+  }
+
+  async function check(signal: AbortSignal | undefined): Promise<void> {
+    let reason: string;
+    try {
+      const response = await fetch(probe, { signal });
+      await response.body?.cancel();
+      if (isAnswer(response)) return answered();
+      reason = `it answered ${response.status}`;
+    } catch (error) {
+      signal?.throwIfAborted();
+      reason = reasonOf(error);
+    }
+    down = new RootDown(
+      `The root is down: ${failures} requests in a row failed, and so did its own listing: ${reason}`,
+    );
+  }
+
+  return async (url, init = {}) => {
+    if (down !== undefined) throw down;
+    let response: Response;
+    try {
+      response = await ask(url, init);
+    } catch (error) {
+      init.signal?.throwIfAborted();
+      const isServers = error instanceof HubError && error.code === "BAD_GATEWAY" &&
+        !(error instanceof AnswerTooLarge) && !(error instanceof RootDown);
+      if (isServers) await failed(init.signal);
+      throw error;
+    }
+    if (isAnswer(response)) answered();
+    else await failed(init.signal);
+    return response;
+  };
+}
