@@ -50,7 +50,9 @@ async function fitRun(given: RunRecord, context: ScrapeContext): Promise<RunReco
       run.results.push(fit.record);
     }
   }
-  const fault = ordinalFault(run.results);
+  // As with a push: nothing may take the place of what is stored.
+  const isAllBad = given.results.length > 0 && run.results.length === 0;
+  const fault = isAllBad ? "has no result that can be kept" : ordinalFault(run.results);
   if (fault === undefined) return run;
   context.ignore(`a run ${fault}`, place);
   return undefined;

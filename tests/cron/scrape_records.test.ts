@@ -19,8 +19,8 @@ const ODD: Record<
     reason: "a result cannot be kept: case",
   },
   "a blank case": {
-    results: [{ case: " ", outcome: "failed" }],
-    stored: [],
+    results: [{ case: " ", outcome: "failed" }, { case: "b", outcome: "passed" }],
+    stored: [["b", null, null]],
     reason: "a result cannot be kept: case: must not be blank",
   },
   "a long case": {
@@ -49,11 +49,16 @@ const ODD: Record<
     reason: "a result's durationMs is no time from 0 to 1e12 ms, and was left out",
   },
   "an unknown outcome": {
-    results: [{ case: "a", outcome: "great" }],
-    stored: [],
+    results: [{ case: "a", outcome: "great" }, { case: "b", outcome: "passed" }],
+    stored: [["b", null, null]],
     reason: "a result cannot be kept: outcome",
   },
-  "no record": { results: [null], stored: [], reason: "a result cannot be kept: is not an object" },
+  "nothing but bad results": {
+    results: [{ case: "", outcome: "failed" }, { case: "a", outcome: "great" }],
+    stored: undefined,
+    reason: "a result cannot be kept: case",
+  },
+  "no record": { results: [null], stored: undefined, reason: "a result cannot be kept: is not an object" },
   "a sample that is no number": {
     results: [{ case: "a", outcome: "passed", samples: [{ metric: "m", value: Infinity }] }],
     stored: [["a", null, null]],

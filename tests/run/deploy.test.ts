@@ -90,13 +90,17 @@ async function deploy(
       CHUB_HOSTS: "hub.example.org chub",
       CHUB_RESTART: `${folder}/bin/restart`,
       CHUB_READY: url,
-      CHUB_WAIT: "20",
+      CHUB_CACHE: `${folder}/cache`,
+      CHUB_WAIT: "120",
       ...env,
     },
   }).output();
   const decoder = new TextDecoder();
   return { code, text: decoder.decode(stdout) + decoder.decode(stderr) };
 }
+
+/** What will never be ready is waited for to the end. */
+const BROKEN = { CHUB_WAIT: "30" };
 
 const isReady = async () => {
   const response = await fetch(url).catch(() => undefined);
@@ -122,6 +126,7 @@ test(
         "broken",
         (path) => replace(`${path}/main.ts`, "const server = startListening();", "Deno.exit(3);"),
       ),
+      BROKEN,
     );
     expect([broken.code, broken.text]).toEqual([1, expect.stringContaining(`${first} runs again`)]);
     expect(await Deno.readLink(`${folder}/opt/current`)).toBe(first);
@@ -143,6 +148,7 @@ test(
         await replace(`${path}/db/migrate.ts`, `export const CODE = ${CODE};`, "export const CODE = 99;");
         await replace(`${path}/main.ts`, "const server = startListening();", "Deno.exit(3);");
       }),
+      BROKEN,
     );
     expect([oneWay.code, oneWay.text]).toEqual([1, expect.stringContaining("going back is refused")]);
 
@@ -266,7 +272,6 @@ echo $! >${state}/pid
       CHUB_CACHE: `${state}/var/cache`,
       CHUB_RESTART: `${state}/restart`,
       CHUB_READY: address,
-      CHUB_WAIT: "60",
     };
     try {
       const { code, text } = await deploy(await version("fresh"), env);
