@@ -43,6 +43,10 @@ export const SETTINGS = {
     "`authoritative` if a job the lab accepted is always found by its note; else `advisory`",
     "advisory; authoritative for the embedded lab",
   ],
+  VRL_LOST_AFTER: [
+    "Seconds after which a job is lost whose serial the lab answers not to know (404)",
+    "600",
+  ],
   VRL_TOKEN_FILE: [
     "File with the lab's token, handed to vrlsubmit",
     "none; $DATA_DIR/lab.token for the embedded lab",
@@ -105,6 +109,7 @@ const environment = z.object({
   VRL_URL: httpUrl.optional(),
   VRL_USER: z.string().regex(/^[A-Za-z0-9_][\w.@-]{0,63}$/, "must be a plain user name").default("chub"),
   VRL_NOTE_SEARCH: z.enum(["authoritative", "advisory"]).default("advisory"),
+  VRL_LOST_AFTER: whole(1, 604_800).default(600),
   VRL_TOKEN_FILE: z.string().optional(),
   VRLSUBMIT_PATH: z.string().min(1).default("run/vrlsubmit"),
   VRLSUBMIT_TIMEOUT: whole(1, 3600).default(60),
@@ -139,6 +144,7 @@ export interface Config extends LimitConfig {
   vrlUrl: string | undefined;
   vrlUser: string;
   vrlNoteSearch: "authoritative" | "advisory";
+  vrlLostAfterMs: number;
   vrlTokenFile: string | undefined;
   vrlsubmitPath: string;
   vrlsubmitTimeoutMs: number;
@@ -201,6 +207,7 @@ export function loadConfig(env: Record<string, string | undefined>, home: string
     vrlUrl: value.VRL_URL,
     vrlUser: value.VRL_USER,
     vrlNoteSearch: value.VRL_NOTE_SEARCH,
+    vrlLostAfterMs: value.VRL_LOST_AFTER * 1000,
     vrlTokenFile: value.VRL_TOKEN_FILE === undefined ? undefined : absolute(value.VRL_TOKEN_FILE),
     vrlsubmitPath: absolute(value.VRLSUBMIT_PATH),
     vrlsubmitTimeoutMs: value.VRLSUBMIT_TIMEOUT * 1000,

@@ -51,9 +51,12 @@ export async function startQueue(sql: Db, options: BossOptions): Promise<Queue> 
       });
       return id !== null;
     },
-    async sendAll(name, tasks) {
+    async sendAll(name, tasks, { tx } = {}) {
       if (tasks.length === 0) return 0;
-      const ids = await boss.insert(name, tasks, { returnId: true });
+      const ids = await boss.insert(name, tasks, {
+        returnId: true,
+        ...(tx === undefined ? {} : { db: fromBunSql(tx as never) }),
+      });
       return ids?.length ?? 0;
     },
     async work<N extends TaskName>(

@@ -36,7 +36,11 @@ export interface Queue {
   /** Enqueues; false where the singleton key was already waiting. */
   send<N extends TaskName>(name: N, data: TaskData[N], options?: SendOptions): Promise<boolean>;
   /** Enqueues many in one statement. Returns how many were added: those whose key was not waiting already. */
-  sendAll<N extends TaskName>(name: N, tasks: { data: TaskData[N]; singletonKey: string }[]): Promise<number>;
+  sendAll<N extends TaskName>(
+    name: N,
+    tasks: { data: TaskData[N]; singletonKey: string }[],
+    options?: Pick<SendOptions, "tx">,
+  ): Promise<number>;
   work<N extends TaskName>(
     name: N,
     concurrency: number,

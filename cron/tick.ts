@@ -2,7 +2,8 @@ import { listTicks, recordTick } from "../db/ticks.ts";
 import { isOverdue, type ScheduleLine, scheduleOf } from "./schedule.ts";
 import { enqueueDue } from "./tasks/enqueue_due.ts";
 import { keepHouse } from "./tasks/housekeeping.ts";
-import { type JobDeps, tickJobs } from "./tasks/jobs.ts";
+import type { JobDeps } from "./tasks/job_deps.ts";
+import { tickJobs } from "./tasks/jobs.ts";
 
 /** Does what a line of the schedule says. */
 export async function runLine(deps: JobDeps, name: ScheduleLine["name"], now: Date): Promise<void> {

@@ -110,6 +110,25 @@ export async function getBuildFor(
   );
 }
 
+/** Locations of the builds to run at several changelists, as `getBuildFor` picks them; those without one are left out. */
+export async function findBuildsFor(
+  sql: Queryable,
+  packageName: string,
+  changelists: readonly number[],
+): Promise<{ packageId: number; locations: Map<number, string> }> {
+  const packageId = await getPackageId(sql, packageName);
+  const rows = await sql<{ changelist: number; url: string; file: string }[]>`
+    select distinct on (builds.changelist) builds.changelist, roots.url, builds.file
+    from roots join builds on builds.root_id = roots.id
+    where roots.configured and builds.package_id = ${packageId} and builds.changelist = any(${[
+    ...changelists,
+  ]}::int[])
+      and builds.gone_at is null
+    order by builds.changelist, builds.revision desc, roots.id, builds.file collate "C"`;
+  const locations = new Map(rows.map((row) => [row.changelist, locationOf(row.url, packageName, row.file)]));
+  return { packageId, locations };
+}
+
 async function findBestBuild(
   sql: Queryable,
   packageId: number,

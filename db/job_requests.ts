@@ -2,8 +2,8 @@ import { HubError } from "../errors.ts";
 import type { JobInput } from "../schemas/job.ts";
 import { type Author, recordAudit } from "./audit.ts";
 import type { Db, Queryable } from "./client.ts";
-import { getBuildFor } from "./builds.ts";
 import { findRemovedRoot } from "./drop_roots.ts";
+import { missing, type SubmitDefaults, whatToRun } from "./job_builds.ts";
 import { getJob, moveJob } from "./jobs.ts";
 import { unknownTest } from "./tests.ts";
 
@@ -12,66 +12,96 @@ export interface RequestOptions {
   idempotencyKey: string | undefined;
   /** URLs of the drop's roots; a package URL must lie under one. */
   dropRoots: readonly string[];
-  /** Enqueues the submission in the job's own transaction. */
-  enqueue(tx: Queryable, jobId: number): Promise<unknown>;
-}
-
-interface SubmitDefaults {
-  labTest?: string;
-  os?: string;
-  machine?: string;
-  pool?: string;
-  package?: string;
+  /** Enqueues work on the jobs, in the transaction that makes it due. */
+  enqueue(tx: Queryable, jobIds: number[]): Promise<unknown>;
 }
 
 /**
- * Stores a job and enqueues its submission, in one transaction. The same idempotency key with the same request answers
- * with the first job.
+ * Stores a job, or one at each of `changelists`, and enqueues their submissions, in one transaction. The same idempotency key
+ * with the same request answers with what the first made.
  * @throws HubError BAD_REQUEST, NOT_FOUND (test, build), CONFLICT (a key used for another request)
  */
-export async function createJob(
+export async function createJobs(
   sql: Db,
   input: JobInput,
   options: RequestOptions,
-): Promise<{ id: number; isNew: boolean }> {
+): Promise<{ ids: number[]; isNew: boolean }> {
+  checkChangelists(input);
   const request = JSON.stringify(input);
   return await sql.begin(async (tx) => {
     const earlier = await findRepeat(tx, options, request);
-    if (earlier !== undefined) return { id: earlier, isNew: false };
-    const [test] = await tx<{ id: number; submit: SubmitDefaults; enabled: boolean }[]>`
-      select id, submit, enabled from tests where name = ${input.test} and deleted_at is null`;
+    if (earlier !== undefined) return { ids: await listBatch(tx, earlier), isNew: false };
+    const [test] = await tx<{ submit: SubmitDefaults; id: number }[]>`
+      select id, submit from tests where name = ${input.test} and deleted_at is null`;
     if (test === undefined) throw await unknownTest(tx, input.test);
     const machine = input.machine ?? (input.pool === undefined ? test.submit.machine : undefined);
     const pool = machine === undefined ? input.pool ?? test.submit.pool : undefined;
     const os = input.os ?? test.submit.os;
     if (os === undefined) throw missing("os", "the operating system to run on");
     if (machine === undefined && pool === undefined) throw missing("pool", "a machine or a pool");
-    const build = await whatToRun(tx, input, test.submit, options.dropRoots);
-    const [row] = await tx<{ id: number }[]>`
+    const builds = await whatToRun(tx, input, test.submit, options.dropRoots);
+    const rows = await tx<{ id: number }[]>`
       insert into jobs (test_id, lab_test, package_id, changelist, package_url, os, machine, pool, note, report, state, requested_by)
-      values (${test.id}, ${
-      input.labTest ?? test.submit.labTest ?? input.test
-    }, ${build.packageId}, ${build.changelist},
-        ${build.url}, ${os}, ${machine ?? null}, ${pool ?? null}, ${
+      select ${test.id}, ${input.labTest ?? test.submit.labTest ?? input.test}, ${
+      builds[0]!.packageId
+    }::int, build.changelist, build.url, ${os}, ${machine ?? null}, ${pool ?? null}, ${
       input.note ?? ""
-    }, ${input.report}, 'queued',
-        ${options.by.name})
+    }, ${input.report}, 'queued', ${options.by.name}
+      from unnest(${builds.map((build) => build.changelist)}::int[], ${
+      builds.map((build) => build.url)
+    }::text[]) with ordinality as build (changelist, url, place)
+      order by build.place
       returning id`;
-    const { id } = row!;
-    await tx`insert into job_events (job_id, state, cause) values (${id}, 'queued', ${`requested by ${options.by.name}`})`;
-    if (options.idempotencyKey !== undefined) {
-      await tx`
-        update idempotency_keys set target_id = ${id}
-        where scope = ${scopeOf(options)} and key = ${options.idempotencyKey}`;
+    const ids = rows.map((row) => row.id);
+    if (input.changelists !== undefined) {
+      await tx`update jobs set batch = ${ids[0]!} where id = any(${ids}::bigint[])`;
     }
-    await options.enqueue(tx, id);
+    await tx`
+      insert into job_events (job_id, state, cause)
+      select id, 'queued', ${`requested by ${options.by.name}`} from unnest(${ids}::bigint[]) as made (id)`;
+    await keepKey(tx, options, ids[0]!);
+    await options.enqueue(tx, ids);
     await recordAudit(tx, options.by, {
       action: "job.submit",
-      object: `job ${id}`,
-      after: { test: input.test, packageUrl: build.url, changelist: build.changelist, os, machine, pool },
+      object: ids.length === 1 ? `job ${ids[0]}` : `jobs ${ids[0]} to ${ids.at(-1)}`,
+      after: {
+        test: input.test,
+        ...(ids.length === 1
+          ? { packageUrl: builds[0]!.url, changelist: builds[0]!.changelist }
+          : { ids, changelists: input.changelists }),
+        os,
+        machine,
+        pool,
+      },
     });
-    return { id, isNew: true };
+    return { ids, isNew: true };
   });
+}
+
+/** @throws HubError BAD_REQUEST if `changelists` stands beside what it replaces, or has a changelist twice */
+function checkChangelists({ changelists, changelist, packageUrl }: JobInput): void {
+  if (changelists === undefined) return;
+  const other = changelist !== undefined ? "changelist" : packageUrl !== undefined ? "packageUrl" : undefined;
+  if (other !== undefined) {
+    throw new HubError("BAD_REQUEST", `Give either changelists or ${other}, got both.`, {
+      issues: [{ path: other, message: "is given beside changelists" }],
+    });
+  }
+  const repeats = changelists.flatMap((one, at) =>
+    changelists.indexOf(one) === at
+      ? []
+      : [{ path: `changelists.${at}`, message: `is ${one}, as changelists.${changelists.indexOf(one)} is` }]
+  );
+  if (repeats.length > 0) {
+    throw new HubError("BAD_REQUEST", "Each changelist makes one job: give it once.", { issues: repeats });
+  }
+}
+
+/** The jobs that a request made, by the first of them. */
+async function listBatch(tx: Queryable, first: number): Promise<number[]> {
+  const rows = await tx<{ id: number }[]>`
+    select id from jobs where id = ${first} or batch = ${first} order by id`;
+  return rows.map((row) => row.id);
 }
 
 function scopeOf(options: RequestOptions): string {
@@ -104,47 +134,12 @@ async function findRepeat(
   return row.targetId;
 }
 
-function missing(path: string, what: string): HubError {
-  return new HubError("BAD_REQUEST", `A job needs ${what}: give it, or set the test's submit defaults.`, {
-    issues: [{ path, message: "is missing, and the test has no default" }],
-  });
-}
-
-async function whatToRun(tx: Queryable, input: JobInput, defaults: SubmitDefaults, roots: readonly string[]) {
-  const name = input.package ?? (input.packageUrl === undefined ? defaults.package : undefined);
-  if (input.packageUrl !== undefined) {
-    const url = checkUnderRoot(input.packageUrl, roots);
-    const [row] = name === undefined
-      ? []
-      : await tx<{ id: number }[]>`select id from packages where name = ${name}`;
-    return { url, packageId: row?.id ?? null, changelist: input.changelist ?? null };
-  }
-  if (name === undefined) throw missing("package", "a package, or a packageUrl");
-  if (input.changelist === undefined) throw missing("changelist", "a changelist, or a packageUrl");
-  const build = await getBuildFor(tx, name, input.changelist);
-  return { url: build.location, packageId: build.packageId, changelist: input.changelist };
-}
-
-/** The URL, normalised. @throws HubError BAD_REQUEST where it is not under one of the roots. */
-export function checkUnderRoot(packageUrl: string, roots: readonly string[]): string {
-  const bases = roots.map((root) =>
-    new URL(root.replace(/^(?:index|s3|gcs)\+/, "").replace(/(?<!\/)\/*$/, "/")).href
-  );
-  if (URL.canParse(packageUrl)) {
-    const url = new URL(packageUrl);
-    const isPlain = url.username === "" && url.search === "" && url.hash === "" &&
-      !/%(?:2f|5c|00|2e)|\\/i.test(url.pathname);
-    if (isPlain && bases.some((base) => url.href.startsWith(base) && url.href.length > base.length)) {
-      return url.href;
-    }
-  }
-  throw new HubError(
-    "BAD_REQUEST",
-    `The package URL ${JSON.stringify(packageUrl)} does not lie under a root of the drop (${
-      bases.join(", ")
-    }); DROP_URLS names them.`,
-    { issues: [{ path: "packageUrl", message: "must lie under a drop root" }] },
-  );
+/** Ties the key that `findRepeat` took to what was made. */
+async function keepKey(tx: Queryable, options: RequestOptions, targetId: number): Promise<void> {
+  if (options.idempotencyKey === undefined) return;
+  await tx`
+    update idempotency_keys set target_id = ${targetId}
+    where scope = ${scopeOf(options)} and key = ${options.idempotencyKey}`;
 }
 
 /** Asks anew for a job that is over, or that a person gives up waiting for: a new job that names the old one. */
@@ -181,12 +176,8 @@ export async function retryJob(
     await tx`
       insert into job_events (job_id, state, cause)
       values (${newId}, 'queued', ${`retry of job ${id}, requested by ${options.by.name}`})`;
-    if (options.idempotencyKey !== undefined) {
-      await tx`
-        update idempotency_keys set target_id = ${newId}
-        where scope = ${scopeOf(options)} and key = ${options.idempotencyKey}`;
-    }
-    await options.enqueue(tx, newId);
+    await keepKey(tx, options, newId);
+    await options.enqueue(tx, [newId]);
     await recordAudit(tx, options.by, {
       action: "job.retry",
       object: `job ${newId}`,
@@ -213,7 +204,7 @@ export async function cancelJob(
       return await recordAudit(tx, by, record);
     }
     if (job.state === "submitted" || job.state === "running") {
-      await enqueue(tx, id);
+      await enqueue(tx, [id]);
       return await recordAudit(tx, by, record);
     }
     throw new HubError(

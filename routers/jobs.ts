@@ -1,9 +1,9 @@
 import { z } from "zod";
-import { cancelJob, createJob, retryJob } from "../db/job_requests.ts";
-import { getJob, listJobs } from "../db/jobs.ts";
+import { cancelJob, createJobs, retryJob } from "../db/job_requests.ts";
+import { getJob, listJobs, listJobsById } from "../db/jobs.ts";
 import type { Queryable } from "../db/client.ts";
 import { id } from "../schemas/common.ts";
-import { type JobDetail, jobDetail, jobInput, jobList, jobPage } from "../schemas/job.ts";
+import { type Job, jobBatch, type JobDetail, jobDetail, jobInput, jobList, jobPage } from "../schemas/job.ts";
 import { authorOf, type Context, maySee } from "./context.ts";
 import { procedure, router } from "./trpc.ts";
 import { wire } from "./wire.ts";
@@ -15,23 +15,28 @@ export const jobsRouter = router({
     .meta({ method: "GET", path: "/api/vrl/jobs", summary: "Jobs, newest first", role: "anyone" })
     .input(jobList)
     .output(wire(jobPage))
-    .query(({ ctx, input }) => listJobs(ctx.sql, input)),
+    .query(async ({ ctx, input }) => {
+      const { items, nextCursor } = await listJobs(ctx.sql, input);
+      return { items: maySee(ctx) ? items : items.map(hidden), nextCursor };
+    }),
 
   submit: procedure
     .meta({
       method: "POST",
       path: "/api/vrl/jobs",
-      summary: "Submit a test to the lab; takes an Idempotency-Key",
+      summary: "Submit a test to the lab, at one changelist or at several; takes an Idempotency-Key",
       role: "submitter",
       statuses: [201, 200],
     })
     .input(jobInput)
-    .output(wire(jobDetail))
+    .output(wire(z.union([jobDetail, jobBatch])))
     .mutation(async ({ ctx, input }) => {
       await ctx.checkSubmitter();
-      const made = await createJob(ctx.sql, input, requestOf(ctx, "submit_job"));
-      ctx.reply.status = made.isNew ? 201 : 200;
-      return await getJob(ctx.sql, made.id);
+      const { ids, isNew } = await createJobs(ctx.sql, input, requestOf(ctx, "submit_job"));
+      ctx.reply.status = isNew ? 201 : 200;
+      const first = await getJob(ctx.sql, ids[0]!);
+      if (input.changelists === undefined) return first;
+      return { jobs: await listJobsById(ctx.sql, ids), warnings: first.warnings };
     }),
 
   get: procedure
@@ -84,16 +89,22 @@ function requestOf(ctx: Context, task: "submit_job" | "cancel_job") {
     by: authorOf(ctx),
     idempotencyKey: ctx.idempotencyKey,
     dropRoots: ctx.config.dropRoots.map((root) => root.url),
-    enqueue: (tx: Queryable, jobId: number) =>
-      ctx.queue.send(task, { jobId }, { singletonKey: String(jobId), tx }),
+    enqueue: (tx: Queryable, jobIds: number[]) =>
+      ctx.queue.sendAll(task, jobIds.map((jobId) => ({ data: { jobId }, singletonKey: String(jobId) })), {
+        tx,
+      }),
   };
+}
+
+function hidden<T extends Job>(job: T): T {
+  return { ...job, reason: null };
 }
 
 /** Output may hold what the lab or the binary should not have said; it is for the signed-in. */
 function shown(ctx: Context, detail: JobDetail): JobDetail {
   if (maySee(ctx)) return detail;
   return {
-    ...detail,
+    ...hidden(detail),
     stdout: null,
     stderr: null,
     events: detail.events.map((event) => ({ ...event, cause: null })),

@@ -1,10 +1,15 @@
 import { getNumber } from "../db/changelists.ts";
 import type { Queryable } from "../db/client.ts";
+import { MAX_BATCH } from "../schemas/job.ts";
 
 /** Every field of an input that is a changelist; a test holds this against the schemas. */
-export const CHANGELIST_FIELDS = ["changelist", "from", "to", "base", "head"] as const;
+export const CHANGELIST_FIELDS = ["changelist", "changelists", "from", "to", "base", "head"] as const;
 
 const LABEL = /^label:(.+)$/s;
+
+function isLabel(value: unknown): value is string {
+  return typeof value === "string" && LABEL.test(value);
+}
 
 /** Whether an input has `label:…` for a changelist. */
 export function hasLabels(input: unknown): boolean {
@@ -12,7 +17,7 @@ export function hasLabels(input: unknown): boolean {
   const given = input as Record<string, unknown>;
   return CHANGELIST_FIELDS.some((field) => {
     const value = given[field];
-    return typeof value === "string" && LABEL.test(value);
+    return (Array.isArray(value) ? value : [value]).some(isLabel);
   });
 }
 
@@ -26,11 +31,13 @@ export async function withNumbers(sql: Queryable, input: unknown): Promise<unkno
   let numbered: Record<string, unknown> | undefined;
   for (const field of CHANGELIST_FIELDS) {
     const value = given[field];
-    const label = typeof value === "string" ? LABEL.exec(value)?.[1] : undefined;
-    if (label === undefined) continue;
     const axis = typeof given.axis === "string" ? given.axis : "main";
-    numbered ??= { ...given };
-    numbered[field] = await getNumber(sql, axis, label);
+    const numberOf = (one: unknown) => isLabel(one) ? getNumber(sql, axis, LABEL.exec(one)![1]!) : one;
+    if (isLabel(value)) numbered = { ...given, ...numbered, [field]: await numberOf(value) };
+    // Longer ones are refused by their schema.
+    if (Array.isArray(value) && value.length <= MAX_BATCH && value.some(isLabel)) {
+      numbered = { ...given, ...numbered, [field]: await Promise.all(value.map(numberOf)) };
+    }
   }
   return numbered ?? input;
 }

@@ -8,6 +8,8 @@ const labJob = z.object({
   serial: z.number().int().positive(),
   state: z.enum(["queued", "running", "done", "failed", "cancelled", "lost"]),
   note: z.string().max(4000).nullish(),
+  // Words for people: never a reason to pass the job over.
+  reason: z.string().nullish().catch(null),
 });
 const labPage = z.object({
   jobs: z.array(z.unknown()).max(10_000),
@@ -18,6 +20,8 @@ export interface LabJob {
   serial: number;
   state: "queued" | "running" | "done" | "failed" | "cancelled" | "lost";
   note: string;
+  /** Why it is as it is, in the lab's own words. */
+  reason: string | null;
 }
 
 export interface LabOptions {
@@ -28,10 +32,42 @@ export interface LabOptions {
   signal?: AbortSignal | undefined;
 }
 
-/** Jobs whose note holds `note`. @throws HubError BAD_GATEWAY where the lab does not answer as the contract says. */
+const MAX_REASON = 1000;
+const MAX_PAGES = 20;
+
+function toJob({ serial, state, note, reason }: z.infer<typeof labJob>): LabJob {
+  const words = reason?.replace(/\p{Cc}/gu, " ").trim().slice(0, MAX_REASON);
+  return { serial, state, note: note ?? "", reason: words || null };
+}
+
+/** Every job whose note contains `note`. @throws HubError BAD_GATEWAY where the lab does not answer as the contract says. */
 export async function findLabJobs(lab: LabOptions, note: string): Promise<LabJob[]> {
-  const { jobs } = await readPage(lab, new URLSearchParams({ note, limit: "100" }));
-  return jobs.filter((job) => job.note.includes(note));
+  const found = new Map<number, LabJob>();
+  let cursor: string | null = null;
+  for (let count = 0; count < MAX_PAGES; count++) {
+    const query = new URLSearchParams({ note, limit: "100" });
+    if (cursor !== null) query.set("updatedAfter", cursor);
+    const { jobs, nextCursor } = await readPage(lab, query);
+    for (const job of jobs) if (job.note.includes(note)) found.set(job.serial, job);
+    if (jobs.length === 0 || nextCursor === null || nextCursor === cursor) break;
+    cursor = nextCursor;
+  }
+  return [...found.values()];
+}
+
+/** The job with a serial; undefined where the lab does not know it. @throws HubError BAD_GATEWAY for any other answer */
+export async function findLabJob(lab: LabOptions, serial: number): Promise<LabJob | undefined> {
+  const response = await ask(lab, `/jobs/${serial}`, "GET");
+  const body = await readBounded(response);
+  if (response.status === 404 || response.status === 410) return undefined;
+  if (!response.ok) {
+    throw new HubError("BAD_GATEWAY", `The lab answered ${response.status} to /jobs/${serial}.`);
+  }
+  const parsed = labJob.safeParse(parseJson(body, `/jobs/${serial}`));
+  if (!parsed.success || parsed.data.serial !== serial) {
+    throw new HubError("BAD_GATEWAY", `The lab's answer to /jobs/${serial} is not that job.`);
+  }
+  return toJob(parsed.data);
 }
 
 /** A page of jobs changed after `cursor` (the lab's own words, null for the beginning). */
@@ -63,16 +99,7 @@ async function readPage(
   const response = await ask(lab, `/jobs?${query}`, "GET");
   const body = await readBounded(response);
   if (!response.ok) throw new HubError("BAD_GATEWAY", `The lab answered ${response.status} to /jobs.`);
-  let page: unknown;
-  try {
-    page = JSON.parse(body);
-  } catch {
-    throw new HubError(
-      "BAD_GATEWAY",
-      `The lab's answer to /jobs is not JSON: ${JSON.stringify(body.slice(0, 80))}.`,
-    );
-  }
-  const parsed = labPage.safeParse(page);
+  const parsed = labPage.safeParse(parseJson(body, "/jobs"));
   if (!parsed.success) {
     throw new HubError(
       "BAD_GATEWAY",
@@ -82,9 +109,21 @@ async function readPage(
   const jobs: LabJob[] = [];
   for (const one of parsed.data.jobs) {
     const job = labJob.safeParse(one);
-    if (job.success) jobs.push({ ...job.data, note: job.data.note ?? "" });
+    if (job.success) jobs.push(toJob(job.data));
   }
   return { jobs, nextCursor: parsed.data.nextCursor ?? null };
+}
+
+/** @throws HubError BAD_GATEWAY */
+function parseJson(body: string, path: string): unknown {
+  try {
+    return JSON.parse(body);
+  } catch {
+    throw new HubError(
+      "BAD_GATEWAY",
+      `The lab's answer to ${path} is not JSON: ${JSON.stringify(body.slice(0, 80))}.`,
+    );
+  }
 }
 
 async function ask(lab: LabOptions, path: string, method: string): Promise<Response> {

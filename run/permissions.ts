@@ -1,5 +1,6 @@
 import { type Config, ENV_NAMES, PROGRAM_ENV } from "../config.ts";
 import { HubError } from "../errors.ts";
+import { guardLauncher } from "./guard_launcher.ts";
 import { IGNORE_HANGUP } from "./stop_signal.ts";
 
 /** A permission flag of the hub, and why it has it. */
@@ -14,8 +15,9 @@ const DRIVER_ENV = ["PG*", "USER", "USERNAME", "LOGNAME"];
 /** What libraries look for: colours, debugging. */
 const LIBRARY_ENV = ["NODE_ENV", "NODE_DEBUG", "NO_COLOR", "FORCE_COLOR", "DEBUG", "OTEL_*"];
 
-/** Exactly what the hub may do, out of its configuration. The one program it may run is vrlsubmit. */
+/** Exactly what the hub may do, out of its configuration. The one program it may run starts vrlsubmit. */
 export function hubPermissions(config: Readonly<Config>): Permission[] {
+  const guard = guardLauncher(config).path;
   const permissions: Permission[] = [
     {
       flag: "net",
@@ -23,7 +25,11 @@ export function hubPermissions(config: Readonly<Config>): Permission[] {
       reason: "listens there (HOST, PORT)",
     },
     ...databasePermissions(config.databaseUrl),
-    { flag: "run", values: [config.vrlsubmitPath], reason: "submits jobs (VRLSUBMIT_PATH)" },
+    {
+      flag: "run",
+      values: [guard],
+      reason: "starts vrlsubmit, and nothing else, in a process group (VRLSUBMIT_PATH)",
+    },
     { flag: "read", values: [config.vrlsubmitPath], reason: "checks that vrlsubmit is there" },
     { flag: "read", values: [config.adminTokenFile], reason: "knows the admin token (ADMIN_TOKEN_FILE)" },
     { flag: "read", values: [`${config.home}/db/migrations`], reason: "reads the schema's migrations" },

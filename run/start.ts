@@ -2,6 +2,7 @@ import { type Config, loadConfig } from "../config.ts";
 import { HubError, reasonOf } from "../errors.ts";
 import { openDataLock } from "./data_lock.ts";
 import { startEmbedded } from "./embedded.ts";
+import { ensureGuard } from "./guard_launcher.ts";
 import { runHub } from "./hub_process.ts";
 import { startLab } from "./lab_process.ts";
 import { allocatorEnv, hubPermissions, toFlags } from "./permissions.ts";
@@ -132,7 +133,10 @@ async function main(): Promise<number> {
     );
   }
   await prepareFolders(asked);
-  if (mode === "--tokens") return 0;
+  if (mode === "--tokens") {
+    await ensureGuard(asked);
+    return 0;
+  }
   const stop = listenForStop({ ignoreHangup: env[IGNORE_HANGUP] !== undefined });
   const lock = await openDataLock(asked.dataDir, () => {
     console.error(`Waiting for another start or stop of a hub on ${asked.dataDir}.`);
@@ -144,6 +148,7 @@ async function main(): Promise<number> {
       return await prepare(asked, parts);
     });
     const config = settings(extra);
+    await ensureGuard(config);
     for (const { name, url } of config.dropRoots) {
       lines.push(`drop      ${name === url ? "" : `${name}: `}${url}`);
     }

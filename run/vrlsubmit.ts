@@ -1,4 +1,7 @@
 import { HubError, reasonOf } from "../errors.ts";
+import { type GuardedEnd, runGuarded } from "./guarded.ts";
+
+const MAX_SERIALS = 1000;
 
 /** What a submission says; becomes arguments of vrlsubmit. */
 export interface Submission {
@@ -17,19 +20,22 @@ export interface Submission {
 
 export type SubmitOutcome =
   | { kind: "accepted"; serials: number[] }
+  /** The lab has not stored it, and will not. */
   | { kind: "refused"; exitCode: number; reason: string }
-  | { kind: "timeout" }
-  /** It ended well, but what it printed cannot be understood. */
-  | { kind: "unclear"; reason: string };
+  /** Nothing was sent: the lab cannot be reached, or the program cannot be started. */
+  | { kind: "unsent"; reason: string }
+  /** The lab may have stored it. `isOver`: nothing that was started for it can still send it. */
+  | { kind: "unknown"; reason: string; isOver: boolean };
+
+/** Exit statuses of vrlsubmit besides 0; any other is a refusal. Of sysexits.h: EX_TEMPFAIL and EX_PROTOCOL. */
+export const EXIT = { unsent: 75, unknown: 76 } as const;
 
 export interface RunOptions {
-  path: string;
-  timeoutMs: number;
-  /** Bytes kept of each of stdout and stderr; the rest is read and thrown away. */
-  outputLimit?: number;
-  /** The whole environment of the program. */
-  env: Record<string, string>;
-  signal?: AbortSignal;
+  /** The program that starts vrlsubmit, see guard_launcher.ts. */
+  guard: string;
+  /** When the submission is ended, in ms since 1970. */
+  until: number;
+  signal?: AbortSignal | undefined;
 }
 
 /** The argument list: the one place to change for a site with other flags. @throws HubError BAD_REQUEST naming the field */
@@ -76,20 +82,13 @@ export function buildArguments(submission: Submission): string[] {
   ];
 }
 
-/** Serial numbers out of `Submission accepted as job(s) 1234 1235`. @throws HubError BAD_GATEWAY where there is no such line */
-export function parseSerials(stdout: string): number[] {
-  const words = /^Submission accepted as job\(s\)[ \t](.*)$/m.exec(stdout)?.[1]?.trim().split(/[ \t,]+/);
+/** Serial numbers out of a line `Submission accepted as job(s) 1234 1235`; undefined if it is another line, or a broken one. */
+export function parseSerials(line: string): number[] | undefined {
+  const words = /^Submission accepted as job\(s\)[ \t](.*)$/.exec(line)?.[1]?.trim().split(/[ \t,]+/);
   const serials = words?.map((word) => /^\d+$/.test(word) ? Number(word) : Number.NaN) ?? [];
-  if (
-    serials.length === 0 || serials.length > 1000 ||
-    !serials.every((serial) => Number.isSafeInteger(serial) && serial > 0)
-  ) {
-    throw new HubError(
-      "BAD_GATEWAY",
-      `vrlsubmit ended well but named no serial numbers: ${JSON.stringify(stdout.slice(0, 200))}`,
-    );
-  }
-  return [...new Set(serials)];
+  if (serials.length === 0 || serials.length > MAX_SERIALS) return undefined;
+  const areGood = serials.every((serial) => Number.isSafeInteger(serial) && serial > 0);
+  return areGood ? [...new Set(serials)] : undefined;
 }
 
 /** @throws HubError SERVICE_UNAVAILABLE that says what to set */
@@ -113,85 +112,64 @@ export async function checkExecutable(path: string): Promise<void> {
 /** Runs vrlsubmit once: no shell, a cleared environment, limits of time and output. Never throws for what it does. */
 export async function runVrlsubmit(
   submission: Submission,
-  { path, timeoutMs, outputLimit = 1 << 20, env, signal }: RunOptions,
-): Promise<SubmitOutcome & { stdout: string; stderr: string; durationMs: number }> {
-  const started = performance.now();
-  const done = (outcome: SubmitOutcome, stdout = "", stderr = "") => ({
-    ...outcome,
-    stdout,
-    stderr,
-    durationMs: Math.round(performance.now() - started),
+  options: RunOptions,
+): Promise<SubmitOutcome & { stdout: string; stderr: string }> {
+  let args: string[];
+  try {
+    args = buildArguments(submission);
+  } catch (error) {
+    return { kind: "refused", exitCode: -1, reason: reasonOf(error), stdout: "", stderr: "" };
+  }
+  const serials = new Set<number>();
+  const end = await runGuarded(args, {
+    ...options,
+    onLine: (line) =>
+      parseSerials(line)?.forEach((serial) => serials.size < MAX_SERIALS && serials.add(serial)),
   });
-  let child: Deno.ChildProcess;
-  try {
-    const args = buildArguments(submission);
-    child = new Deno.Command(path, {
-      args,
-      clearEnv: true,
-      env,
-      stdin: "null",
-      stdout: "piped",
-      stderr: "piped",
-    }).spawn();
-  } catch (error) {
-    return done({ kind: "refused", exitCode: -1, reason: `it could not be started: ${reasonOf(error)}` });
-  }
-  let isLate = false;
-  const stop = () => {
-    isLate = true;
-    kill(child, "SIGTERM");
-    setTimeout(() => kill(child, "SIGKILL"), 2000);
-  };
-  const timer = setTimeout(stop, timeoutMs);
-  signal?.addEventListener("abort", stop, { once: true });
-  const out = readBounded(child.stdout, outputLimit);
-  const err = readBounded(child.stderr, outputLimit);
-  const status = await child.status;
-  clearTimeout(timer);
-  signal?.removeEventListener("abort", stop);
-  // A grandchild may keep the pipes open for ever: what has come by now is what counts.
-  const grace = setTimeout(() => [out, err].forEach((reader) => reader.cancel()), 500);
-  const [stdout, stderr] = await Promise.all([out.text, err.text]);
-  clearTimeout(grace);
-  if (isLate) return done({ kind: "timeout" }, stdout, stderr);
-  if (!status.success) {
-    return done(
-      { kind: "refused", exitCode: status.code, reason: stderr.trim().slice(0, 1000) || "it gave no reason" },
-      stdout,
-      stderr,
-    );
-  }
-  try {
-    return done({ kind: "accepted", serials: parseSerials(stdout) }, stdout, stderr);
-  } catch (error) {
-    return done({ kind: "unclear", reason: reasonOf(error) }, stdout, stderr);
-  }
+  const { stdout, stderr } = end;
+  return { ...outcomeOf(end, { serials: [...serials], stdout, stderr }), stdout, stderr };
 }
 
-function kill(child: Deno.ChildProcess, signal: Deno.Signal): void {
-  try {
-    child.kill(signal);
-  } catch {
-    // It has ended.
+/** What an end of vrlsubmit means for its job. */
+function outcomeOf(
+  end: GuardedEnd,
+  { serials, stdout, stderr }: { serials: number[]; stdout: string; stderr: string },
+): SubmitOutcome {
+  if (end.kind === "not_started") {
+    return { kind: "unsent", reason: `vrlsubmit could not be started: ${end.reason}` };
   }
+  const hasSerials = serials.length > 0;
+  if (end.kind === "lost") {
+    return hasSerials
+      ? { kind: "accepted", serials }
+      : { kind: "unknown", reason: end.reason, isOver: false };
+  }
+  const { code, signal, ended, outlived, left } = end;
+  // A shell reports the death of a program that it started as 128 and the number of the signal.
+  const isKilled = ended !== null || signal !== null || code > 128 && code <= 192;
+  if (hasSerials && (code === 0 || isKilled)) return { kind: "accepted", serials };
+  const unknown = (reason: string): SubmitOutcome => ({
+    kind: "unknown",
+    reason: left ? `${reason}; a process that it started left its group and may still submit it` : reason,
+    isOver: !left,
+  });
+  const reason = lastWords(stderr);
+  if (ended === "limit") return unknown("vrlsubmit did not end within its time limit");
+  if (ended === "request") return unknown("vrlsubmit was ended since the hub stops");
+  if (isKilled) return unknown(`vrlsubmit was ended by ${signal ?? `a signal (exit ${code})`}`);
+  if (code === 0) {
+    return unknown(`vrlsubmit ended well but named no serial: ${JSON.stringify(stdout.slice(0, 200))}`);
+  }
+  if (code === EXIT.unknown) return unknown(`vrlsubmit does not know whether the lab has it: ${reason}`);
+  if (hasSerials) {
+    return unknown(`vrlsubmit named ${serials.join(", ")} and then ended with ${code}: ${reason}`);
+  }
+  if (outlived || left) {
+    return unknown(`vrlsubmit ended with ${code} while a process that it had started still ran: ${reason}`);
+  }
+  return code === EXIT.unsent ? { kind: "unsent", reason } : { kind: "refused", exitCode: code, reason };
 }
 
-function readBounded(
-  stream: ReadableStream<Uint8Array>,
-  limit: number,
-): { text: Promise<string>; cancel(): void } {
-  const reader = stream.getReader();
-  async function read(): Promise<string> {
-    const decoder = new TextDecoder();
-    let text = "";
-    let left = limit;
-    while (true) {
-      const { value, done } = await reader.read().catch(() => ({ value: undefined, done: true }));
-      if (done || value === undefined) break;
-      if (left > 0) text += decoder.decode(value.subarray(0, left), { stream: true });
-      left -= value.byteLength;
-    }
-    return (text + decoder.decode()).replaceAll("\0", "\uFFFD");
-  }
-  return { text: read(), cancel: () => void reader.cancel().catch(() => {}) };
+function lastWords(stderr: string): string {
+  return stderr.trim().slice(0, 1000) || "it gave no reason";
 }

@@ -22,6 +22,9 @@ function argument(max: number) {
     .refine((value) => !value.startsWith("-"), "must not begin with `-`");
 }
 
+/** Most jobs that one request makes. */
+export const MAX_BATCH = 200;
+
 export const jobInput = z.object({
   test: argument(200).meta({
     description: "Name of the test; its submit defaults fill what is left out here",
@@ -29,6 +32,9 @@ export const jobInput = z.object({
   labTest: argument(200).optional().meta({ description: "Name of the test in the lab, where it is another" }),
   package: argument(300).optional(),
   changelist: changelistInput.optional(),
+  changelists: z.array(changelistInput).min(1).max(MAX_BATCH).optional().meta({
+    description: "Instead of changelist: a job at each, or none if one of them cannot be made",
+  }),
   packageUrl: argument(2000).optional().meta({
     description: "Instead of package and changelist; must lie under a drop root",
   }),
@@ -53,6 +59,14 @@ export const job = z.object({
   note: z.string(),
   report: z.enum(["email", "none"]),
   state: jobState,
+  reason: z.string().nullable().meta({
+    description:
+      "Why it waits, failed or was lost, in the lab's own words where it gave any; for the signed-in",
+  }),
+  needsPerson: z.boolean().meta({
+    description: "Unknown, and not submitted again by itself: cancel or retry it",
+  }),
+  nextAttemptAt: nullableTime.meta({ description: "When a queued job is due that waits for the lab" }),
   attempt: z.number().int(),
   serials: z.array(z.number().int()),
   runs: z.array(z.number().int()).meta({ description: "Ids of the runs scraped for it" }),
@@ -73,8 +87,18 @@ export const jobDetail = job.extend({
       cause: z.string().nullable().meta({ description: "For the signed-in" }),
     }),
   ),
+  warnings: z.array(z.string()).meta({
+    description: "Why results that it leaves in the lab will not be read",
+  }),
 });
 export type JobDetail = z.infer<typeof jobDetail>;
+
+/** Answer to a request with `changelists`. */
+export const jobBatch = z.object({
+  jobs: z.array(job).meta({ description: "In the order of the request's changelists" }),
+  warnings: z.array(z.string()).meta({ description: "What is true of each of them" }),
+});
+export type JobBatch = z.infer<typeof jobBatch>;
 
 export const jobList = z.object({
   test: z.string().max(200).optional(),

@@ -15,6 +15,7 @@ const PLACES = [
   "stdout",
   "stderr",
   "cause",
+  "job-reason",
   "reason",
   "payload",
   "output",
@@ -41,8 +42,9 @@ beforeAll(async () => {
   await sql`
     insert into package_readings (root_id, package_id, unread_reason) values (1, 1, ${hidden("reading")})`;
   await sql`
-    insert into jobs (test_id, lab_test, package_url, os, note, state, requested_by, stdout, stderr)
-    values (1, 't', 'file:///x/p', 'linux', '', 'failed', 'ada', ${hidden("stdout")}, ${hidden("stderr")})`;
+    insert into jobs (test_id, lab_test, package_url, os, note, state, requested_by, stdout, stderr, reason)
+    values (1, 't', 'file:///x/p', 'linux', '', 'failed', 'ada', ${hidden("stdout")}, ${hidden("stderr")},
+      ${hidden("job-reason")})`;
   await sql`insert into job_events (job_id, state, cause) values (1, 'failed', ${hidden("cause")})`;
   await sql`insert into environments (keys) values ('{}')`;
   await sql`

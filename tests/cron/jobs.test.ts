@@ -2,12 +2,16 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { loadConfig } from "../../config.ts";
 import { startQueue } from "../../cron/boss.ts";
 import type { Queue } from "../../cron/queue.ts";
-import { followLabTask, type JobDeps, lookUpJob, submitJob, tickJobs } from "../../cron/tasks/jobs.ts";
+import { followLabTask } from "../../cron/tasks/follow_lab.ts";
+import type { JobDeps } from "../../cron/tasks/job_deps.ts";
+import { lookUpJob, submitJob, tickJobs } from "../../cron/tasks/jobs.ts";
 import { configureRoots } from "../../db/drop_roots.ts";
 import { retryJob } from "../../db/job_requests.ts";
 import { getJob } from "../../db/jobs.ts";
-import { BY } from "../helpers/author.ts";
+import { ensureGuard } from "../../run/guard_launcher.ts";
 import { HOME } from "../helpers/app.ts";
+import { BY } from "../helpers/author.ts";
+import { submitAndDie } from "../helpers/job_child.ts";
 import { type TestLab, testLab, until } from "../helpers/lab.ts";
 import { type TestDatabase, testDatabase } from "../helpers/postgres.ts";
 
@@ -16,17 +20,25 @@ let database: TestDatabase;
 let lab: TestLab;
 let queue: Queue;
 let deps: JobDeps;
+let env: Record<string, string>;
 
 beforeAll(async () => {
   [database, lab] = await Promise.all([testDatabase(), testLab()]);
   queue = await startQueue(database.sql, { onError: () => {} });
-  const env = {
+  env = {
+    DATA_DIR: lab.data,
     DATABASE_URL: database.url,
     VRL_URL: lab.url,
     VRL_TOKEN_FILE: `${lab.data}/lab.token`,
     VRL_NOTE_SEARCH: "authoritative",
   };
-  deps = { sql: database.sql, queue, config: loadConfig(env, HOME), labToken: lab.token, log: () => {} };
+  const config = loadConfig({
+    ...env,
+    PATH: Deno.env.get("PATH"),
+    HOME: Deno.env.get("HOME"),
+  }, HOME);
+  await ensureGuard(config);
+  deps = { sql: database.sql, queue, config, labToken: lab.token, log: () => {} };
   await database.sql`insert into tests (name, scraper) values ('calc', 'vrl')`;
 });
 afterAll(async () => {
@@ -67,28 +79,13 @@ test.each(["begun", "ran", "accepted"])(
   "kill -9 after the step `%s` neither loses the job nor submits it twice",
   async (step) => {
     const id = await makeJob();
-    const child = await new Deno.Command(Deno.execPath(), {
-      args: [
-        "run",
-        "-A",
-        "tests/helpers/job_child.ts",
-        HOME,
-        database.url,
-        lab.url,
-        `${lab.data}/lab.token`,
-        String(id),
-        step,
-      ],
-      cwd: HOME,
-      stdout: "null",
-      stderr: "null",
-    }).output();
+    const child = await submitAndDie({ home: HOME, env, jobId: id, dieAt: step });
     expect(child.signal).toBe("SIGKILL");
     const left = await getJob(database.sql, id);
     expect(left.state).toBe(step === "accepted" ? "submitted" : "submitting");
     await tickJobs(deps);
     expect((await getJob(database.sql, id)).state).toBe(left.state);
-    await database.sql`update jobs set attempt_ends_at = now() - interval '1 second' where id = ${id}`;
+    await database.sql`update jobs set attempt_ends_at = now() - interval '1 minute' where id = ${id}`;
     await tickJobs(deps);
     await lookUpJob(deps, id, signal());
     await submitJob(deps, id, signal());

@@ -1,56 +1,30 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { BY } from "../helpers/author.ts";
 import type { Db } from "../../db/client.ts";
+import { checkUnderRoot } from "../../db/job_builds.ts";
 import {
   acceptJob,
   beginAttempt,
   findUnknownJob,
-  followLab,
   jobMark,
-  listSerials,
   markAbandonedJobs,
 } from "../../db/job_progress.ts";
-import { cancelJob, checkUnderRoot, createJob, retryJob } from "../../db/job_requests.ts";
+import { cancelJob, retryJob } from "../../db/job_requests.ts";
 import { getJob, listJobs, moveJob } from "../../db/jobs.ts";
+import { followLab, listSerials } from "../../db/lab_jobs.ts";
 import { HubError } from "../../errors.ts";
 import { jobInput } from "../../schemas/job.ts";
-import { testDatabase } from "../helpers/postgres.ts";
+import { input, type JobRows, jobRows, PACKAGE, ROOT } from "../helpers/job_rows.ts";
 
-const ROOT = "file:///drop";
-const PACKAGE = "calc_main_Release_Linux_AMD64_compiler";
-let database: Awaited<ReturnType<typeof testDatabase>>;
+let rows: JobRows;
 let sql: Db;
-const sent: number[] = [];
-
-const options = {
-  by: BY,
-  idempotencyKey: undefined,
-  dropRoots: [ROOT],
-  enqueue: (_tx: unknown, jobId: number) => Promise.resolve(sent.push(jobId)),
-};
-
+let options: JobRows["options"];
+let make: JobRows["make"];
+let createJob: JobRows["createJob"];
 beforeAll(async () => {
-  database = await testDatabase();
-  sql = database.sql;
-  await sql`insert into tests (name, scraper, submit) values ('calc', 'vrl', ${
-    sql.json({ os: "linux", pool: "linux" })
-  })`;
-  await sql`insert into roots (url, name) values (${ROOT}, 'drop')`;
-  await sql`insert into packages (name) values (${PACKAGE})`;
-  await sql`insert into package_readings (root_id, package_id, read_at) values (1, 1, now())`;
-  await sql`
-    insert into builds (root_id, package_id, changelist, revision, file, first_seen)
-    values (1, 1, 1085, 0, ${`SW_1085_${PACKAGE}.tgz`}, now())`;
+  rows = await jobRows();
+  ({ sql, options, make, createJob } = rows);
 });
-afterAll(() => database.drop());
-
-function input(extra: Record<string, unknown> = {}) {
-  return jobInput.parse({ test: "calc", package: PACKAGE, changelist: 1085, ...extra });
-}
-
-async function make(): Promise<number> {
-  return (await createJob(sql, input(), options)).id;
-}
+afterAll(() => rows.close());
 
 test("a job takes the test's defaults and the build's location, and is enqueued", async () => {
   const id = await make();
@@ -66,20 +40,20 @@ test("a job takes the test's defaults and the build's location, and is enqueued"
     packageUrl: `${ROOT}/${PACKAGE}/SW_1085_${PACKAGE}.tgz`,
   });
   expect(job.events.map((event) => event.state)).toEqual(["queued"]);
-  expect(sent).toContain(id);
+  expect(rows.sent).toContain(id);
 });
 
 test("an idempotency key answers with the first job, and refuses another request", async () => {
   const keyed = { ...options, idempotencyKey: "k1" };
-  const first = await createJob(sql, input(), keyed);
+  const first = await createJob(input(), keyed);
   expect(first.isNew).toBe(true);
-  expect(await createJob(sql, input(), keyed)).toEqual({ id: first.id, isNew: false });
-  await expect(createJob(sql, input({ note: "other" }), keyed)).rejects.toMatchObject({ code: "CONFLICT" });
+  expect(await createJob(input(), keyed)).toEqual({ id: first.id, isNew: false });
+  await expect(createJob(input({ note: "other" }), keyed)).rejects.toMatchObject({ code: "CONFLICT" });
 });
 
 test("of requests with one key at the same moment, one makes the job", async () => {
   const keyed = { ...options, idempotencyKey: "k2" };
-  const made = await Promise.all(Array.from({ length: 6 }, () => createJob(sql, input(), keyed)));
+  const made = await Promise.all(Array.from({ length: 6 }, () => createJob(input(), keyed)));
   expect(new Set(made.map((one) => one.id)).size).toBe(1);
   expect(made.filter((one) => one.isNew)).toHaveLength(1);
 });
@@ -87,16 +61,16 @@ test("of requests with one key at the same moment, one makes the job", async () 
 test("a job is rolled back when it cannot be enqueued", async () => {
   const before = (await listJobs(sql, { limit: 1000 })).items.length;
   const failing = { ...options, enqueue: () => Promise.reject(new Error("queue away")) };
-  await expect(createJob(sql, input(), failing)).rejects.toThrow("queue away");
+  await expect(createJob(input(), failing)).rejects.toThrow("queue away");
   expect((await listJobs(sql, { limit: 1000 })).items).toHaveLength(before);
 });
 
 test("an unknown test, a missing build and a missing package are told apart", async () => {
-  await expect(createJob(sql, input({ test: "nope" }), options)).rejects.toMatchObject({ code: "NOT_FOUND" });
-  await expect(createJob(sql, input({ changelist: 7 }), options)).rejects.toMatchObject({
+  await expect(createJob(input({ test: "nope" }), options)).rejects.toMatchObject({ code: "NOT_FOUND" });
+  await expect(createJob(input({ changelist: 7 }), options)).rejects.toMatchObject({
     code: "NOT_FOUND",
   });
-  await expect(createJob(sql, input({ package: undefined }), options)).rejects.toMatchObject({
+  await expect(createJob(input({ package: undefined }), options)).rejects.toMatchObject({
     code: "BAD_REQUEST",
     issues: [{ path: "package" }],
   });
@@ -138,8 +112,8 @@ test("a job left behind becomes unknown only when its binary can no longer be ru
   const marked = await markAbandonedJobs(sql);
   expect(marked).toContain(old);
   expect(marked).not.toContain(fresh);
-  expect(await findUnknownJob(sql, old)).toMatchObject({ attempt: 1, isOver: true });
-  expect(await findUnknownJob(sql, fresh)).toBeUndefined();
+  expect(await findUnknownJob(sql, old, 0)).toMatchObject({ attempt: 1, isOver: true });
+  expect(await findUnknownJob(sql, fresh, 0)).toBeUndefined();
 });
 
 test("serials are stored once; those of another job are not believed", async () => {

@@ -1,37 +1,42 @@
-/** Runs one step of a job's way and ends itself with SIGKILL at the step named; what a crash of the hub does. */
+/** Submits a job as a hub does, and ends itself with SIGKILL where it is asked to; what a crash of the hub does. */
 import { loadConfig } from "../../config.ts";
 import { startQueue } from "../../cron/boss.ts";
 import { submitJob } from "../../cron/tasks/jobs.ts";
 import { openDatabase } from "../../db/client.ts";
+import { ensureGuard } from "../../run/guard_launcher.ts";
 
-const [home, databaseUrl, vrlUrl, tokenFile, jobId, dieAt] = Deno.args as [
-  string,
-  string,
-  string,
-  string,
-  string,
-  string,
-];
-const config = loadConfig({
-  DATABASE_URL: databaseUrl,
-  VRL_URL: vrlUrl,
-  VRL_TOKEN_FILE: tokenFile,
-  VRL_NOTE_SEARCH: "authoritative",
-}, home);
-const sql = openDatabase(databaseUrl);
-const queue = await startQueue(sql, { onError: () => {} });
-await submitJob(
-  {
-    sql,
-    queue,
-    config,
-    labToken: undefined,
-    log: () => {},
-    step: (name) => {
-      if (name === dieAt) Deno.kill(Deno.pid, "SIGKILL");
-    },
-  },
-  Number(jobId),
-  AbortSignal.timeout(120_000),
-);
-Deno.exit(0);
+export interface JobChild {
+  home: string;
+  /** Settings. */
+  env: Record<string, string>;
+  jobId: number;
+  /** The step after which it ends, or how many ms after it has begun. */
+  dieAt: string | number;
+}
+
+/** Runs this file; returns how it ended. */
+export async function submitAndDie(child: JobChild): Promise<Deno.CommandStatus> {
+  return await new Deno.Command(Deno.execPath(), {
+    args: ["run", "-A", import.meta.filename!, JSON.stringify(child)],
+    cwd: child.home,
+    stdout: "null",
+    stderr: "null",
+  }).spawn().status;
+}
+
+async function main({ home, env, jobId, dieAt }: JobChild): Promise<void> {
+  const config = loadConfig({ PATH: Deno.env.get("PATH"), HOME: Deno.env.get("HOME"), ...env }, home);
+  await ensureGuard(config);
+  const sql = openDatabase(config.databaseUrl!);
+  const queue = await startQueue(sql, { onError: () => {} });
+  const die = () => Deno.kill(Deno.pid, "SIGKILL");
+  const step = (name: string) => {
+    if (name === dieAt) die();
+    if (name === "begun" && typeof dieAt === "number") setTimeout(die, dieAt);
+  };
+  const deps = { sql, queue, config, labToken: undefined, log: () => {}, step };
+  await submitJob(deps, jobId, AbortSignal.timeout(120_000));
+  Deno.exit(0);
+}
+
+if (import.meta.main) await main(JSON.parse(Deno.args[0]!));

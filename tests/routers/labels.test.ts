@@ -46,7 +46,9 @@ test("every changelist of an input may be a label, and no other field is taken f
     for (const [name, given] of Object.entries(input?.shape ?? {})) {
       // deno-lint-ignore no-explicit-any
       let schema: any = given;
-      while (schema.def?.innerType !== undefined) schema = schema.def.innerType;
+      while (schema.def?.innerType !== undefined || schema.def?.element !== undefined) {
+        schema = schema.def.innerType ?? schema.def.element;
+      }
       if (schema === changelistInput) {
         fields++;
         expect(CHANGELIST_FIELDS as readonly string[], `${method} ${path} ${name}`).toContain(name);

@@ -143,9 +143,16 @@ test(
 
     const oneWay = await deploy(
       await version("one-way", async (path) => {
-        await Deno.writeTextFile(`${path}/db/migrations/0099_one_way.sql`, "-- oldest code: 99\nselect 1;\n");
-        await replace(`${path}/db/migrate.ts`, '"0002_auth"', '"0099_one_way", "0002_auth"');
-        await replace(`${path}/db/migrate.ts`, `export const CODE = ${CODE};`, "export const CODE = 99;");
+        await Deno.writeTextFile(
+          `${path}/db/migrations/9999_one_way.sql`,
+          `-- oldest code: ${CODE + 1}\nselect 1;\n`,
+        );
+        await replace(`${path}/db/migrate.ts`, '"0002_auth"', '"9999_one_way", "0002_auth"');
+        await replace(
+          `${path}/db/migrate.ts`,
+          `export const CODE = ${CODE};`,
+          `export const CODE = ${CODE + 1};`,
+        );
         await replace(`${path}/main.ts`, "const server = startListening();", "Deno.exit(3);");
       }),
       BROKEN,
@@ -157,7 +164,9 @@ test(
       env: { PATH: `${folder}/bin:${Deno.env.get("PATH")}` },
     }).output();
     expect(old.code).toBe(1);
-    expect(new TextDecoder().decode(old.stderr)).toContain(`needs code 99 or newer; this is code ${CODE}`);
+    expect(new TextDecoder().decode(old.stderr)).toContain(
+      `needs code ${CODE + 1} or newer; this is code ${CODE}`,
+    );
   },
   600_000,
 );
@@ -234,7 +243,7 @@ test("the folders that deploy.sh makes are those of the service", async () => {
   expect(unit).toContain(`CacheDirectory=${cache!.replace("/var/cache/", "")}\n`);
 });
 
-const asRoot = requires("root", Deno.uid() === 0, "run the tests as root") as typeof plainTest;
+const asRoot = requires("root", Deno.uid() === 0, "run the tests as root");
 
 asRoot(
   "a first install goes from nothing to ready: a user of its own, settings that root alone can read",

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { loadConfig } from "../../config.ts";
 import { allocatorEnv, hubPermissions, toFlags } from "../../run/permissions.ts";
+import { ensureGuard, guardLauncher } from "../../run/guard_launcher.ts";
 import { HOME } from "../helpers/app.ts";
 
 let folder: string;
@@ -59,10 +60,10 @@ test.each(["127.0.0.1", "::1"])("the hub may listen on HOST=%s", async (host) =>
   expect(await probe(code, { HOST: host })).toBe("allowed\n");
 });
 
-test("the hub may run vrlsubmit alone, and writes nothing but the database's socket and its spool", () => {
+test("the hub may run the launcher of vrlsubmit alone, and writes nothing but the database's socket and its spool", () => {
   const permissions = hubPermissions(config());
   expect(permissions.filter(({ flag }) => flag === "run").flatMap(({ values }) => values)).toEqual([
-    `${HOME}/run/vrlsubmit`,
+    guardLauncher(config()).path,
   ]);
   expect(permissions.filter(({ flag }) => flag === "write").flatMap(({ values }) => values)).toEqual([
     "/tmp/no-socket/.s.PGSQL.5432",
@@ -72,6 +73,38 @@ test("the hub may run vrlsubmit alone, and writes nothing but the database's soc
   expect(toFlags(permissions)).toEqual(
     expect.arrayContaining(["--no-prompt", "--no-remote", "--cached-only"]),
   );
+});
+
+test("through the launcher the hub runs the program of VRLSUBMIT_PATH and no other, whatever it passes on", async () => {
+  const program = `${folder}/it's vrlsubmit`;
+  await Deno.writeTextFile(program, '#!/bin/sh\necho "program $* $OTHER"\n', { mode: 0o755 });
+  const own = { ...config(), vrlsubmitPath: program };
+  const guard = await ensureGuard(own);
+  const probe = `${folder}/other.ts`;
+  await Deno.writeTextFile(
+    probe,
+    `for (const first of [[], ["/bin/sh"], ["--allow-run", "/bin/sh"]]) {
+      const { stdout } = await new Deno.Command(${JSON.stringify(guard)}, {
+        args: [...first, "mark", String(Date.now() + 60_000), "/bin/sh", "-c", "echo shell"],
+        env: { VRLSUBMIT_PATH: "/bin/sh", CHUB_DENO: "/bin/sh", OTHER: "variable" },
+        stdin: "piped",
+        stdout: "piped",
+        stderr: "null",
+      }).spawn().output();
+      console.log(new TextDecoder().decode(stdout).trim() || "nothing");
+    }`,
+  );
+  const { stdout, stderr } = await new Deno.Command(Deno.execPath(), {
+    args: ["run", "--quiet", ...toFlags(hubPermissions(own)), probe],
+    cwd: HOME,
+  }).output();
+  expect(new TextDecoder().decode(stderr)).toBe("");
+  expect(new TextDecoder().decode(stdout).trim().split("\n")).toEqual([
+    "program /bin/sh -c echo shell",
+    // What stands where the time belongs is no time.
+    "nothing",
+    "nothing",
+  ]);
 });
 
 test("a directory adds its hosts and the files it needs, and nothing else", () => {
@@ -109,6 +142,7 @@ test("no task but test and bench has all permissions", async () => {
       "run/start.sh",
       "run/start.ts",
       "run/vrlsubmit",
+      "run/guard_launcher.ts",
       "run/lab_process.ts",
       "run/lab/permissions.ts",
     ]

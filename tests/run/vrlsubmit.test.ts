@@ -2,38 +2,19 @@ import fc from "fast-check";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { loadConfig } from "../../config.ts";
 import { HubError } from "../../errors.ts";
-import {
-  buildArguments,
-  checkExecutable,
-  parseSerials,
-  runVrlsubmit,
-  type Submission,
-} from "../../run/vrlsubmit.ts";
+import { buildArguments, checkExecutable, parseSerials } from "../../run/vrlsubmit.ts";
+import { ACCEPTED, programs, SUBMISSION } from "../helpers/programs.ts";
 
-const submission: Submission = {
-  server: "lab:80",
-  user: "chub",
-  os: "linux",
-  test: "calc",
-  packageUrl: "file:///drop/p/SW_1_p.tgz",
-  note: "n",
-  report: "none",
-  pool: "linux",
-};
 let folder: string;
+let run: ReturnType<typeof programs>["run"];
 beforeAll(async () => {
   folder = await Deno.makeTempDir();
+  run = programs(folder).run;
 });
 afterAll(() => Deno.remove(folder, { recursive: true }));
 
-async function script(body: string): Promise<string> {
-  const path = `${folder}/${crypto.randomUUID()}`;
-  await Deno.writeTextFile(path, `#!/bin/sh\n${body}\n`, { mode: 0o755 });
-  return path;
-}
-
 test("arguments are as the contract says; a machine wins over a pool", () => {
-  expect(buildArguments({ ...submission, machine: "m" })).toEqual([
+  expect(buildArguments({ ...SUBMISSION, machine: "m" })).toEqual([
     ...[
       "-s",
       "lab:80",
@@ -53,7 +34,7 @@ test("arguments are as the contract says; a machine wins over a pool", () => {
       "m",
     ],
   ]);
-  const { pool: _pool, ...nowhere } = submission;
+  const { pool: _pool, ...nowhere } = SUBMISSION;
   expect(() => buildArguments(nowhere)).toThrow("machine or a pool");
 });
 
@@ -64,7 +45,7 @@ test("no value becomes an option, and the list has always the same shape", () =>
       fc.constantFrom("user", "os", "test", "packageUrl", "note", "pool"),
       (value, field) => {
         try {
-          const args = buildArguments({ ...submission, [field]: value });
+          const args = buildArguments({ ...SUBMISSION, [field]: value });
           expect(args).toHaveLength(16);
           expect(
             args.filter((_, at) => at % 2 === 1).every((one) => !one.startsWith("-") && !/\p{Cc}/u.test(one)),
@@ -79,7 +60,8 @@ test("no value becomes an option, and the list has always the same shape", () =>
 });
 
 test("serials are read, and nothing else is taken for them", () => {
-  expect(parseSerials("hello\nSubmission accepted as job(s) 1234 1235 \nbye")).toEqual([1234, 1235]);
+  expect(parseSerials("Submission accepted as job(s) 1234 1235 \r")).toEqual([1234, 1235]);
+  expect(parseSerials("Submission accepted as job(s) 7, 7")).toEqual([7]);
   for (
     const bad of [
       "",
@@ -88,43 +70,45 @@ test("serials are read, and nothing else is taken for them", () => {
       "Submission accepted as job(s) 0",
       "Submission accepted as job(s) 1 x",
       "Submission accepted as job(s) 99999999999999999999",
+      "x Submission accepted as job(s) 1",
     ]
   ) {
-    expect(() => parseSerials(bad), bad).toThrow(HubError);
+    expect(parseSerials(bad), bad).toBeUndefined();
   }
   fc.assert(fc.property(fc.string(), (text) => {
-    try {
-      expect(parseSerials(text).every((serial) => Number.isSafeInteger(serial) && serial > 0)).toBe(true);
-    } catch (error) {
-      expect(error).toBeInstanceOf(HubError);
-    }
+    const serials = parseSerials(`Submission accepted as job(s) ${text}`) ?? [];
+    expect(serials.every((serial) => Number.isSafeInteger(serial) && serial > 0)).toBe(true);
   }));
 });
 
-test("what the binary does is told apart", async () => {
-  const run = (path: string, extra = {}) =>
-    runVrlsubmit(submission, { path, timeoutMs: 30_000, env: {}, ...extra });
-  expect(await run(await script("echo 'Submission accepted as job(s) 7'"))).toMatchObject({
-    kind: "accepted",
-    serials: [7],
-  });
-  expect(await run(await script("echo no such pool >&2; exit 3"))).toMatchObject({
+test.each([
+  ["the line of acceptance", ACCEPTED, { kind: "accepted", serials: [7] }],
+  ["two lines of acceptance", `${ACCEPTED}; ${ACCEPTED}8`, { kind: "accepted", serials: [7, 78] }],
+  ["no line of acceptance", "echo done", {
+    kind: "unknown",
+    isOver: true,
+    reason: expect.stringContaining("done"),
+  }],
+  ["a plain exit status", "echo no such pool >&2; exit 3", {
     kind: "refused",
     exitCode: 3,
     reason: "no such pool",
-  });
-  expect(await run(await script("echo done"))).toMatchObject({ kind: "unclear" });
-  expect(await run(await script("sleep 60"), { timeoutMs: 200 })).toMatchObject({ kind: "timeout" });
-  expect(await run(await script("trap '' TERM; while :; do :; done"), { timeoutMs: 200 })).toMatchObject({
-    kind: "timeout",
-  });
-  expect(await run(await script("sleep 60 & echo 'Submission accepted as job(s) 8'"))).toMatchObject({
-    kind: "accepted",
-    serials: [8],
-  });
-  const env = await run(await script("env | sort >&2; exit 1"), { env: { ONLY: "this" } });
-  expect(env.stderr).toContain("ONLY=this");
-  expect(env.stderr).not.toContain("CHUB");
+  }],
+  ["exit 75", "echo no route >&2; exit 75", { kind: "unsent", reason: "no route" }],
+  ["exit 76", "echo cut off >&2; exit 76", { kind: "unknown", isOver: true }],
+  ["acceptance, and an exit status after it", `${ACCEPTED}; exit 1`, { kind: "unknown", isOver: true }],
+  ["a signal", "kill -9 $$", { kind: "unknown", isOver: true, reason: expect.stringContaining("SIGKILL") }],
+  ["a signal, as a shell reports it", "sh -c 'kill -9 $$'; exit $?", { kind: "unknown", isOver: true }],
+  ["acceptance, and a signal after it", `${ACCEPTED}; kill -9 $$`, { kind: "accepted", serials: [7] }],
+])("the outcome of a program that ends with %s", async (_what, body, outcome) => {
+  expect(await run(body)).toMatchObject(outcome);
+});
+
+test("the program gets the environment of the settings and no other", async () => {
+  const { stderr } = await run("env | sort >&2; exit 1", { env: { ONLY: "it's this" } });
+  expect(stderr).toContain("ONLY=it's this");
+  expect(stderr.match(/^\w+=/gm)).toEqual(expect.not.arrayContaining(["HOME=", "DATABASE_URL="]));
+  expect(stderr).not.toContain("chub-guard");
 });
 
 test("the program gets the hub's PATH, HOME and temporary folder, and the path of its Deno", () => {
@@ -135,13 +119,15 @@ test("the program gets the hub's PATH, HOME and temporary folder, and the path o
   expect(config.programEnv).toEqual({ PATH: "/opt/bin", HOME: "/home/hub", CHUB_DENO: Deno.execPath() });
 });
 
-test("output is capped, however much there is", async () => {
-  const path = await script(
-    "head -c 5000000 /dev/zero | tr '\\0' x; echo; echo 'Submission accepted as job(s) 9'",
-  );
-  const outcome = await runVrlsubmit(submission, { path, timeoutMs: 120_000, env: {} });
-  expect(outcome.stdout.length).toBe(1 << 20);
-  expect(outcome.kind).toBe("unclear");
+test("a line of acceptance counts after 5 MB of other lines, of one line even, and what is kept is bounded", async () => {
+  for (const other of ["yes 'another line' | head -c 5000000", "head -c 5000000 /dev/zero | tr '\\0' x"]) {
+    const outcome = await run(
+      `echo first; ${other}; echo; echo 'Submission accepted as job(s) 9'; ${other}; echo; echo last`,
+    );
+    expect(outcome).toMatchObject({ kind: "accepted", serials: [9] });
+    expect(outcome.stdout.length).toBeLessThan(1.1 * (1 << 20));
+    expect(outcome.stdout).toMatch(/^first\n[^]*\n\[\d+ characters left out\]\n[^]*\nlast\n$/);
+  }
 });
 
 test("a binary that is missing or cannot be executed is a 503 that says what to set", async () => {

@@ -1,0 +1,130 @@
+import { reasonOf } from "../errors.ts";
+import type { End } from "./guard.ts";
+import { type Output, readOutput } from "./output.ts";
+
+export interface GuardedOptions {
+  /** The launcher of guard_launcher.ts. */
+  guard: string;
+  /** When the program is ended, in ms since 1970. */
+  until: number;
+  /** The program is ended `REQUEST_MS` after this is aborted. */
+  signal?: AbortSignal | undefined;
+  /** Called with each line of the program's stdout. */
+  onLine(line: string): void;
+}
+
+export type GuardedEnd =
+  /** The program was never started. */
+  | { kind: "not_started"; reason: string }
+  /** It ended; `outlived` and `left` are the guard's, see guard.ts. */
+  | { kind: "ended"; code: number; signal: string | null; ended: "limit" | "request" | null }
+    & { outlived: boolean; left: boolean }
+  /** The guard is gone, or could not end it: the program may still run. */
+  | { kind: "lost"; reason: string };
+
+export type Guarded = GuardedEnd & { stdout: string; stderr: string };
+
+const KEEP = { first: 960 << 10, last: 64 << 10 };
+/** A hub that stops drains for 8 s: within these seconds a submission under way may still end by itself. */
+const REQUEST_MS = 3000;
+/** The guard needs up to 8 s after `until`; one that needs longer is stuck. */
+const STUCK_MS = 12_000;
+/** A pipe without a write for so long after the guard's end is kept open by a process that left its group. */
+const IDLE_MS = 500;
+
+/** Runs the guard's one program with `args`, and never throws for what it does. */
+export async function runGuarded(args: string[], options: GuardedOptions): Promise<Guarded> {
+  const { guard, until, signal, onLine } = options;
+  const mark = `chub-guard-${crypto.randomUUID()}`;
+  let child: Deno.ChildProcess;
+  try {
+    child = new Deno.Command(guard, {
+      args: [mark, String(until), ...args],
+      clearEnv: true,
+      stdin: "piped",
+      stdout: "piped",
+      stderr: "piped",
+    }).spawn();
+  } catch (error) {
+    return { kind: "not_started", reason: reasonOf(error), stdout: "", stderr: "" };
+  }
+  const marks: string[] = [];
+  const out = readOutput(child.stdout, { keep: KEEP, onLine });
+  const err = readOutput(child.stderr, {
+    keep: KEEP,
+    onLine: (line) => void (line.startsWith(mark) && marks.push(line.slice(mark.length + 1))),
+  });
+  const timers: ReturnType<typeof setTimeout>[] = [];
+  const later = (act: () => void, ms: number) => void timers.push(setTimeout(act, ms));
+  const stop = () => later(() => child.stdin.close().catch(() => {}), REQUEST_MS);
+  signal?.addEventListener("abort", stop, { once: true });
+  if (signal?.aborted) stop();
+  later(() => kill(child), Math.max(0, until - Date.now()) + STUCK_MS);
+  await child.status;
+  signal?.removeEventListener("abort", stop);
+  timers.forEach(clearTimeout);
+  child.stdin.close().catch(() => {});
+  const areClosed = (await Promise.all([out, err].map(readRest))).every(Boolean);
+  const stderr = err.text().replace(new RegExp(`\\n?${mark}[^\\n]*\\n?`, "g"), "");
+  return { ...endOf(marks, areClosed, stderr), stdout: out.text(), stderr };
+}
+
+/** Reads what is left in a pipe. Returns whether it was closed, and not kept open by another process. */
+async function readRest(output: Output): Promise<boolean> {
+  let isClosed = false;
+  output.ended.then(() => isClosed = true);
+  const from = performance.now();
+  // Twice, so that a busy event loop has read what was there before it counts as idle.
+  for (let idle = 0; !isClosed && idle < 2;) {
+    const wait = Promise.withResolvers<void>();
+    const timer = setTimeout(wait.resolve, IDLE_MS / 2);
+    await Promise.race([output.ended, wait.promise]);
+    clearTimeout(timer);
+    idle = performance.now() - Math.max(from, output.lastAt()) > IDLE_MS / 2 ? idle + 1 : 0;
+  }
+  const wasClosed = isClosed;
+  output.cancel();
+  await output.ended;
+  return wasClosed;
+}
+
+/** `marks`: what stood behind the mark in the guard's lines. */
+function endOf(marks: string[], areClosed: boolean, stderr: string): GuardedEnd {
+  const hasBegun = marks[0] === "";
+  const end = parseEnd(marks.at(-1));
+  if (end?.failed !== undefined) return { kind: "not_started", reason: end.failed };
+  if (!hasBegun) {
+    return {
+      kind: "not_started",
+      reason: `the guard of vrlsubmit did not start: ${stderr.trim().slice(-500)}`,
+    };
+  }
+  if (end?.code === undefined) {
+    const reason = end?.left ? "vrlsubmit cannot be ended" : "the guard of vrlsubmit was ended from outside";
+    return { kind: "lost", reason };
+  }
+  return {
+    kind: "ended",
+    code: end.code,
+    signal: end.signal ?? null,
+    ended: end.ended ?? null,
+    outlived: end.outlived === true,
+    left: end.left === true || !areClosed,
+  };
+}
+
+function parseEnd(text: string | undefined): End | undefined {
+  try {
+    return text === undefined || text === "" ? undefined : JSON.parse(text) as End;
+  } catch {
+    return undefined;
+  }
+}
+
+function kill(child: Deno.ChildProcess): void {
+  try {
+    child.kill("SIGKILL");
+  } catch {
+    // It has ended.
+  }
+}

@@ -1,0 +1,88 @@
+export interface OutputOptions {
+  /** Characters kept of the beginning and of the end; what is between is dropped, and counted. */
+  keep: { first: number; last: number };
+  /** Called with each line of at most `MAX_LINE` bytes, without its end, as it comes. */
+  onLine(line: string): void;
+}
+
+export interface Output {
+  /** What is kept of all that has come, without NUL characters, which Postgres refuses. */
+  text(): string;
+  /** Resolves at the stream's end, or after `cancel`. */
+  ended: Promise<void>;
+  /** When the last piece came, by `performance.now()`. */
+  lastAt(): number;
+  cancel(): void;
+}
+
+/** Longer lines are passed over: no line that means anything is as long. */
+export const MAX_LINE = 64 << 10;
+const NEWLINE = 10;
+
+/** Reads a stream to its end in bounded memory: every line is seen, however much stands before it. */
+export function readOutput(stream: ReadableStream<Uint8Array>, { keep, onLine }: OutputOptions): Output {
+  const reader = stream.getReader();
+  const decoder = new TextDecoder();
+  const lines = lineReader(onLine);
+  let first = "";
+  let last = "";
+  let dropped = 0;
+  let lastAt = performance.now();
+  const add = (text: string) => {
+    const room = keep.first - first.length;
+    first += text.slice(0, room);
+    last += text.slice(Math.max(0, room));
+    if (last.length <= keep.last) return;
+    dropped += last.length - keep.last;
+    last = last.slice(-keep.last);
+  };
+  async function read(): Promise<void> {
+    while (true) {
+      const { value } = await reader.read().catch(() => ({ value: undefined }));
+      if (value === undefined) break;
+      lastAt = performance.now();
+      lines.push(value);
+      add(decoder.decode(value, { stream: true }));
+    }
+    lines.end();
+    add(decoder.decode());
+  }
+  return {
+    text: () =>
+      `${first}${dropped === 0 ? "" : `\n[${dropped} characters left out]\n`}${last}`.replaceAll(
+        "\0",
+        "\uFFFD",
+      ),
+    ended: read(),
+    lastAt: () => lastAt,
+    cancel: () => void reader.cancel().catch(() => {}),
+  };
+}
+
+function lineReader(onLine: (line: string) => void) {
+  const line = new Uint8Array(MAX_LINE);
+  let length = 0;
+  let isLong = false;
+  const add = (bytes: Uint8Array) => {
+    if (isLong || length + bytes.length > MAX_LINE) isLong = true;
+    else line.set(bytes, length);
+    length += isLong ? 0 : bytes.length;
+  };
+  const finish = () => {
+    if (!isLong && length > 0) onLine(new TextDecoder().decode(line.subarray(0, length)));
+    length = 0;
+    isLong = false;
+  };
+  return {
+    push(bytes: Uint8Array) {
+      let from = 0;
+      for (let at = bytes.indexOf(NEWLINE); at >= 0; at = bytes.indexOf(NEWLINE, from)) {
+        add(bytes.subarray(from, at));
+        finish();
+        from = at + 1;
+      }
+      add(bytes.subarray(from));
+    },
+    end: finish,
+  };
+}

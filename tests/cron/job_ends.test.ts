@@ -1,0 +1,218 @@
+import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
+import { type JobBench, jobBench } from "../helpers/job_bench.ts";
+import { until } from "../helpers/lab.ts";
+import { hasProgram, requires } from "../helpers/require.ts";
+
+/** Time limit of a vrlsubmit that hangs; a machine that starts it slower finds it unsent. */
+const HANG_MS = 5000;
+
+let bench: JobBench;
+let folder: string;
+beforeAll(async () => {
+  bench = await jobBench();
+  folder = await Deno.makeTempDir();
+});
+afterAll(async () => {
+  await bench.close();
+  await Deno.remove(folder, { recursive: true });
+});
+beforeEach(async () => {
+  await bench.deps.sql`update jobs set state = 'cancelled'`;
+  bench.lab.faults = ["none"];
+});
+
+const stored = (id: number) =>
+  bench.lab.journal.filter((job) => job.note.startsWith(`[chub job ${id}.`)).length;
+
+/** Settings with a line of shell as vrlsubmit, which counts its runs; `LAB` is the address to submit to. */
+async function program(body: string) {
+  const path = `${folder}/${crypto.randomUUID()}`;
+  await Deno.writeTextFile(path, `#!/bin/sh\necho run >> ${path}.runs\n${body}\n`, { mode: 0o755 });
+  const runs = async () => (await Deno.readTextFile(`${path}.runs`)).trim().split("\n").length;
+  return { deps: await bench.withConfig({ vrlsubmitPath: path, vrlsubmitTimeoutMs: HANG_MS }), runs };
+}
+
+test.each(
+  [
+    "stores, cuts the connection",
+    "stores, answers 502",
+    "stores, answers nonsense",
+    "stores, answers no serial",
+    "stores, hangs",
+  ] as const,
+)("a lab that %s has one job, which is found by its note", async (fault) => {
+  bench.lab.faults = [fault, "none"];
+  const id = await bench.makeJob();
+  const deps = await bench.withConfig({ vrlsubmitTimeoutMs: fault.endsWith("hangs") ? HANG_MS : 60_000 });
+  const after = await bench.submit(id, deps);
+  expect(after).toMatchObject({ state: "unknown", needsPerson: false, reason: expect.any(String) });
+  expect(await bench.minute(id)).toMatchObject({
+    state: "submitted",
+    serials: [expect.any(Number)],
+    reason: null,
+  });
+  expect(stored(id)).toBe(1);
+});
+
+test.each(["cuts the connection", "answers 502", "answers nonsense", "hangs"] as const)(
+  "a lab that %s and stores nothing gets the job again, once",
+  async (fault) => {
+    bench.lab.faults = [fault, "none"];
+    const id = await bench.makeJob();
+    const deps = await bench.withConfig({ vrlsubmitTimeoutMs: fault.endsWith("hangs") ? HANG_MS : 60_000 });
+    expect((await bench.submit(id, deps)).state).toBe("unknown");
+    expect(await bench.minute(id, deps)).toMatchObject({ state: "submitted", attempt: 2 });
+    expect(stored(id)).toBe(1);
+  },
+);
+
+test("a refusal fails the job with the lab's own words", async () => {
+  bench.lab.faults = ["refuses"];
+  const id = await bench.makeJob();
+  expect(await bench.submit(id)).toMatchObject({ state: "failed", reason: "no such pool" });
+  expect(stored(id)).toBe(0);
+});
+
+test("while the lab cannot be reached jobs wait, with the reason, and go on once it can", async () => {
+  const [first, second] = [await bench.makeJob(), await bench.makeJob()];
+  bench.setLab(false);
+  const waiting = await bench.submit(first);
+  expect(waiting).toMatchObject({
+    state: "queued",
+    reason: expect.stringContaining("cannot be reached"),
+    nextAttemptAt: expect.any(String),
+  });
+  // The other one is not tried in vain.
+  expect(await bench.submit(second)).toMatchObject({
+    state: "queued",
+    attempt: 0,
+    nextAttemptAt: expect.any(String),
+  });
+  expect(await bench.submit(first)).toMatchObject({ state: "queued", attempt: 1 });
+  const waits: number[] = [];
+  for (let count = 0; count < 8; count++) {
+    const { nextAttemptAt } = await bench.minute(first);
+    waits.push(Math.round((Date.parse(nextAttemptAt!) - Date.now()) / 1000));
+  }
+  expect(waits.at(-1)).toBeGreaterThan(280);
+  expect(waits.at(-1)).toBeLessThanOrEqual(300);
+  expect(waits[0]).toBeLessThanOrEqual(10);
+  const { events } = await bench.get(first);
+  expect(events.map(({ state }) => state)).toEqual(["submitting", "queued"]);
+  bench.setLab(true);
+  expect(await bench.minute(first)).toMatchObject({ state: "submitted", reason: null, nextAttemptAt: null });
+  expect(await bench.submit(second)).toMatchObject({ state: "submitted" });
+  expect([stored(first), stored(second)]).toEqual([1, 1]);
+});
+
+test.each([
+  ["names no serial", "echo done"],
+  ["hangs", "sleep 60"],
+  ["is ended by a signal", "kill -9 $$"],
+  ["does not know", "exit 76"],
+])("a vrlsubmit that %s goes out twice and then waits for a person", async (_what, body) => {
+  const { deps, runs } = await program(body);
+  const id = await bench.makeJob();
+  await bench.submit(id, deps);
+  for (let count = 0; count < 4; count++) await bench.minute(id, deps);
+  const job = await bench.get(id);
+  expect(job).toMatchObject({ state: "unknown", needsPerson: true, attempt: 2 });
+  expect(job.reason).toContain("Cancel it, or retry it");
+  expect(await runs()).toBe(2);
+});
+
+const needsSetsid = requires("setsid", hasProgram("setsid"), "apt-get install util-linux");
+
+needsSetsid(
+  "what a vrlsubmit leaves behind may submit late: the job is not sent again, and is found when it does",
+  async () => {
+    await Deno.writeTextFile(
+      `${folder}/late.ts`,
+      `const { args: [url, go, ...rest] } = Deno;
+    while (!await Deno.stat(go).then(() => true, () => false)) await new Promise((go) => setTimeout(go, 20));
+    await fetch(url, { method: "POST", body: JSON.stringify({ note: rest[rest.indexOf("-n") + 1] }) });`,
+    );
+    const late =
+      `setsid "$CHUB_DENO" run -A --no-config ${folder}/late.ts ${bench.lab.url}/jobs ${folder}/go "$@"`;
+    const body = `${late} >/dev/null 2>&1 </dev/null &\nsleep 60`;
+    const { deps, runs } = await program(body);
+    const id = await bench.makeJob();
+    expect(await bench.submit(id, deps)).toMatchObject({ state: "unknown", needsPerson: true });
+    for (let count = 0; count < 3; count++) {
+      expect(await bench.minute(id, deps)).toMatchObject({ state: "unknown", needsPerson: true });
+    }
+    await Deno.writeTextFile(`${folder}/go`, "");
+    await until(() => Promise.resolve(stored(id)), (count) => count === 1);
+    expect(await bench.minute(id, deps)).toMatchObject({ state: "submitted", needsPerson: false });
+    expect([await runs(), stored(id)]).toEqual([1, 1]);
+  },
+);
+
+test("a serial that the lab does not know is lost after a time, and not while the lab cannot be reached", async () => {
+  const { sql } = bench.deps;
+  const id = await bench.makeJob();
+  const { serials: [serial] } = await bench.submit(id);
+  const age = () =>
+    sql`
+      update job_serials set heard_at = heard_at - interval '1 hour', asked_at = asked_at - interval '1 hour',
+        missed_since = missed_since - interval '1 hour' where serial = ${serial!}`;
+  const state = async () => (await bench.get(id)).state;
+  await age();
+  await bench.follow();
+  expect(await state()).toBe("submitted");
+  bench.lab.forgotten.add(serial!);
+  bench.setLab(false);
+  await age();
+  await expect(bench.follow()).rejects.toThrow("does not answer");
+  bench.setLab(true);
+  await age();
+  await bench.follow();
+  expect(await state()).toBe("submitted");
+  // It comes back, and goes again: the time counts from then.
+  bench.lab.forgotten.delete(serial!);
+  await age();
+  await bench.follow();
+  bench.lab.forgotten.add(serial!);
+  await age();
+  await bench.follow();
+  expect(await state()).toBe("submitted");
+  await age();
+  await bench.follow();
+  expect(await bench.get(id)).toMatchObject({
+    state: "lost",
+    reason: `the lab has not known job ${serial} for 600 s`,
+  });
+});
+
+test("one job that the lab cannot answer for keeps no other from being found lost", async () => {
+  const { sql } = bench.deps;
+  const serials: number[] = [];
+  for (let count = 0; count < 3; count++) {
+    serials.push(...(await bench.submit(await bench.makeJob())).serials);
+  }
+  const [first, second, third] = serials as [number, number, number];
+  bench.lab.broken.add(first);
+  for (const serial of [second, third]) bench.lab.forgotten.add(serial);
+  for (let turn = 0; turn < 6; turn++) {
+    await sql`
+      update job_serials set heard_at = heard_at - interval '1 hour', asked_at = asked_at - interval '1 hour',
+        missed_since = missed_since - interval '1 hour' where serial = any(${serials}::bigint[])`;
+    await bench.follow();
+  }
+  const states =
+    await sql`select state from job_serials where serial = any(${serials}::bigint[]) order by serial`;
+  expect(states.map((row) => row.state)).toEqual(["queued", "lost", "lost"]);
+});
+
+test("a job that fails in the lab carries the lab's own reason", async () => {
+  const id = await bench.makeJob();
+  const { serials: [serial] } = await bench.submit(id);
+  bench.lab.change(serial!, { state: "running", reason: "a machine\u0000 was found" });
+  await bench.follow();
+  expect(await bench.get(id)).toMatchObject({ state: "running", reason: null });
+  bench.lab.change(serial!, { state: "failed", reason: "the machine lab-7\u0000 caught fire" });
+  await bench.follow();
+  const job = await bench.get(id);
+  expect(job).toMatchObject({ state: "failed", reason: "the machine lab-7  caught fire" });
+  expect(job.events.at(-1)!.cause).toBe("the lab says so: the machine lab-7  caught fire");
+});
