@@ -4,8 +4,8 @@ import { allJobs, checkJobs, checkScan, checkScrape, isBad } from "./demo_checks
 import { makeSampleDrop, SAMPLE_PACKAGES } from "./lab/sample/make.ts";
 
 /**
- * `deno task demo`: shows the whole loop on a running hub (CHUB_URL, token in CHUB_TOKEN_FILE, drop in CHUB_DROP, lab at
- * CHUB_LAB). Every step may be repeated: what is there stays as it is.
+ * `deno task demo`: shows the whole loop on a running hub (CHUB_URL, token in CHUB_TOKEN_FILE, drop in CHUB_DROP).
+ * Every step may be repeated: what is there stays as it is.
  */
 const PACKAGE = SAMPLE_PACKAGES[0];
 const FROM = 1000;
@@ -45,11 +45,8 @@ async function runTest(): Promise<void> {
   for (const { id } of earlier.filter(isBad)) {
     await ask("POST", `/api/vrl/jobs/${id}/retry`, {});
   }
-  for (let changelist = FROM; changelist <= TO; changelist += STEP) {
-    await ask("POST", "/api/vrl/jobs", { test: "calc", changelist }, {
-      "idempotency-key": `demo-calc-${changelist}`,
-    });
-  }
+  const changelists = Array.from({ length: (TO - FROM) / STEP + 1 }, (_, at) => FROM + at * STEP);
+  await ask("POST", "/api/vrl/jobs", { test: "calc", changelists }, { "idempotency-key": "demo-calc" });
   await ask("POST", "/api/vrl/jobs", { test: "calc", changelist: 1100, machine: "lab-lossy" }, {
     "idempotency-key": "demo-calc-lossy",
   });
@@ -97,13 +94,13 @@ async function findCulprit(): Promise<void> {
       worst[0].case
     })`,
   );
-  const post = (changelist: string) =>
+  const post = (fields: Record<string, unknown>) =>
     `curl -X POST -H "Authorization: Bearer $(cat '${tokenFile}')" -H 'content-type: application/json' ` +
-    `-d '{"test":"calc","changelist":${changelist}}' ${url}/api/vrl/jobs`;
+    `-d '${JSON.stringify({ test: "calc", ...fields })}' ${url}/api/vrl/jobs`;
   if (available.length > 0) {
     say(`Builds in between that still exist: ${available.join(", ")}. To run those:
 
-  for changelist in ${available.join(" ")}; do ${post(`'$changelist'`)}; done
+  ${post({ changelists: available })}
 
 A few seconds later the culprit names the changelist itself.`);
   }
@@ -115,7 +112,7 @@ The hub is serving. To try:
   curl '${url}/api/results/summary?test=calc'
   curl '${url}/api/results/culprit?test=calc'
   curl '${url}/api/results/compare?test=calc&base=1080&head=1085'
-  ${post("1085")}
+  ${post({ changelist: 1085 })}
 
 Ctrl-C stops it.`);
 }

@@ -1,4 +1,4 @@
-import { type Answer, ask, lab } from "./demo_client.ts";
+import { type Answer, ask } from "./demo_client.ts";
 
 /** @throws Error with the scan's own words, if the newest scan since `before` failed */
 export async function checkScan(before: number): Promise<void> {
@@ -11,13 +11,8 @@ export async function checkScan(before: number): Promise<void> {
 export async function checkJobs(jobs: Answer[], isStuck: boolean): Promise<void> {
   const job = jobs.find(isBad) ?? (isStuck ? jobs.find(isOpen) : undefined);
   if (job === undefined) return;
-  const { events, stderr } = await ask("GET", `/api/vrl/jobs/${job.id}`);
-  const reasons = [events.at(-1)?.cause, stderr?.trim()];
-  for (const serial of lab === undefined ? [] : job.serials) {
-    const answer = await fetch(`${lab}/jobs/${serial}`).then((response) => response.json()).catch(() => {});
-    reasons.push(answer?.reason);
-  }
-  const reason = [...new Set(reasons.filter(Boolean))].join("; ");
+  const { events, stderr, reason: why } = await ask("GET", `/api/vrl/jobs/${job.id}`);
+  const reason = [...new Set([why, events.at(-1)?.cause, stderr?.trim()].filter(Boolean))].join("; ");
   throw new Error(
     `job ${job.id} (changelist ${job.changelist}) is ${job.state}: ${reason || "no reason is known"}`,
   );

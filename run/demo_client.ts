@@ -3,7 +3,6 @@ export const url = Deno.env.get("CHUB_URL") ?? "http://127.0.0.1:8000";
 export const tokenFile = Deno.env.get("CHUB_TOKEN_FILE") ?? "data/admin.token";
 const token = (await Deno.readTextFile(tokenFile)).trim();
 export const drop = Deno.env.get("CHUB_DROP") ?? "data/drop";
-export const lab = Deno.env.get("CHUB_LAB");
 const started = performance.now();
 
 export function say(text: string): void {

@@ -107,17 +107,16 @@ async function runDemo(options: HubProcessOptions, hub: Deno.ChildProcess): Prom
       "--no-prompt",
       "--no-remote",
       "--cached-only",
-      `--allow-net=${[url, config.vrlUrl ?? url].map((each) => new URL(each).host).join(",")}`,
+      `--allow-net=${new URL(url).host}`,
       `--allow-read=${config.dataDir},${config.adminTokenFile}`,
       `--allow-write=${config.dataDir}/drop`,
-      "--allow-env=CHUB_URL,CHUB_TOKEN_FILE,CHUB_DROP,CHUB_LAB",
+      "--allow-env=CHUB_URL,CHUB_TOKEN_FILE,CHUB_DROP",
       "run/demo.ts",
     ],
     cwd: home,
     env: {
       CHUB_URL: url,
       CHUB_TOKEN_FILE: config.adminTokenFile,
-      ...(config.vrlUrl === undefined ? {} : { CHUB_LAB: config.vrlUrl }),
       CHUB_DROP: drop === undefined
         ? `${config.dataDir}/drop`
         : decodeURIComponent(new URL(drop.url).pathname),
