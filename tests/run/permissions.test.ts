@@ -129,14 +129,14 @@ test("a directory adds its hosts and the files it needs, and nothing else", () =
   ]);
 });
 
-test("no task but test and bench has all permissions", async () => {
+test("no task but test, faults and bench has all permissions", async () => {
   const { tasks } = JSON.parse(await Deno.readTextFile(`${HOME}/deno.json`)) as {
     tasks: Record<string, { command: string }>;
   };
   const open = Object.entries(tasks).filter(([, { command }]) => /\s-A\b|--allow-all/.test(command)).map((
     [name],
   ) => name);
-  expect(open.sort()).toEqual(["bench", "test"]);
+  expect(open.sort()).toEqual(["bench", "faults", "test"]);
   for (
     const file of [
       "run/start.sh",

@@ -1,0 +1,42 @@
+/**
+ * Trials of a fault suite: CHUB_FAULT_TRIALS, else `few`, or `many` under `deno task faults`. The files of tests/faults take their
+ * counts and seeds from here, and end with `report`.
+ */
+export function trialCount(few: number, many: number): number {
+  const named = Number(Deno.env.get("CHUB_FAULT_TRIALS"));
+  if (named > 0) return named;
+  return Deno.env.get("CHUB_FAULT_LONG") === undefined ? few : many;
+}
+
+export interface Random {
+  /** Uniform in [0, 1). */
+  next(): number;
+  /** A whole number from 0 to `below`, which is excluded. */
+  below(below: number): number;
+  pick<T>(values: readonly T[]): T;
+}
+
+/** CHUB_FAULT_SEED, else a seed of this run's own. */
+export function faultSeed(): number {
+  const named = Deno.env.get("CHUB_FAULT_SEED");
+  return named === undefined ? crypto.getRandomValues(new Uint32Array(1))[0]! : Number(named) >>> 0;
+}
+
+/** Numbers of one trial, that follow from the seed and the trial's number whatever runs beside it. Mulberry32. */
+export function seeded(seed: number, trial: number): Random {
+  let state = seed ^ Math.imul(trial + 1, 0x9e3779b1);
+  const next = () => {
+    state = (state + 0x6d2b79f5) | 0;
+    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
+    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
+  };
+  const below = (limit: number) => Math.floor(next() * limit);
+  return { next, below, pick: (values) => values[below(values.length)]! };
+}
+
+/** One line a suite: what was tried, by which seed, and what went wrong. */
+export function report(suite: string, figures: Record<string, number>): void {
+  const words = Object.entries(figures).map(([name, value]) => `${name} ${value}`);
+  console.log(`faults: ${suite}: ${words.join(", ")}`);
+}
