@@ -65,8 +65,17 @@ export async function runGuarded(args: string[], options: GuardedOptions): Promi
   timers.forEach(clearTimeout);
   child.stdin.close().catch(() => {});
   const areClosed = (await Promise.all([out, err].map(readRest))).every(Boolean);
-  const stderr = err.text().replace(new RegExp(`\\n?${mark}[^\\n]*\\n?`, "g"), "");
+  const stderr = withoutMarks(err.text(), mark);
   return { ...endOf(marks, areClosed, stderr), stdout: out.text(), stderr };
+}
+
+/** The program's own stderr: without the guard's lines, and the line end before the last of them. */
+function withoutMarks(text: string, mark: string): string {
+  const pieces = text.split(mark).map((piece, at) =>
+    at === 0 ? piece : piece.slice((piece.indexOf("\n") + 1) || piece.length)
+  );
+  const last = pieces.pop()!;
+  return pieces.map((piece) => piece.endsWith("\n") ? piece.slice(0, -1) : piece).join("") + last;
 }
 
 /** Reads what is left in a pipe. Returns whether it was closed, and not kept open by another process. */
