@@ -84,7 +84,7 @@ export function buildArguments(submission: Submission): string[] {
 
 /** Serial numbers out of a line `Submission accepted as job(s) 1234 1235`; undefined if it is another line, or a broken one. */
 export function parseSerials(line: string): number[] | undefined {
-  const words = /^Submission accepted as job\(s\)[ \t](.*)$/.exec(line)?.[1]?.trim().split(/[ \t,]+/);
+  const words = /^Submission accepted as job\(s\)[ \t]([^]*)$/.exec(line)?.[1]?.trim().split(/[ \t,]+/);
   const serials = words?.map((word) => /^\d+$/.test(word) ? Number(word) : Number.NaN) ?? [];
   if (serials.length === 0 || serials.length > MAX_SERIALS) return undefined;
   const areGood = serials.every((serial) => Number.isSafeInteger(serial) && serial > 0);
