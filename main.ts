@@ -69,10 +69,12 @@ function fail(message: string, code = 1): never {
 if (config.databaseUrl === undefined) {
   fail("No database is named. Set DATABASE_URL, or start with `deno task start`, which brings one.");
 }
-const sql = openDatabase(config.databaseUrl, { max: config.databasePool });
-
 try {
-  const applied = await migrate(sql);
+  // A migration may take as long as it needs, and so may the one of another hub, which this one waits for.
+  const limits = { lockMs: Infinity, statementMs: Infinity };
+  const schema = openDatabase(config.databaseUrl, { max: 1, limits });
+  const applied = await migrate(schema);
+  await schema.end({ timeout: 1 });
   if (applied.length > 0) log("info", "migrated", { applied });
 } catch (error) {
   fail(
@@ -82,10 +84,15 @@ try {
   );
 }
 if (Deno.args.includes("--migrate")) {
-  await sql.end();
   console.log("The schema is up to date.");
   Deno.exit(0);
 }
+
+const sql = openDatabase(config.databaseUrl, {
+  max: config.databasePool,
+  onSilent: (count) =>
+    log("warn", "the database did not answer on connections, so they were closed", { count }),
+});
 
 try {
   await configureRoots(sql, config.dropRoots);

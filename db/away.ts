@@ -2,12 +2,12 @@ const GONE = new Set([
   "CONNECTION_CLOSED",
   "CONNECTION_ENDED",
   "CONNECTION_DESTROYED",
-  "CONNECTION_SILENT",
   "CONNECT_TIMEOUT",
   "ECONNREFUSED",
   "ECONNRESET",
   "ENOENT",
   "EPIPE",
+  "TLS_FAILED",
 ]);
 
 /** Whether an error says that its connection to the database is lost, or will be. What requests make of errors: db/faults.ts. */

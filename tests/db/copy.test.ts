@@ -42,7 +42,7 @@ test("a connection that is lost during a copy, or between statements, fails the 
   const kill = async () =>
     (await database.sql`
       select pg_terminate_backend(pid) as done from pg_stat_activity
-      where application_name = 'lost' and (query like 'copy %' and state = 'active' or state = 'idle in transaction')
+      where application_name like 'lost %' and (query like 'copy %' and state = 'active' or state = 'idle in transaction')
     `).length;
   const copying = sql.begin((tx) => copied(tx, endless())).catch((error: unknown) => error);
   await expect.poll(kill, { interval: 20 }).toBeGreaterThan(0);

@@ -45,7 +45,6 @@ const STATUSES: Record<string, 503 | 507 | undefined> = {
   CONNECTION_CLOSED: 503,
   CONNECTION_DESTROYED: 503,
   CONNECTION_ENDED: 503,
-  CONNECTION_SILENT: 503,
   CONNECT_TIMEOUT: 503,
   ECONNREFUSED: 503,
   ECONNRESET: 503,
@@ -55,6 +54,7 @@ const STATUSES: Record<string, 503 | 507 | undefined> = {
   EAI_AGAIN: 503,
   EPIPE: 503,
   ETIMEDOUT: 503,
+  TLS_FAILED: 503,
   UNSAFE_TRANSACTION: undefined,
   ENOENT: undefined,
 };

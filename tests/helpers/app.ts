@@ -6,7 +6,8 @@ import { createThrottle } from "../../auth/throttle.ts";
 import { type Config, loadConfig } from "../../config.ts";
 import { startQueue } from "../../cron/boss.ts";
 import type { Queue } from "../../cron/queue.ts";
-import type { Db } from "../../db/client.ts";
+import { type Db, openDatabase } from "../../db/client.ts";
+import type { SilenceLimits } from "../../db/watch.ts";
 import { checkAnswers } from "../../routers/wire.ts";
 import { checkExecutable } from "../../run/vrlsubmit.ts";
 import { testDatabase } from "./postgres.ts";
@@ -30,6 +31,12 @@ export interface TestApp {
   close(): Promise<void>;
 }
 
+export interface TestAppOptions {
+  /** Gives the URL of what stands between the hub and its database. */
+  via?(url: string): Promise<string>;
+  limits?: Partial<SilenceLimits>;
+}
+
 export interface AskOptions {
   body?: unknown;
   raw?: BodyInit;
@@ -40,24 +47,29 @@ export interface AskOptions {
 }
 
 /** The whole HTTP side over a database and a queue of its own, with a data folder in a temporary one. */
-export async function testApp(env: Record<string, string> = {}): Promise<TestApp> {
+export async function testApp(
+  env: Record<string, string> = {},
+  { via, limits = {} }: TestAppOptions = {},
+): Promise<TestApp> {
   const database = await testDatabase();
+  const url = via === undefined ? database.url : await via(database.url);
+  const sql = via === undefined ? database.sql : openDatabase(url, { limits });
   const folder = await Deno.makeTempDir({ prefix: "chub-app-" });
   const token = `chub_admin_${"0123456789abcdef".repeat(4)}`;
   await Deno.writeTextFile(`${folder}/admin.token`, token);
   await Deno.mkdir(`${folder}/drop`);
   const config = loadConfig(
-    { DATA_DIR: folder, DATABASE_URL: database.url, ALLOWED_HOSTS: "hub.test", ...env },
+    { DATA_DIR: folder, DATABASE_URL: url, ALLOWED_HOSTS: "hub.test", ...env },
     HOME,
   );
-  const queue = await startQueue(database.sql, { onError: () => {} });
+  const queue = await startQueue(sql, { onError: () => {} });
   const clock = { offsetMs: 0 };
   const now = () => new Date(Date.now() + clock.offsetMs);
-  const throttle = createThrottle({ sql: database.sql, ...config.auth });
+  const throttle = createThrottle({ sql, ...config.auth });
   const logged: string[] = [];
   const auth = createAuth({
     ...config.auth,
-    sql: database.sql,
+    sql,
     throttle,
     directory: await openDirectory(config.auth.ldap),
     isAdminToken: await readAdminToken(config.adminTokenFile),
@@ -66,7 +78,7 @@ export async function testApp(env: Record<string, string> = {}): Promise<TestApp
     refusalMs: 0,
   });
   const app = createApp({
-    sql: database.sql,
+    sql,
     queue,
     config,
     auth,
@@ -95,6 +107,7 @@ export async function testApp(env: Record<string, string> = {}): Promise<TestApp
     },
     async close() {
       await queue.stop(500);
+      if (sql !== database.sql) await sql.end({ timeout: 1 });
       await database.drop();
       await Deno.remove(folder, { recursive: true });
     },

@@ -1,0 +1,113 @@
+import { Buffer } from "node:buffer";
+import { isIP, Socket } from "node:net";
+import { Duplex } from "node:stream";
+import { cleanStartup } from "./protocol.ts";
+import { connect as connectTls, type ConnectionOptions, type TLSSocket } from "node:tls";
+
+/** Where a server listens, and how it is spoken to. */
+export interface ServerAddress {
+  /** Of a unix socket, instead of host and port. */
+  path: string | undefined;
+  host: string;
+  port: number;
+  tls: TlsMode;
+  /** Starts with TLS, instead of with the question whether the server has it. */
+  isDirect: boolean;
+  timeoutMs: number;
+}
+
+/** libpq's `sslmode`, as the driver reads it: `require` encrypts and verifies nothing, `verify-full` does. */
+export type TlsMode = "disable" | "allow" | "prefer" | "require" | "verify-ca" | "verify-full";
+const MODES = ["disable", "allow", "prefer", "require", "verify-ca", "verify-full"];
+const SSL_REQUEST = Buffer.from([0, 0, 0, 8, 4, 210, 22, 47]);
+
+/** The mode that a database's URL asks for. */
+export function tlsModeOf(url: URL): TlsMode {
+  const { searchParams } = url;
+  if (searchParams.get("sslrootcert") === "system") return "verify-full";
+  const named = searchParams.get("sslmode") ?? searchParams.get("ssl");
+  if (named === null || named === "false") return "disable";
+  return MODES.includes(named) ? named as TlsMode : "verify-full";
+}
+
+/**
+ * A socket for the driver, which takes what is written from the start. With TLS it comes once that is agreed, and one that
+ * fails comes too: the driver would lose the connection's place in the pool if there were none.
+ */
+export async function openSocket(address: ServerAddress): Promise<Socket> {
+  const socket = await open(address);
+  const { write, _destroy } = socket;
+  let isStarted = false;
+  return Object.assign(socket, {
+    // Of a socket that is closed by an error the driver (3.4.9) forgets the queries that it took between the error and the
+    // close: they would never end. So the close comes as if there were no error.
+    _destroy: (error: Error | null, done: (error: Error | null) => void) =>
+      _destroy.call(socket, null, (other) => done(error ?? other ?? null)),
+    write(chunk: Buffer, done?: () => void) {
+      const sent = isStarted ? chunk : cleanStartup(chunk);
+      isStarted = true;
+      return Reflect.apply(write, socket, [sent, done]);
+    },
+  });
+}
+
+async function open(address: ServerAddress): Promise<Socket> {
+  const { path, host, port, tls } = address;
+  const socket = new Socket();
+  // The driver names them in its errors.
+  Object.assign(socket, { host, port });
+  if (path !== undefined) return socket.connect(path);
+  socket.connect(port, host);
+  if (tls === "disable") return socket;
+  try {
+    return await inTime(encrypt(socket, address), address.timeoutMs);
+  } catch (error) {
+    socket.destroy();
+    const fault = Object.assign(new Error((error as Error).message), { code: "TLS_FAILED" });
+    const failed = new Duplex({ read() {}, write: (_chunk, _encoding, done) => done() });
+    setImmediate(() => failed.destroy(fault));
+    return failed as Socket;
+  }
+}
+
+async function encrypt(socket: Socket, { host, tls, isDirect }: ServerAddress): Promise<Socket> {
+  if (!isDirect && !await asksForTls(socket)) {
+    if (tls === "allow" || tls === "prefer") return socket;
+    throw new Error(`The database's server at ${host} does not offer TLS, which sslmode=${tls} requires.`);
+  }
+  const options: ConnectionOptions = {
+    socket,
+    rejectUnauthorized: tls.startsWith("verify"),
+    ...(isIP(host) ? {} : { servername: host }),
+    ...(isDirect ? { ALPNProtocols: ["postgresql"] } : {}),
+  };
+  const { promise, resolve, reject } = Promise.withResolvers<TLSSocket>();
+  const secure = connectTls(options, () => resolve(secure));
+  secure.on("error", reject);
+  await promise;
+  secure.off("error", reject);
+  return Object.assign(secure, { host });
+}
+
+/** Whether the server agrees to TLS. @throws an error if it sends more than its one letter: that would not be encrypted */
+async function asksForTls(socket: Socket): Promise<boolean> {
+  socket.write(SSL_REQUEST);
+  const { promise, resolve, reject } = Promise.withResolvers<Buffer>();
+  const lost = () => reject(Object.assign(new Error("The connection was closed."), { code: "ECONNRESET" }));
+  socket.once("data", resolve).once("error", reject).once("close", lost);
+  const answer = await promise;
+  socket.off("error", reject).off("close", lost);
+  if (answer.length !== 1) throw new Error("The database's server sent more than an answer about TLS.");
+  return answer.toString() === "S";
+}
+
+async function inTime<T>(promise: Promise<T>, ms: number): Promise<T> {
+  const { promise: late, reject } = Promise.withResolvers<never>();
+  const error = Object.assign(new Error(`No TLS within ${ms} ms.`), { code: "CONNECT_TIMEOUT" });
+  const timer = setTimeout(() => reject(error), ms);
+  try {
+    return await Promise.race([promise, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
