@@ -8,7 +8,7 @@ import { HubError } from "../errors.ts";
 import type { IsAdminToken } from "./admin_token.ts";
 import type { Client } from "./client.ts";
 import { digestOf, randomId } from "./digest.ts";
-import type { Directory } from "./ldap.ts";
+import type { Directory, OnRefusal } from "./ldap.ts";
 import { People } from "./people.ts";
 import type { HeldRole, Identity } from "./roles.ts";
 import type { Throttle } from "./throttle.ts";
@@ -105,9 +105,16 @@ export function createAuth(options: AuthOptions): Auth {
   async function check(
     name: string,
     password: string,
+    onRefusal: OnRefusal,
   ): Promise<{ name: string; groups: string[] } | undefined> {
-    if (directory !== undefined) return await directory.signIn(name, password);
-    return name === LOCAL_NAME && isAdminToken(password) ? { name, groups: [] } : undefined;
+    if (directory !== undefined) return await directory.signIn(name, password, onRefusal);
+    if (name === LOCAL_NAME && isAdminToken(password)) return { name, groups: [] };
+    onRefusal(
+      name === LOCAL_NAME
+        ? "the password of `admin` is not the admin token"
+        : "LDAP_URL names no directory, so only `admin` can sign in",
+    );
+    return undefined;
   }
 
   return {
@@ -133,13 +140,15 @@ export function createAuth(options: AuthOptions): Auth {
       }
       const began = Date.now();
       const attempt = await throttle.attempt({ account: name, address: client.address });
-      const person = await check(name, password).catch(async (error) => {
+      let reason = "";
+      const person = await check(name, password, (why) => reason = why).catch(async (error) => {
         await attempt.wasNone();
         throw error;
       });
       const by = { name: person?.name ?? "unknown", via: "sign-in", address: client.address, requestId };
       if (person === undefined) {
         // The name is not written down: it may be a password that was typed into the wrong field.
+        options.log("a sign-in was refused", { reason, address: client.address, requestId });
         await recordAudit(sql, by, { action: "session.refuse", object: "session" });
         const left = (options.refusalMs ?? REFUSAL_MS) - (Date.now() - began);
         await new Promise((resolve) => setTimeout(resolve, Math.max(0, left)));

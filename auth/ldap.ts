@@ -46,12 +46,14 @@ export interface Person {
   groups: string[];
 }
 
+export type OnRefusal = (reason: string) => void;
+
 export interface Directory {
   /**
-   * The person, or undefined where name or password are not good.
+   * The person, or undefined if name or password are not good; `onRefusal` then gets the reason, which shows neither.
    * @throws HubError SERVICE_UNAVAILABLE where no server answers
    */
-  signIn(name: string, password: string): Promise<Person | undefined>;
+  signIn(name: string, password: string, onRefusal?: OnRefusal): Promise<Person | undefined>;
   /** The person as they are now; undefined where they are gone or may no longer sign in. @throws as `signIn` */
   find(name: string): Promise<Person | undefined>;
 }
@@ -72,23 +74,25 @@ const MAX_PASSWORD = 1024;
 /** A directory over LDAP, never in clear text, certificates and host names always verified. */
 export function createDirectory(settings: LdapSettings): Directory {
   return {
-    signIn: async (name, password) => {
+    signIn: async (name, password, onRefusal = () => {}) => {
       // An empty password is an anonymous bind, which succeeds (RFC 4513, 5.1.2).
       if (!NAME.test(name) || password === "" || password.length > MAX_PASSWORD || password.includes("\0")) {
+        onRefusal("the name or the password is empty, too long or has control characters");
         return undefined;
       }
       return await onServer(settings, async (open) => {
         if (settings.bindTemplate !== undefined) {
           const dn = fill(settings.bindTemplate, { user: escapeDn(name) });
           const own = await open();
-          if (!await bindAs(own, dn, password)) return undefined;
-          return await readPerson(own, settings, { name, dn });
+          if (!await bindAs(own, dn, password, onRefusal)) return undefined;
+          return await readPerson(own, settings, { name, dn }, onRefusal);
         }
         const reader = await open();
         await bindService(reader, settings);
-        const person = await readPerson(reader, settings, { name });
+        const person = await readPerson(reader, settings, { name }, onRefusal);
+        const dn = person?.dn ?? `cn=nobody,${settings.searchBase}`;
         // A name that is not known takes as long as one that is.
-        const isGood = await bindAs(await open(), person?.dn ?? `cn=nobody,${settings.searchBase}`, password);
+        const isGood = await bindAs(await open(), dn, password, person === undefined ? () => {} : onRefusal);
         return isGood ? person : undefined;
       });
     },
@@ -183,13 +187,24 @@ async function inTime<T>(promise: Promise<T>, ms: number, what: string): Promise
   }
 }
 
-async function bindAs(client: Client, dn: string, password: string): Promise<boolean> {
+async function bindAs(
+  client: Client,
+  dn: string,
+  password: string,
+  onRefusal: OnRefusal,
+): Promise<boolean> {
   try {
     await client.bind(dn, password);
     return true;
   } catch (error) {
-    if (REFUSALS.some((refusal) => error instanceof refusal)) return false;
-    throw error;
+    const refusal = REFUSALS.find((one) => error instanceof one);
+    if (refusal === undefined) throw error;
+    onRefusal(
+      `the directory refuses the password: ${refusal.name.replace(/Error$/, "")} (${
+        (error as ResultCodeError).code
+      })`,
+    );
+    return false;
   }
 }
 
@@ -202,14 +217,23 @@ async function readPerson(
   client: Client,
   settings: LdapSettings,
   { name, dn }: { name: string; dn?: string },
+  onRefusal: OnRefusal = () => {},
 ): Promise<Person | undefined> {
-  const { userAttribute, groupBase, groupFilter } = settings;
+  const { userAttribute, userFilter, groupBase, groupFilter } = settings;
   const found = await search(client, dn ?? settings.searchBase!, {
     scope: dn === undefined ? "sub" : "base",
-    filter: fill(settings.userFilter, { user: Filter.escape(name) }),
+    filter: fill(userFilter, { user: Filter.escape(name) }),
     attributes: [userAttribute, "memberOf"],
   });
-  if (found.length !== 1) return undefined;
+  if (found.length !== 1) {
+    onRefusal(
+      found.length > 1
+        ? `LDAP_USER_FILTER finds ${found.length} entries, so it is not clear whose name it is`
+        : `LDAP_USER_FILTER (${userFilter}) finds no entry: none has the name, none may sign in, or the filter names an ` +
+          "attribute that the directory's schema does not know",
+    );
+    return undefined;
+  }
   const entry = found[0]!;
   const groups = valuesOf(entry, "memberOf");
   if (groupBase !== undefined) {

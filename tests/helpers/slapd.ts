@@ -22,7 +22,12 @@ export const PASSWORD = "correct horse";
 
 const PEOPLE = ["ada", "bob", "eve", "mal", "old", "we(i)rd*", "com,ma"];
 
-function ldif(): string {
+const POLICIES = [
+  `dn: cn=policy,${BASE}\nobjectClass: organizationalRole\nobjectClass: pwdPolicy\ncn: policy\npwdAttribute: userPassword\npwdLockout: TRUE\npwdMaxAge: 0\n`,
+  `dn: cn=short,${BASE}\nobjectClass: organizationalRole\nobjectClass: pwdPolicy\ncn: short\npwdAttribute: userPassword\npwdMaxAge: 1\npwdGraceAuthNLimit: 0\n`,
+];
+
+function ldif({ hasPolicy }: { hasPolicy: boolean }): string {
   const person = (name: string) =>
     `dn: uid=${name.replaceAll(",", "\\,")},ou=people,${BASE}
 objectClass: inetOrgPerson
@@ -43,21 +48,27 @@ ${members.map((member) => `member: uid=${member.replaceAll(",", "\\,")},ou=peopl
       `dn: ou=${name},${BASE}\nobjectClass: organizationalUnit\nou: ${name}\n`
     ),
     `dn: cn=reader,${BASE}\nobjectClass: organizationalRole\nobjectClass: simpleSecurityObject\ncn: reader\nuserPassword: reading\n`,
-    `dn: cn=policy,${BASE}\nobjectClass: organizationalRole\nobjectClass: pwdPolicy\ncn: policy\npwdAttribute: userPassword\npwdLockout: TRUE\npwdMaxAge: 0\n`,
-    `dn: cn=short,${BASE}\nobjectClass: organizationalRole\nobjectClass: pwdPolicy\ncn: short\npwdAttribute: userPassword\npwdMaxAge: 1\npwdGraceAuthNLimit: 0\n`,
+    ...(hasPolicy ? POLICIES : []),
     ...PEOPLE.map(person),
     group("hub-admins", ["ada"]),
     group("hub-submitters", ["bob", "com,ma"]),
   ].join("\n");
 }
 
-function configOf(folder: string, { cert, key, ca }: { cert: string; key: string; ca: string }): string {
+interface ConfigOptions {
+  cert: string;
+  key: string;
+  ca: string;
+  hasPolicy: boolean;
+}
+
+function configOf(folder: string, { cert, key, ca, hasPolicy }: ConfigOptions): string {
   const module = (name: string) => `moduleload ${name}`;
   const schema = (name: string) => `include /etc/ldap/schema/${name}.schema`;
   return [
     ...["core", "cosine", "inetorgperson"].map(schema),
     "modulepath /usr/lib/ldap",
-    ...["back_mdb", "ppolicy", "memberof"].map(module),
+    ...["back_mdb", ...(hasPolicy ? ["ppolicy"] : []), "memberof"].map(module),
     `pidfile ${folder}/slapd.pid`,
     `TLSCertificateFile ${cert}`,
     `TLSCertificateKeyFile ${key}`,
@@ -68,16 +79,15 @@ function configOf(folder: string, { cert, key, ca }: { cert: string; key: string
     "rootpw managing",
     `directory ${folder}/db`,
     "maxsize 16777216",
-    "overlay ppolicy",
-    `ppolicy_default "cn=policy,${BASE}"`,
+    ...(hasPolicy ? ["overlay ppolicy", `ppolicy_default "cn=policy,${BASE}"`] : []),
     "overlay memberof",
     `access to attrs=userPassword by anonymous auth by * none`,
     `access to * by dn.exact="cn=reader,${BASE}" read by users read by * none`,
   ].join("\n") + "\n";
 }
 
-/** Makes the directory and starts it. */
-export async function startSlapd(): Promise<Slapd> {
+/** Makes the directory and starts it. `hasPolicy`: with the overlay ppolicy, whose attributes are unknown without it. */
+export async function startSlapd({ hasPolicy = true } = {}): Promise<Slapd> {
   const folder = await Deno.makeTempDir({ prefix: "chub-slapd-" });
   await Deno.mkdir(`${folder}/db`);
   const certificates = await makeCertificates(folder);
@@ -101,7 +111,7 @@ export async function startSlapd(): Promise<Slapd> {
     certificates,
     service: { dn: `cn=reader,${BASE}`, password: "reading" },
     async start({ cert = certificates.cert, key = certificates.key } = {}) {
-      await Deno.writeTextFile(config, configOf(folder, { cert, key, ca: certificates.ca }));
+      await Deno.writeTextFile(config, configOf(folder, { cert, key, ca: certificates.ca, hasPolicy }));
       server = new Deno.Command("slapd", {
         args: [
           "-d",
@@ -140,8 +150,8 @@ export async function startSlapd(): Promise<Slapd> {
       await Deno.remove(folder, { recursive: true });
     },
   };
-  await Deno.writeTextFile(config, configOf(folder, { ...certificates, ca: certificates.ca }));
-  await run("slapadd", ["-f", config], ldif());
+  await Deno.writeTextFile(config, configOf(folder, { ...certificates, hasPolicy }));
+  await run("slapadd", ["-f", config], ldif({ hasPolicy }));
   await slapd.start();
   return slapd;
 }
