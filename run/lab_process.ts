@@ -1,4 +1,5 @@
 import { HubError } from "../errors.ts";
+import { signalProcess } from "./kill.ts";
 import { labFlags } from "./lab/permissions.ts";
 import { portOwner } from "./port_owner.ts";
 
@@ -122,17 +123,9 @@ async function stopLab(labData: string): Promise<void> {
   const killAt = performance.now() + STOP_MS;
   for (let signal: Deno.Signal | undefined = "SIGTERM"; await findLab(labData) !== undefined;) {
     if (performance.now() > killAt) signal = "SIGKILL";
-    if (signal !== undefined) kill(lab.pid, signal);
+    if (signal !== undefined) signalProcess(lab.pid, signal);
     signal = undefined;
     await new Promise((resolve) => setTimeout(resolve, 25));
-  }
-}
-
-function kill(pid: number, signal: Deno.Signal): void {
-  try {
-    Deno.kill(pid, signal);
-  } catch (error) {
-    if (!(error instanceof Deno.errors.NotFound)) throw error;
   }
 }
 

@@ -1,3 +1,5 @@
+import { processId } from "./kill.ts";
+
 /**
  * Calls of the C library that Deno lacks: `Deno.kill` requires the permission to run every program, and Deno waits only for
  * processes that it started itself. Requires --allow-ffi.
@@ -12,7 +14,7 @@ const PR_SET_CHILD_SUBREAPER = 36;
 const WNOHANG = 1;
 
 export interface ProcessGroups {
-  /** Sends a signal to every process of a group, if it has any. */
+  /** Sends a signal to every process of a group, if it has any. @throws RangeError if `group` is not the id of a group */
   end(group: number, signal: keyof typeof SIGNALS): void;
   /** Whether a group has a process, zombies included. */
   isAlive(group: number): boolean;
@@ -36,8 +38,8 @@ export function openProcessGroups(): ProcessGroups {
     waitpid: { parameters: ["i32", "pointer", "i32"], result: "i32" },
   });
   return {
-    end: (group, signal) => void symbols.kill(-group, SIGNALS[signal]),
-    isAlive: (group) => symbols.kill(-group, 0) === 0,
+    end: (group, signal) => void symbols.kill(-processId(group), SIGNALS[signal]),
+    isAlive: (group) => symbols.kill(-processId(group), 0) === 0,
     adoptOrphans() {
       if (os !== "linux") return false;
       const { symbols: { prctl } } = Deno.dlopen(LIBRARY.linux!, {

@@ -104,6 +104,16 @@ test("only config.ts and programs of their own read the environment", () => {
   expect(found.filter((file) => !allowed.includes(file))).toEqual([]);
 });
 
+test("signals to process ids are sent by run/kill.ts and run/process_group.ts alone, which check the ids", () => {
+  const calls =
+    /\b(?:Deno|process)\.kill\(|\bsymbols\.kill\(|\bkill: \{ parameters|"kill"\]|Command\("p?kill/;
+  const senders = files.filter((file) => calls.test(read(file)));
+  expect(senders).toEqual(["run/kill.ts", "run/process_group.ts"]);
+  for (const file of senders) {
+    for (const [call] of read(file).matchAll(/\bkill\([^;\n]*/g)) expect(call).toContain("processId(");
+  }
+});
+
 test("every task is told in the README and every dependency in docs/dependencies.md", () => {
   const { tasks, imports } = JSON.parse(read("deno.json")) as {
     tasks: Record<string, unknown>;

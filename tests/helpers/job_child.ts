@@ -4,6 +4,7 @@ import { startQueue } from "../../cron/boss.ts";
 import { submitJob } from "../../cron/tasks/jobs.ts";
 import { openDatabase } from "../../db/client.ts";
 import { ensureGuard } from "../../run/guard_launcher.ts";
+import { signalProcess } from "../../run/kill.ts";
 
 export interface JobChild {
   home: string;
@@ -29,7 +30,7 @@ async function main({ home, env, jobId, dieAt }: JobChild): Promise<void> {
   await ensureGuard(config);
   const sql = openDatabase(config.databaseUrl!);
   const queue = await startQueue(sql, { onError: () => {} });
-  const die = () => Deno.kill(Deno.pid, "SIGKILL");
+  const die = () => signalProcess(Deno.pid, "SIGKILL");
   const step = (name: string) => {
     if (name === dieAt) die();
     if (name === "begun" && typeof dieAt === "number") setTimeout(die, dieAt);

@@ -1,10 +1,8 @@
-/** Asks a process to end, if it is there. */
+import { signalProcess } from "../../run/kill.ts";
+
+/** Asks a process to end, if it is there. @throws RangeError if `pid` is not the id of one process */
 export function endProcess(pid: number, signal: Deno.Signal = "SIGTERM"): void {
-  try {
-    Deno.kill(pid, signal);
-  } catch (error) {
-    if (!(error instanceof Deno.errors.NotFound)) throw error;
-  }
+  signalProcess(pid, signal);
 }
 
 export interface ProcessInfo {

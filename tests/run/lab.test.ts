@@ -7,6 +7,7 @@ import { runVrlsubmit, type Submission } from "../../run/vrlsubmit.ts";
 import { readResults } from "../../formats/mod.ts";
 import { HOME } from "../helpers/app.ts";
 import { freePort, type TestLab, testLab, until } from "../helpers/lab.ts";
+import { endProcess } from "../helpers/processes.ts";
 
 const NAME = "calc_main_Release_Linux_AMD64_compiler";
 let lab: TestLab;
@@ -143,7 +144,7 @@ test("writes want the token, and another host name gets nothing", async () => {
 test("after kill -9 the lab has every job it acknowledged, and takes no serial twice", async () => {
   const before = (await read("/jobs?limit=1000")).jobs;
   const { pid } = JSON.parse(await Deno.readTextFile(`${lab.data}/lab/lab.lock`));
-  Deno.kill(pid, "SIGKILL");
+  endProcess(pid, "SIGKILL");
   await until(
     () =>
       fetch(`${lab.url}/health`).then((response) => response.body?.cancel()).then(() => true, () => false),

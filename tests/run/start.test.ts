@@ -118,8 +118,8 @@ test(
     });
     expect(push.status).toBe(201);
     await push.body?.cancel();
-    Deno.kill(await hubPid(first.child.pid), "SIGKILL");
-    Deno.kill(first.child.pid, "SIGKILL");
+    endProcess(await hubPid(first.child.pid), "SIGKILL");
+    endProcess(first.child.pid, "SIGKILL");
     await first.child.status;
     const second = await start();
     console.log(`ready on a database that exists after ${Math.round(second.readyMs)} ms`);
@@ -133,7 +133,7 @@ test(
 
 test("a start that is killed takes its hub with it, and the next one starts", async () => {
   const first = await start();
-  Deno.kill(first.child.pid, "SIGKILL");
+  endProcess(first.child.pid, "SIGKILL");
   await first.child.status;
   await until(() => listProcesses(), (all) => !all.some(isHub));
   const second = await start();
