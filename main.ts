@@ -23,10 +23,11 @@ import { HubError, reasonOf } from "./errors.ts";
 import { allowanceOf, createFetch, createPace } from "./scrapers/mod.ts";
 import { createFaultLog } from "./routers/fault_log.ts";
 import { createDrain } from "./run/drain.ts";
+import { shareDataLock } from "./run/data_lock.ts";
 import { ADDRESS_IN_USE, END_WITH_STDIN } from "./run/exit_codes.ts";
 import { type HubListener, listen } from "./run/listener.ts";
 import { bracketed } from "./run/permissions.ts";
-import { IGNORE_HANGUP, listenForStop } from "./run/stop_signal.ts";
+import { IGNORE_HANGUP, listenForStop, waitForEnd } from "./run/stop_signal.ts";
 import { checkExecutable } from "./run/vrlsubmit.ts";
 
 const HOME = import.meta.dirname!;
@@ -69,6 +70,14 @@ function fail(message: string, code = 1): never {
 if (config.databaseUrl === undefined) {
   fail("No database is named. Set DATABASE_URL, or start with `deno task start`, which brings one.");
 }
+const isStarted = Deno.args.includes(END_WITH_STDIN);
+let isDraining = false;
+const working = Promise.withResolvers<void>();
+// Kept as long as the process lives.
+const _lock = isStarted
+  ? await shareDataLock(config.dataDir).catch((error) => fail(reasonOf(error)))
+  : undefined;
+
 try {
   // A migration may take as long as it needs, and so may the one of another hub, which this one waits for.
   const limits = { lockMs: Infinity, statementMs: Infinity };
@@ -157,6 +166,16 @@ const taskDeps = {
   now: () => new Date(),
   log: (message: string, fields?: Record<string, unknown>) => log("info", message, fields),
 };
+const { fetch, drain: drainRequests } = createDrain((request, info) =>
+  app.fetch(request, { remote: (info.remoteAddr as Deno.NetAddr).hostname })
+);
+const server = startListening();
+listenForStop({ ignoreHangup: Deno.env.get(IGNORE_HANGUP) !== undefined }).requested.then(drain);
+// The start that made this process has ended, also where it was killed: it keeps the other end.
+if (isStarted) {
+  waitForEnd(Deno.stdin.readable).then(() => drain("the program that started the hub has ended"));
+}
+// Only now: a hub that cannot listen must not begin a task.
 await queue.work(
   "scan_drop",
   1,
@@ -175,11 +194,7 @@ await queue.work("sweep_results", 1, async (_data, signal) => {
   await sweepResults(taskDeps, signal);
 });
 await queue.work("follow_lab", 1, (_data, signal) => followLabTask(jobDeps, signal));
-
-const { fetch, drain: drainRequests } = createDrain((request, info) =>
-  app.fetch(request, { remote: (info.remoteAddr as Deno.NetAddr).hostname })
-);
-const server = startListening();
+working.resolve();
 tick(jobDeps, new Date()).catch((error) => logFailure("first tick", error));
 
 function startListening(): HubListener {
@@ -203,20 +218,14 @@ function startListening(): HubListener {
   }
 }
 
-let isDraining = false;
-async function drain(signal: string): Promise<void> {
+async function drain(reason: string): Promise<void> {
   if (isDraining) return;
   isDraining = true;
-  log("info", "draining", { signal });
+  log("info", "draining", { reason });
   const limit = setTimeout(() => Deno.exit(0), DRAIN_MS + 1_500);
   Deno.unrefTimer(limit);
-  await Promise.allSettled([drainRequests(), queue.stop(DRAIN_MS)]);
+  await Promise.allSettled([drainRequests(), working.promise.then(() => queue.stop(DRAIN_MS))]);
   await server.shutdown();
   await sql.end({ timeout: 1 });
   Deno.exit(0);
-}
-listenForStop({ ignoreHangup: Deno.env.get(IGNORE_HANGUP) !== undefined }).requested.then(drain);
-// The start that made this process has ended, also where it was killed: it holds the other end.
-if (Deno.args.includes(END_WITH_STDIN)) {
-  Deno.stdin.readable.pipeTo(new WritableStream()).finally(() => drain("end of the start"));
 }

@@ -2,6 +2,7 @@ import type { Config } from "../config.ts";
 import { ADDRESS_IN_USE, END_WITH_STDIN } from "./exit_codes.ts";
 import { bracketed, hubPermissions, toFlags } from "./permissions.ts";
 import { portOwner } from "./port_owner.ts";
+import { waitForPredecessor } from "./predecessor.ts";
 import type { StopSignal } from "./stop_signal.ts";
 import { watchSources } from "./watch.ts";
 
@@ -19,8 +20,9 @@ export interface HubProcessOptions {
 const READY_MS = 120_000;
 
 /** Runs the hub under its own flags until it ends or is asked to stop. Returns the exit code. */
-export async function runHub(options: HubProcessOptions): Promise<number> {
+export async function runHub(options: HubProcessOptions, isFirst = true): Promise<number> {
   const { stop } = options;
+  if (options.mode !== "--migrate") await waitForPredecessor(urlOf(options.config), stop);
   if (stop.isRequested) return 0;
   if (options.mode === "--watch") return await runWatched(options);
   const hub = spawnHub(options);
@@ -28,9 +30,14 @@ export async function runHub(options: HubProcessOptions): Promise<number> {
   const failed = options.mode === "--demo" && !await runDemo(options, hub) && !stop.isRequested;
   if (failed) end(hub);
   const { code, signal } = await hub.status;
-  if (code === ADDRESS_IN_USE) await explainPort(options);
   // It had not begun to listen for signals.
   if (stop.isRequested && signal === "SIGTERM") return 0;
+  if (code === ADDRESS_IN_USE) {
+    // A hub that noticed only now that its start has ended.
+    if (isFirst && await waitForPredecessor(urlOf(options.config), stop)) return await runHub(options, false);
+    if (stop.isRequested) return 0;
+    await explainPort(options);
+  }
   return failed || code === ADDRESS_IN_USE ? 1 : code;
 }
 

@@ -1,5 +1,6 @@
 import { type Config, ENV_NAMES, PROGRAM_ENV } from "../config.ts";
 import { HubError } from "../errors.ts";
+import { USERS_LOCK } from "./data_lock.ts";
 import { guardLauncher } from "./guard_launcher.ts";
 import { IGNORE_HANGUP } from "./stop_signal.ts";
 
@@ -42,6 +43,11 @@ export function hubPermissions(config: Readonly<Config>): Permission[] {
     { flag: "env", values: [...ENV_NAMES], reason: "its settings" },
     { flag: "env", values: [...PROGRAM_ENV], reason: "passes them on to vrlsubmit" },
     { flag: "env", values: [IGNORE_HANGUP], reason: "goes on after its terminal closes (nohup)" },
+    {
+      flag: "read",
+      values: [`${config.dataDir}/${USERS_LOCK}`],
+      reason: "shares the lock of the data folder, so that nothing is stopped under it",
+    },
     { flag: "env", values: DRIVER_ENV, reason: "the database driver looks for libpq's settings" },
     { flag: "env", values: LIBRARY_ENV, reason: "libraries look for these" },
   ];

@@ -1,6 +1,16 @@
 /** Set by run/start.sh if SIGHUP was ignored (nohup). */
 export const IGNORE_HANGUP = "CHUB_IGNORE_HUP";
 
+/** Resolves when the program at the other end of `stdin` has ended, in whatever way. */
+export async function waitForEnd(stdin: ReadableStream<Uint8Array>): Promise<void> {
+  const reader = stdin.getReader();
+  try {
+    while (!(await reader.read()).done);
+  } catch {
+    // It is broken, so nothing is at its other end.
+  }
+}
+
 export interface StopSignal {
   readonly isRequested: boolean;
   readonly requested: Promise<Deno.Signal>;

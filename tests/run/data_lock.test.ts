@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { openDataLock } from "../../run/data_lock.ts";
+import { openDataLock, shareDataLock } from "../../run/data_lock.ts";
 
 let folder: string;
 beforeAll(async () => {
@@ -34,4 +34,36 @@ test("one process at a time prepares or stops; who waits is told so", async () =
   expect([order, waited]).toEqual([["first begins", "first ends", "second"], ["second"]]);
   await expect(first.alone(() => Promise.reject(new Error("x")))).rejects.toThrow("x");
   expect(await second.alone(() => Promise.resolve("free"))).toBe("free");
+});
+
+test("a hub that only reads the lock counts as one that uses the folder", async () => {
+  const starter = await openDataLock(folder, () => {});
+  await starter.join();
+  const hub = await shareDataLock(folder);
+  // As by kill -9 of the starter, then the next start.
+  expect(await starter.leave()).toBe(false);
+  const next = await openDataLock(folder, () => {});
+  await next.join();
+  expect(await next.leave()).toBe(false);
+  hub.close();
+  expect(await next.leave()).toBe(true);
+});
+
+test("within a process, too, one prepares at a time", async () => {
+  const lock = await openDataLock(folder, () => {});
+  const steps: string[] = [];
+  const begun = Promise.withResolvers<void>();
+  const finish = Promise.withResolvers<void>();
+  const first = lock.alone(async () => {
+    steps.push("first begins");
+    begun.resolve();
+    await finish.promise;
+    steps.push("first ends");
+  });
+  const second = lock.alone(() => Promise.resolve(steps.push("second")));
+  await begun.promise;
+  const other = await openDataLock(folder, () => finish.resolve());
+  await other.alone(() => Promise.resolve(steps.push("other")));
+  await Promise.all([first, second]);
+  expect(steps.slice(0, 2)).toEqual(["first begins", "first ends"]);
 });

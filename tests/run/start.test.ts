@@ -1,99 +1,27 @@
 import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
 import { HOME } from "../helpers/app.ts";
 import { freePort, until } from "../helpers/lab.ts";
-import { findProgram, requires } from "../helpers/require.ts";
 import { endProcess, listProcesses } from "../helpers/processes.ts";
+import { findProgram, requires } from "../helpers/require.ts";
+import { type StartOptions, type StartWorld, startWorld } from "../helpers/start_world.ts";
 
+let world: StartWorld;
 let data: string;
-const port = freePort();
-const labPort = freePort();
-const url = `http://127.0.0.1:${port}`;
+let port: number;
+let labPort: number;
+let url: string;
 beforeAll(async () => {
-  data = await Deno.makeTempDir({ prefix: "chub-start-" });
-  await Deno.chmod(data, 0o755);
+  world = await startWorld();
+  ({ data, port, labPort, url } = world);
 });
-let children: Deno.ChildProcess[] = [];
 // Where a test failed, the next one does not find what it left.
-afterEach(async () => {
-  for (const child of children) {
-    try {
-      child.kill("SIGTERM");
-    } catch {
-      // It has ended.
-    }
-    await child.status;
-  }
-  children = [];
-  for (const { pid } of await leftOver()) endProcess(pid, "SIGKILL");
-});
-afterAll(() => Deno.remove(data, { recursive: true }));
+afterEach(() => world.clear());
+afterAll(() => world.remove());
 
-function isHub({ command }: { command: string }): boolean {
-  return command.includes("main.ts") && command.includes("--no-remote") && command.includes(`:${port}`);
-}
-
-/** The processes that have the data folder in their command line, but those of this test. */
-async function leftOver() {
-  return (await listProcesses()).filter(({ pid, command }) => pid !== Deno.pid && command.includes(data));
-}
-
-interface StartOptions {
-  at?: number;
-  env?: Record<string, string>;
-  /** A line of shell. */
-  by?: string;
-}
-
-function spawn({ at = port, env = {}, by = "exec sh run/start.sh" }: StartOptions = {}): Deno.ChildProcess {
-  const child = new Deno.Command("sh", {
-    args: ["-c", by],
-    cwd: HOME,
-    env: {
-      DATA_DIR: `${data}/hub`,
-      PORT: String(at),
-      LAB_PORT: String(labPort),
-      CHUB_DENO: Deno.execPath(),
-      ...env,
-    },
-    stdin: "null",
-    stdout: "null",
-    stderr: "piped",
-  }).spawn();
-  children.push(child);
-  return child;
-}
-
-interface Started {
-  child: Deno.ChildProcess;
-  readyMs: number;
-}
-
-async function start(options: StartOptions = {}): Promise<Started> {
-  const began = performance.now();
-  const child = spawn(options);
-  child.stderr.pipeTo(new WritableStream()).catch(() => {});
-  await until(
-    () =>
-      fetch(`http://127.0.0.1:${options.at ?? port}/api/health/ready`).then(
-        async (response) => (await response.body?.cancel(), response.ok),
-        () => false,
-      ),
-    (up) => up,
-  );
-  return { child, readyMs: performance.now() - began };
-}
-
-/** The hub itself: the child of run/start.ts that listens. */
-async function hubPid(parent: number): Promise<number> {
-  const processes = await listProcesses();
-  const parents = new Map(processes.map((one) => [one.pid, one.parent]));
-  const isBelow = (pid: number): boolean => pid === parent || pid > 1 && isBelow(parents.get(pid) ?? 0);
-  const hub = processes.find((each) => isHub(each) && isBelow(each.pid));
-  if (hub === undefined) throw new Error("the hub's process was not found");
-  return hub.pid;
-}
-
-const isDatabaseUp = () => Deno.stat(`${data}/hub/pg/postmaster.pid`).then(() => true, () => false);
+const spawn = (options?: StartOptions) => world.spawn(options);
+const start = (options?: StartOptions) => world.start(options);
+const leftOver = () => world.leftOver();
+const isDatabaseUp = () => world.isDatabaseUp();
 
 function expectFree(...ports: number[]): void {
   for (const each of ports) Deno.listen({ hostname: "127.0.0.1", port: each }).close();
@@ -118,7 +46,7 @@ test(
     });
     expect(push.status).toBe(201);
     await push.body?.cancel();
-    endProcess(await hubPid(first.child.pid), "SIGKILL");
+    endProcess(await world.hubPid(first.child.pid), "SIGKILL");
     endProcess(first.child.pid, "SIGKILL");
     await first.child.status;
     const second = await start();
@@ -135,7 +63,7 @@ test("a start that is killed takes its hub with it, and the next one starts", as
   const first = await start();
   endProcess(first.child.pid, "SIGKILL");
   await first.child.status;
-  await until(() => listProcesses(), (all) => !all.some(isHub));
+  await until(() => listProcesses(), (all) => !all.some(world.isHub));
   const second = await start();
   second.child.kill("SIGTERM");
   expect((await second.child.status).code).toBe(0);

@@ -1,0 +1,120 @@
+import { HOME } from "./app.ts";
+import { freePort, until } from "./lab.ts";
+import { endProcess, listProcesses, type ProcessInfo } from "./processes.ts";
+
+export interface StartOptions {
+  at?: number;
+  env?: Record<string, string>;
+  /** A line of shell. */
+  by?: string;
+}
+
+export interface Started {
+  child: Deno.ChildProcess;
+  readyMs: number;
+}
+
+/** Hubs started by run/start.sh on a data folder of their own, with ports of their own. */
+export interface StartWorld {
+  /** Folder of everything; the hub's data folder is `hub` in it. */
+  data: string;
+  port: number;
+  labPort: number;
+  url: string;
+  spawn(options?: StartOptions): Deno.ChildProcess;
+  /** Starts one and waits until it is ready. */
+  start(options?: StartOptions): Promise<Started>;
+  /** Whether a process is a hub on the port. */
+  isHub(process: ProcessInfo): boolean;
+  /** The hub itself: the process below `parent` that listens on the port. */
+  hubPid(parent: number): Promise<number>;
+  /** The processes that have the data folder in their command line, but those of this test. */
+  leftOver(): Promise<ProcessInfo[]>;
+  isDatabaseUp(): Promise<boolean>;
+  token(): Promise<string>;
+  /** Ends what a failed test left. */
+  clear(): Promise<void>;
+  remove(): Promise<void>;
+}
+
+export async function startWorld(): Promise<StartWorld> {
+  const data = await Deno.makeTempDir({ prefix: "chub-start-" });
+  await Deno.chmod(data, 0o755);
+  const port = freePort();
+  const labPort = freePort();
+  let children: Deno.ChildProcess[] = [];
+
+  async function leftOver() {
+    return (await listProcesses()).filter(({ pid, command }) => pid !== Deno.pid && command.includes(data));
+  }
+
+  function spawn({ at = port, env = {}, by = "exec sh run/start.sh" }: StartOptions = {}) {
+    const child = new Deno.Command("sh", {
+      args: ["-c", by],
+      cwd: HOME,
+      env: {
+        DATA_DIR: `${data}/hub`,
+        PORT: String(at),
+        LAB_PORT: String(labPort),
+        CHUB_DENO: Deno.execPath(),
+        ...env,
+      },
+      stdin: "null",
+      stdout: "null",
+      stderr: "piped",
+    }).spawn();
+    children.push(child);
+    return child;
+  }
+
+  function isHub({ command }: ProcessInfo): boolean {
+    return command.includes("main.ts") && command.includes("--no-remote") && command.includes(`:${port}`);
+  }
+
+  return {
+    data,
+    port,
+    labPort,
+    url: `http://127.0.0.1:${port}`,
+    spawn,
+    isHub,
+    leftOver,
+    async start(options = {}) {
+      const began = performance.now();
+      const child = spawn(options);
+      child.stderr.pipeTo(new WritableStream()).catch(() => {});
+      await until(() => isReady(options.at ?? port), Boolean);
+      return { child, readyMs: performance.now() - began };
+    },
+    async hubPid(parent) {
+      const processes = await listProcesses();
+      const parents = new Map(processes.map((one) => [one.pid, one.parent]));
+      const isBelow = (pid: number): boolean => pid === parent || pid > 1 && isBelow(parents.get(pid) ?? 0);
+      const hub = processes.find((each) => isHub(each) && isBelow(each.pid));
+      if (hub === undefined) throw new Error("the hub's process was not found");
+      return hub.pid;
+    },
+    isDatabaseUp: () => Deno.stat(`${data}/hub/pg/postmaster.pid`).then(() => true, () => false),
+    token: async () => (await Deno.readTextFile(`${data}/hub/admin.token`)).trim(),
+    async clear() {
+      for (const child of children) {
+        try {
+          child.kill("SIGTERM");
+        } catch {
+          // It has ended.
+        }
+        await child.status;
+      }
+      children = [];
+      for (const { pid } of await leftOver()) endProcess(pid, "SIGKILL");
+    },
+    remove: () => Deno.remove(data, { recursive: true }),
+  };
+}
+
+export function isReady(port: number): Promise<boolean> {
+  return fetch(`http://127.0.0.1:${port}/api/health/ready`).then(
+    async (response) => (await response.body?.cancel(), response.ok),
+    () => false,
+  );
+}

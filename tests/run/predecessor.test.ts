@@ -1,0 +1,52 @@
+import { afterEach, expect, test, vi } from "vitest";
+import { createDrain } from "../../run/drain.ts";
+import { waitForPredecessor } from "../../run/predecessor.ts";
+
+afterEach(() => vi.restoreAllMocks());
+
+const serve = (handler: Deno.ServeHandler<Deno.NetAddr>) =>
+  Deno.serve({ hostname: "127.0.0.1", port: 0, onListen: () => {} }, handler);
+
+test("a hub that drains is waited for until it has ended, one that works is not", async () => {
+  const printed = vi.spyOn(console, "log").mockImplementation(() => {});
+  let asked = 0;
+  const drain = createDrain(() => new Response("ok"));
+  const server = serve((request, info) => {
+    asked++;
+    return drain.fetch(request, info);
+  });
+  const url = `http://127.0.0.1:${server.addr.port}`;
+  const stop = { isRequested: false };
+  expect(await waitForPredecessor(url, stop)).toBe(false);
+  await drain.drain();
+  const waited = waitForPredecessor(url, stop);
+  await expect.poll(() => asked).toBeGreaterThan(3);
+  await server.shutdown();
+  expect(await waited).toBe(true);
+  expect(printed).toHaveBeenCalledOnce();
+});
+
+test("where nothing listens there is nothing to wait for", async () => {
+  const server = serve(() => new Response());
+  await server.shutdown();
+  expect(await waitForPredecessor(`http://127.0.0.1:${server.addr.port}`, { isRequested: false })).toBe(true);
+});
+
+test("what breaks connections off is there, and not waited for", async () => {
+  const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const breaking = (async () => {
+    for await (const connection of listener) connection.close();
+  })();
+  const url = `http://127.0.0.1:${listener.addr.port}`;
+  expect(await waitForPredecessor(url, { isRequested: false })).toBe(false);
+  listener.close();
+  await breaking.catch(() => {});
+});
+
+test("what else answers a 503 there is not taken for one", async () => {
+  const server = serve(() => new Response("busy", { status: 503 }));
+  expect(await waitForPredecessor(`http://127.0.0.1:${server.addr.port}`, { isRequested: false })).toBe(
+    false,
+  );
+  await server.shutdown();
+});
