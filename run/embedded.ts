@@ -10,6 +10,7 @@ export interface Embedded {
   moved?: string;
   /** Whether a server left running was taken over. */
   adopted: boolean;
+  isUp(): Promise<boolean>;
   stop(): Promise<void>;
 }
 
@@ -41,6 +42,7 @@ export async function startEmbedded(options: EmbeddedOptions): Promise<Embedded>
     url: `postgres://chub@localhost/postgres?host=${encodeURIComponent(socketDir)}`,
     dataDir,
     ...(place.moved === undefined ? {} : { moved: place.moved }),
+    isUp: () => isListening(socketDir),
     stop: async () => {
       await stopServer(place);
       // A folder of /tmp is made anew by the next start.

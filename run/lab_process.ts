@@ -8,6 +8,7 @@ export interface Lab {
   url: string;
   tokenFile: string;
   adopted: boolean;
+  isUp(): Promise<boolean>;
   /** Ends the lab and what it runs; resolves once it has ended. */
   stop(): Promise<void>;
 }
@@ -36,7 +37,10 @@ export async function startLab({ home, data, listen }: LabProcessOptions): Promi
   await Deno.chmod(labData, 0o700);
   const stop = () => stopLab(labData);
   const running = await findServing(labData, tokenFile);
-  if (running !== undefined) return { url: `http://${running.listen}`, tokenFile, adopted: true, stop };
+  if (running !== undefined) {
+    const url = `http://${running.listen}`;
+    return { url, tokenFile, adopted: true, isUp: () => isListening(url), stop };
+  }
   const url = `http://${listen}`;
   const labDir = `${home}/run/lab`;
   const drop = `${data}/drop`;
@@ -67,7 +71,9 @@ export async function startLab({ home, data, listen }: LabProcessOptions): Promi
   let hasEnded = false;
   child.status.then(() => hasEnded = true);
   for (const end = performance.now() + START_MS; performance.now() < end && !hasEnded;) {
-    if (await answers(url, tokenFile)) return { url, tokenFile, adopted: false, stop };
+    if (await answers(url, tokenFile)) {
+      return { url, tokenFile, adopted: false, isUp: () => isListening(url), stop };
+    }
     await new Promise((resolve) => setTimeout(resolve, 25));
   }
   if (!hasEnded) await stop();
@@ -127,6 +133,11 @@ async function stopLab(labData: string): Promise<void> {
     signal = undefined;
     await new Promise((resolve) => setTimeout(resolve, 25));
   }
+}
+
+async function isListening(url: string): Promise<boolean> {
+  const { hostname, port } = new URL(url);
+  return await Deno.connect({ hostname, port: Number(port) }).then((up) => (up.close(), true), () => false);
 }
 
 /** Whether a lab with our token answers there. */

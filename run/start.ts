@@ -5,6 +5,7 @@ import { startEmbedded } from "./embedded.ts";
 import { ensureGuard } from "./guard_launcher.ts";
 import { runHub } from "./hub_process.ts";
 import { startLab } from "./lab_process.ts";
+import { type Part, supervise } from "./supervise.ts";
 import { allocatorEnv, hubPermissions, toFlags } from "./permissions.ts";
 import { IGNORE_HANGUP, listenForStop } from "./stop_signal.ts";
 
@@ -79,8 +80,9 @@ async function prepare(asked: Readonly<Config>, parts: Part[]): Promise<Prepared
   const lines: string[] = [];
   const running = (isAdopted: boolean) => isAdopted ? ", which was running" : "";
   if (asked.databaseUrl === undefined) {
-    const database = await startEmbedded({ dataDir: `${data}/pg`, home });
-    parts.push(database);
+    const start = () => startEmbedded({ dataDir: `${data}/pg`, home });
+    const database = await start();
+    parts.push({ ...database, name: "The embedded Postgres", start });
     extra.DATABASE_URL = database.url;
     lines.push(
       `database  embedded Postgres 18 in ${database.dataDir}${
@@ -92,7 +94,9 @@ async function prepare(asked: Readonly<Config>, parts: Part[]): Promise<Prepared
   if (asked.vrlUrl === undefined && mode !== "--migrate") {
     await ensureToken(`${data}/lab.token`, "chub_lab_");
     const lab = await startLab({ home, data, listen: `127.0.0.1:${labPort()}` });
-    parts.push(lab);
+    // Again at the same address, which the hub knows.
+    const start = () => startLab({ home, data, listen: new URL(lab.url).host });
+    parts.push({ ...lab, name: "The embedded lab", start });
     Object.assign(extra, {
       VRL_URL: lab.url,
       VRL_TOKEN_FILE: lab.tokenFile,
@@ -103,8 +107,16 @@ async function prepare(asked: Readonly<Config>, parts: Part[]): Promise<Prepared
   return { extra, lines };
 }
 
-interface Part {
-  stop(): Promise<void>;
+function wait(ms: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const end = () => {
+      clearTimeout(timer);
+      signal.removeEventListener("abort", end);
+      resolve();
+    };
+    const timer = setTimeout(end, ms);
+    signal.addEventListener("abort", end);
+  });
 }
 
 async function stopAll(parts: Part[]): Promise<void> {
@@ -142,6 +154,7 @@ async function main(): Promise<number> {
     console.error(`Waiting for another start or stop of a hub on ${asked.dataDir}.`);
   });
   const parts: Part[] = [];
+  let endSupervision = () => Promise.resolve();
   try {
     const { extra, lines } = await lock.alone(async () => {
       await lock.join();
@@ -154,8 +167,13 @@ async function main(): Promise<number> {
     }
     lines.push(`token     ${config.adminTokenFile} (for writes: Authorization: Bearer …)`);
     if (mode !== "--migrate") console.log(`C Hub uses\n${lines.map((line) => `  ${line}`).join("\n")}`);
+    endSupervision = supervise(parts.map((part) => ({ ...part, start: () => lock.alone(part.start) })), {
+      wait,
+      print: (line) => console.error(line),
+    });
     return await runHub({ home, config, env: { ...allocatorEnv(env), ...extra }, mode, stop });
   } finally {
+    await endSupervision();
     await lock.alone(async () => {
       if (await lock.leave()) await stopAll(parts);
     });

@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
 import { type TestApp, testApp } from "../helpers/app.ts";
+import { randomOf } from "../helpers/random.ts";
 import { openProxy, type TcpProxy } from "../helpers/tcp_proxy.ts";
 
 const TRIALS = Number(Deno.env.get("CHUB_FAULT_TRIALS") ?? 3);
@@ -7,17 +8,6 @@ const SEED = Number(Deno.env.get("CHUB_FAULT_SEED") ?? Math.floor(Math.random() 
 const PUSHERS = 4;
 /** What the issue allows, with the hub's own limits; the trials use shorter ones. */
 const WELL_AGAIN_MS = 30_000;
-
-/** mulberry32, by a seed that is printed. */
-function randomOf(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
 
 const FAULTS: Record<string, (app: TestApp, proxy: TcpProxy) => unknown> = {
   freeze: (_app, proxy) => proxy.freeze(),

@@ -52,3 +52,22 @@ test(
     expect([await world.leftOver(), await world.isDatabaseUp()]).toEqual([[], false]);
   },
 );
+
+test("Postgres and the lab are started again when they are killed, and the hub goes on", async () => {
+  const { child } = await world.start();
+  const hub = await world.hubPid(child.pid);
+  const server = await postgres();
+  const lab = await processOf(/lab\/main\.ts/);
+  endProcess(server, "SIGKILL");
+  endProcess(lab, "SIGKILL");
+  await until(async () => await isReady(world.port) && await postgres() !== server, Boolean);
+  await until(() =>
+    fetch(`http://127.0.0.1:${world.labPort}/jobs`).then(async (answer) => {
+      await answer.body?.cancel();
+      return true;
+    }, () => false), Boolean);
+  expect([await push("healed"), await isAlive(hub)]).toEqual([201, true]);
+  child.kill("SIGTERM");
+  expect((await child.status).code).toBe(0);
+  expect([await world.leftOver(), await world.isDatabaseUp()]).toEqual([[], false]);
+});

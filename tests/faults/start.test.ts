@@ -1,0 +1,110 @@
+import { expect, test } from "vitest";
+import { until } from "../helpers/lab.ts";
+import { endProcess } from "../helpers/processes.ts";
+import { randomOf } from "../helpers/random.ts";
+import { isReady, type Started, type StartWorld, startWorld } from "../helpers/start_world.ts";
+
+const TRIALS = Number(Deno.env.get("CHUB_FAULT_TRIALS") ?? 3);
+const SEED = Number(Deno.env.get("CHUB_FAULT_SEED") ?? Math.floor(Math.random() * 1e9));
+const VICTIMS = ["starter", "hub and starter", "Postgres", "lab"] as const;
+const ENV = { RATE_WRITES: "1000000" };
+
+interface Load {
+  /** Pushes that were acknowledged. */
+  pushed: Set<string>;
+  isOver: boolean;
+}
+
+/** Pushes one run after the other, each until it is acknowledged. */
+async function pushOn(world: StartWorld, name: string, load: Load): Promise<void> {
+  const token = await world.token();
+  for (let at = 0; !load.isOver; at++) {
+    const id = `${name}-${at}`;
+    while (!load.isOver && !load.pushed.has(id)) {
+      const isTaken = await fetch(`${world.url}/api/results`, {
+        method: "POST",
+        headers: {
+          authorization: `Bearer ${token}`,
+          "content-type": "application/json",
+          "idempotency-key": id,
+        },
+        body: JSON.stringify({
+          test: "trial",
+          changelist: 1,
+          externalId: id,
+          mode: "append",
+          results: [{ case: "a", outcome: "passed" }],
+        }),
+      }).then(async (answer) => (await answer.body?.cancel(), answer.ok), () => false);
+      if (isTaken) load.pushed.add(id);
+      else await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+  }
+}
+
+async function countRuns(world: StartWorld): Promise<Map<string, number>> {
+  const counts = new Map<string, number>();
+  for (let cursor: string | null = ""; cursor !== null;) {
+    const url: string = `${world.url}/api/runs?test=trial&limit=1000${cursor && `&cursor=${cursor}`}`;
+    const page = await (await fetch(url)).json() as {
+      items: { externalId: string }[];
+      nextCursor: string | null;
+    };
+    for (const { externalId } of page.items) counts.set(externalId, (counts.get(externalId) ?? 0) + 1);
+    cursor = page.nextCursor;
+  }
+  return counts;
+}
+
+test(`kill -9 of any part loses and doubles no push, and all is well again (seed ${SEED})`, async () => {
+  const random = randomOf(SEED);
+  const world = await startWorld();
+  const load: Load = { pushed: new Set(), isOver: false };
+  let lost = 0;
+  let doubled = 0;
+  /** Kills the oldest process of this world that is such a part, once there is one: it may just be started again. */
+  const kill = async (part: RegExp) => {
+    const find = async () =>
+      (await world.leftOver()).filter(({ command }) => part.test(command))
+        .toSorted((one, other) => one.pid - other.pid).at(0);
+    endProcess((await until(find, (found) => found !== undefined))!.pid, "SIGKILL");
+  };
+  try {
+    let hub: Started = await world.start({ env: ENV });
+    const loads = ["one", "two"].map((name) => pushOn(world, name, load));
+    for (let trial = 0; trial < TRIALS; trial++) {
+      const victim = VICTIMS[Math.floor(random() * VICTIMS.length)]!;
+      await new Promise((resolve) => setTimeout(resolve, random() * 2000));
+      if (victim === "Postgres") await kill(/bin\/postgres -D/);
+      else if (victim === "lab") await kill(/lab\/main\.ts/);
+      else {
+        const old = await world.hubPid(hub.child.pid);
+        if (victim === "hub and starter") endProcess(old, "SIGKILL");
+        hub.child.kill("SIGKILL");
+        await hub.child.status;
+        hub = await world.start({ env: ENV });
+        await until(() => world.hubPid(hub.child.pid).catch(() => undefined), Boolean);
+      }
+      const before = load.pushed.size;
+      await until(async () => await isReady(world.port) && load.pushed.size > before, Boolean);
+      console.log(`${victim}: well again, ${load.pushed.size} pushes`);
+    }
+    load.isOver = true;
+    await Promise.all(loads);
+    await until(() => isReady(world.port), Boolean);
+    const counts = await countRuns(world);
+    lost = [...load.pushed].filter((id) => !counts.has(id)).length;
+    doubled = [...counts.values()].filter((count) => count > 1).length;
+    hub.child.kill("SIGTERM");
+    await hub.child.status;
+    expect(await world.leftOver()).toEqual([]);
+  } finally {
+    load.isOver = true;
+    console.log(
+      `seed ${SEED}: ${TRIALS} trials, ${load.pushed.size} pushes, ${lost} lost, ${doubled} doubled`,
+    );
+    await world.clear();
+    await world.remove();
+  }
+  expect({ lost, doubled }).toEqual({ lost: 0, doubled: 0 });
+});
