@@ -1,10 +1,9 @@
 import { expect, test } from "vitest";
 import { type TestApp, testApp } from "../helpers/app.ts";
-import { randomOf } from "../helpers/random.ts";
+import { faultSeed, report, seeded, trialCount } from "../helpers/faults.ts";
 import { openProxy, type TcpProxy } from "../helpers/tcp_proxy.ts";
 
-const TRIALS = Number(Deno.env.get("CHUB_FAULT_TRIALS") ?? 3);
-const SEED = Number(Deno.env.get("CHUB_FAULT_SEED") ?? Math.floor(Math.random() * 1e9));
+const TRIALS = trialCount(3, 40);
 const PUSHERS = 4;
 /** What the issue allows, with the hub's own limits; the trials use shorter ones. */
 const WELL_AGAIN_MS = 30_000;
@@ -49,8 +48,8 @@ async function pushOn(app: TestApp, name: string, { isOver }: { isOver(): boolea
   return pushes;
 }
 
-test(`connections that fall silent under load lose and double nothing (seed ${SEED})`, async () => {
-  const random = randomOf(SEED);
+test("connections that fall silent under load lose and double nothing", async () => {
+  const seed = faultSeed();
   let proxy!: TcpProxy;
   const app = await testApp({ RATE_WRITES: "1000000" }, {
     via: async (url) => (proxy = await openProxy(url)).url,
@@ -61,14 +60,14 @@ test(`connections that fall silent under load lose and double nothing (seed ${SE
   let pushed = 0;
   try {
     for (let trial = 0; trial < TRIALS; trial++) {
-      const names = Object.keys(FAULTS);
-      const name = names[Math.floor(random() * names.length)]!;
+      const random = seeded(seed, trial);
+      const name = random.pick(Object.keys(FAULTS));
       let isOver = false;
       const loads = Array.from(
         { length: PUSHERS },
         (_, at) => pushOn(app, `${trial}-${at}`, { isOver: () => isOver }),
       );
-      await new Promise((resolve) => setTimeout(resolve, 200 + random() * 400));
+      await new Promise((resolve) => setTimeout(resolve, 200 + random.below(400)));
       FAULTS[name]!(app, proxy);
       const began = performance.now();
       // Well again: reads and the pushes under way.
@@ -92,7 +91,7 @@ test(`connections that fall silent under load lose and double nothing (seed ${SE
       expect(ms).toBeLessThan(WELL_AGAIN_MS);
     }
   } finally {
-    console.log(`seed ${SEED}: ${TRIALS} trials, ${pushed} pushes, ${lost} lost, ${doubled} doubled`);
+    report("silent connections", { seed, trials: TRIALS, pushes: pushed, lost, doubled });
     await app.close();
     await proxy.close();
   }

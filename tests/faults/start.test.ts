@@ -1,11 +1,10 @@
 import { expect, test } from "vitest";
+import { faultSeed, report, seeded, trialCount } from "../helpers/faults.ts";
 import { until } from "../helpers/lab.ts";
 import { endProcess } from "../helpers/processes.ts";
-import { randomOf } from "../helpers/random.ts";
 import { isReady, type Started, type StartWorld, startWorld } from "../helpers/start_world.ts";
 
-const TRIALS = Number(Deno.env.get("CHUB_FAULT_TRIALS") ?? 3);
-const SEED = Number(Deno.env.get("CHUB_FAULT_SEED") ?? Math.floor(Math.random() * 1e9));
+const TRIALS = trialCount(3, 40);
 const VICTIMS = ["starter", "hub and starter", "Postgres", "lab"] as const;
 const ENV = { RATE_WRITES: "1000000" };
 
@@ -56,8 +55,8 @@ async function countRuns(world: StartWorld): Promise<Map<string, number>> {
   return counts;
 }
 
-test(`kill -9 of any part loses and doubles no push, and all is well again (seed ${SEED})`, async () => {
-  const random = randomOf(SEED);
+test("kill -9 of any part loses and doubles no push, and all is well again", async () => {
+  const seed = faultSeed();
   const world = await startWorld();
   const load: Load = { pushed: new Set(), isOver: false };
   let lost = 0;
@@ -73,8 +72,9 @@ test(`kill -9 of any part loses and doubles no push, and all is well again (seed
     let hub: Started = await world.start({ env: ENV });
     const loads = ["one", "two"].map((name) => pushOn(world, name, load));
     for (let trial = 0; trial < TRIALS; trial++) {
-      const victim = VICTIMS[Math.floor(random() * VICTIMS.length)]!;
-      await new Promise((resolve) => setTimeout(resolve, random() * 2000));
+      const random = seeded(seed, trial);
+      const victim = random.pick(VICTIMS);
+      await new Promise((resolve) => setTimeout(resolve, random.below(2000)));
       if (victim === "Postgres") await kill(/bin\/postgres -D/);
       else if (victim === "lab") await kill(/lab\/main\.ts/);
       else {
@@ -100,9 +100,7 @@ test(`kill -9 of any part loses and doubles no push, and all is well again (seed
     expect(await world.leftOver()).toEqual([]);
   } finally {
     load.isOver = true;
-    console.log(
-      `seed ${SEED}: ${TRIALS} trials, ${load.pushed.size} pushes, ${lost} lost, ${doubled} doubled`,
-    );
+    report("killed processes", { seed, trials: TRIALS, pushes: load.pushed.size, lost, doubled });
     await world.clear();
     await world.remove();
   }
