@@ -106,7 +106,7 @@ async function startServer(place: Place, socketDir: string, durable: boolean): P
     if (isTaken && await removeForeignPid(dataDir)) continue;
     if (!isTaken || performance.now() > end) {
       // A taken folder's process id is another server's.
-      if (!isTaken) await run(place, "pg_ctl", ["-D", dataDir, "-m", "immediate", "-w", "-t", "20", "stop"]);
+      if (!isTaken) await stopServer(place, ["immediate"]);
       throw unavailable(
         `Its server does not start in ${dataDir}`,
         `${output}\n${lines.split("\n").slice(-15).join("\n")}`,
@@ -117,9 +117,11 @@ async function startServer(place: Place, socketDir: string, durable: boolean): P
 }
 
 /** Ends the server; one that does not end in time is ended at once, and recovers at its next start. */
-async function stopServer(place: Place): Promise<void> {
-  for (const [mode, seconds] of [["fast", 20], ["immediate", 20]] as const) {
-    const args = ["-D", place.dataDir, "-m", mode, "-w", "-t", String(seconds), "stop"];
+async function stopServer(place: Place, modes = ["fast", "immediate"]): Promise<void> {
+  // pg_ctl signals whatever process has the id in the server's file.
+  if (await removeForeignPid(place.dataDir)) return;
+  for (const mode of modes) {
+    const args = ["-D", place.dataDir, "-m", mode, "-w", "-t", "20", "stop"];
     if ((await run(place, "pg_ctl", args)).ok) return;
     if (!await Deno.stat(`${place.dataDir}/postmaster.pid`).then(() => true, () => false)) return;
   }

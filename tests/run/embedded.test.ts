@@ -85,6 +85,22 @@ test("after a crash, another process with the server's old id does not pass for 
   await second.stop();
 });
 
+test("after a crash, a stop ends no other process that has the server's old id", async () => {
+  const dataDir = `${folder}/crashed later/pg`;
+  const database = await start(dataDir);
+  const file = `${dataDir}/postmaster.pid`;
+  const [, ...rest] = (await Deno.readTextFile(file)).split("\n");
+  // Of the server's user, who may end it.
+  const { uid } = await Deno.stat(file);
+  await database.stop();
+  const as = uid === Deno.uid() ? {} : { uid: uid!, gid: uid! };
+  const other = new Deno.Command("sleep", { args: ["1000"], cwd: "/", stdin: "null", ...as }).spawn();
+  await Deno.writeTextFile(file, [other.pid, ...rest].join("\n"));
+  await database.stop();
+  other.kill("SIGKILL");
+  expect((await other.status).signal).toBe("SIGKILL");
+});
+
 test("a copy of a running database is refused, and what runs is left alone", async () => {
   const dataDir = `${folder}/original/pg`;
   const original = await start(dataDir);
