@@ -136,7 +136,7 @@ function openPool(url: string, { max, onStatement, name, hasArrays, onSocket }: 
     },
   } as postgres.Options<{ bigint: PostgresType<number> }>) as unknown as Db;
   // Both are read as each connection starts. A connection that is lost while it fetches the types of arrays ends the process,
-  // by a rejection that nobody sees (the driver's fetchArrayTypes); all connections share what the first one fetched.
+  // by a rejection that nothing handles (the driver's fetchArrayTypes); all connections share what the first one fetched.
   const { options } = sql as unknown as DriverOptions;
   Object.defineProperties(options, {
     fetch_types: {

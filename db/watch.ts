@@ -10,7 +10,7 @@ export interface SilenceLimits {
   answerMs: number;
   /** If the server does not answer on another connection either. */
   unreachableMs: number;
-  /** If nobody can say whether the server is at work, as behind a pooler that hides it. */
+  /** If it cannot be found whether the server is at work, as behind a pooler that hides it. */
   unknownMs: number;
   /** A statement that waits for a lock. */
   lockMs: number;
@@ -65,7 +65,7 @@ const MOST_TRIES = 20;
 /** How long a statement that was cancelled may take to end. */
 const CANCEL_MS = 10_000;
 
-/** Bytes that are written at once: of a piece that is on its way nobody knows how much was sent. */
+/** Bytes that are written at once: it is not known how much was sent of a piece that is on its way. */
 const PIECE = 1 << 18;
 
 interface Watched {
@@ -92,7 +92,7 @@ export interface WatchOptions {
 
 /**
  * Ends connections that went silent: those whose server, network or firewall forgot them keep what is sent and answer
- * nothing, for a quarter of an hour or for ever. A slow statement is told apart by asking the server on another connection.
+ * nothing, for a quarter of an hour or without end. A slow statement is distinguished by asking the server on another connection.
  */
 export class Watch {
   readonly #all = new Set<Watched>();

@@ -62,7 +62,7 @@ test("an account that the filter marks as disabled is not found", async () => {
   }
 });
 
-test("the filter for ppolicy finds people there, and nobody without it, with a reason that says why", async () => {
+test("the filter for ppolicy finds people there, and no entry without it, with a reason that says why", async () => {
   expect(await (await directoryOf(withPolicy, POLICY.filter)).signIn("ada", PASSWORD)).toBeDefined();
   const reasons: string[] = [];
   const directory = await directoryOf(without, POLICY.filter);
