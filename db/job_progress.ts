@@ -1,10 +1,9 @@
 import type { Db, Queryable } from "./client.ts";
+import type { JobMark } from "./job_marks.ts";
 import { moveJob } from "./jobs.ts";
 
 /** What a submission is made of. */
-export interface JobToSubmit {
-  id: number;
-  attempt: number;
+export interface JobToSubmit extends JobMark {
   labTest: string;
   packageUrl: string;
   os: string;
@@ -12,11 +11,6 @@ export interface JobToSubmit {
   pool: string | null;
   note: string;
   report: "email" | "none";
-}
-
-/** The mark in a submitted note by which the lab's job is found again; without `attempt` the beginning of every attempt's. */
-export function jobMark(id: number, attempt?: number): string {
-  return attempt === undefined ? `[chub job ${id}.` : `[chub job ${id}.${attempt}]`;
 }
 
 /**
@@ -31,9 +25,12 @@ export async function beginAttempt(
   return await sql.begin(async (tx) => {
     const [job] = await tx<(JobToSubmit & { unsent: number })[]>`
       update jobs set state = 'submitting', attempt = attempt + 1, updated_at = now(),
+        marked_from = coalesce(marked_from, attempt + 1),
         attempt_ends_at = now() + make_interval(secs => ${timeLimitMs / 1000})
-      where id = ${id} and state = 'queued' and coalesce(next_attempt_at <= now(), true)
-      returning id, attempt, lab_test as "labTest", package_url as "packageUrl", os, machine, pool, note, report, unsent`;
+      from hub
+      where jobs.id = ${id} and state = 'queued' and coalesce(next_attempt_at <= now(), true)
+      returning jobs.id, attempt, hub.id as hub, lab_test as "labTest", package_url as "packageUrl", os, machine, pool, note,
+        report, unsent`;
     if (job === undefined) return undefined;
     const { unsent, ...rest } = job;
     // While the lab cannot be reached, attempts would fill the history.

@@ -2,7 +2,7 @@ import { HubError } from "../errors.ts";
 import type { Db } from "./client.ts";
 
 /** This code's number. A migration states the oldest code it is compatible with; older code refuses to start. */
-export const CODE = 10;
+export const CODE = 11;
 
 const FOLDER = new URL("./migrations/", import.meta.url);
 /** Every migration, in order. Listed, so that nothing but this table decides what runs. */
@@ -17,6 +17,7 @@ const MIGRATIONS = [
   "0008_run_identity",
   "0009_scrape_samples",
   "0010_submissions",
+  "0011_hub_id",
 ] as const;
 const LOCK = 727_000;
 

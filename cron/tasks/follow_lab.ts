@@ -1,4 +1,4 @@
-import { jobMark } from "../../db/job_progress.ts";
+import { getOwnMarks, isMarkOf, markStart } from "../../db/job_marks.ts";
 import {
   findLabCursor,
   followLab,
@@ -14,6 +14,7 @@ import {
   cancelLabJob,
   findLabJob,
   findLabJobs,
+  type LabJob,
   type LabOptions,
   listChangedLabJobs,
 } from "../../run/lab_client.ts";
@@ -24,10 +25,17 @@ const MAX_PAGES = 100;
 /** Jobs that the lab is asked for alone, each time. */
 const MAX_ALONE = 50;
 
+/** The lab's jobs that the attempts of a job made, by their notes. */
+export async function findByMark(deps: JobDeps, jobId: number, signal?: AbortSignal): Promise<LabJob[]> {
+  const own = await getOwnMarks(deps.sql, jobId);
+  const found = await findLabJobs(labOf(deps, signal), markStart(jobId));
+  return found.filter((job) => isMarkOf(job.note, own));
+}
+
 /** A change made before the serials were stored has gone by unnoticed: the state is asked for once. */
 export async function readState(deps: JobDeps, jobId: number): Promise<void> {
   try {
-    const jobs = await findLabJobs(labOf(deps), jobMark(jobId));
+    const jobs = await findByMark(deps, jobId);
     await testsEnded(deps, await followLab(deps.sql, deps.config.vrlUrl!, { jobs, cursor: null }));
   } catch (error) {
     deps.log("the lab's state of a job could not be read", { jobId, reason: reasonOf(error) });

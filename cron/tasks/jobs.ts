@@ -2,7 +2,6 @@ import {
   acceptJob,
   beginAttempt,
   findUnknownJob,
-  jobMark,
   type JobToSubmit,
   leaveToPerson,
   listOverdueJobs,
@@ -13,15 +12,16 @@ import {
   noteWaiting,
   postponeAttempt,
 } from "../../db/job_progress.ts";
+import { formatMark } from "../../db/job_marks.ts";
 import { failRemoved } from "../../db/job_roots.ts";
 import { moveJob } from "../../db/jobs.ts";
 import { hasOpenLabJobs } from "../../db/lab_jobs.ts";
 import { reasonOf } from "../../errors.ts";
 import { guardLauncher } from "../../run/guard_launcher.ts";
-import { findLabJobs, type LabJob } from "../../run/lab_client.ts";
+import type { LabJob } from "../../run/lab_client.ts";
 import { checkExecutable, runVrlsubmit } from "../../run/vrlsubmit.ts";
-import { readState } from "./follow_lab.ts";
-import { type JobDeps, labOf } from "./job_deps.ts";
+import { findByMark, readState } from "./follow_lab.ts";
+import type { JobDeps } from "./job_deps.ts";
 
 /** Beyond the time limit, within which a submission is surely ended with all that it started; see run/guard.ts. */
 const MARGIN_MS = 15_000;
@@ -93,7 +93,7 @@ async function runBinary(
     os: job.os,
     test: job.labTest,
     packageUrl: job.packageUrl,
-    note: `${jobMark(job.id, job.attempt)} ${job.note}`.trim(),
+    note: `${formatMark(job)} ${job.note}`.trim(),
     report: job.report,
     ...(job.machine === null ? {} : { machine: job.machine }),
     ...(job.pool === null ? {} : { pool: job.pool }),
@@ -115,7 +115,7 @@ export async function lookUpJob(deps: JobDeps, jobId: number, signal: AbortSigna
   let found: LabJob[];
   try {
     // Of any attempt: an earlier one may have come late.
-    found = await findLabJobs(labOf(deps, signal), jobMark(jobId));
+    found = await findByMark(deps, jobId, signal);
   } catch (error) {
     deps.log("the lab cannot be asked for a job", { jobId, reason: reasonOf(error) });
     return;

@@ -1,13 +1,7 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
 import type { Db } from "../../db/client.ts";
 import { checkUnderRoot } from "../../db/job_builds.ts";
-import {
-  acceptJob,
-  beginAttempt,
-  findUnknownJob,
-  jobMark,
-  markAbandonedJobs,
-} from "../../db/job_progress.ts";
+import { acceptJob, beginAttempt, findUnknownJob, markAbandonedJobs } from "../../db/job_progress.ts";
 import { cancelJob, retryJob } from "../../db/job_requests.ts";
 import { getJob, listJobs, moveJob } from "../../db/jobs.ts";
 import { followLab, listSerials } from "../../db/lab_jobs.ts";
@@ -189,5 +183,4 @@ test("arguments that vrlsubmit could take for options are refused at the door", 
   for (const bad of ["-x", "a\nb", "a\u0000b", "\u001b[31m", ""]) {
     expect(jobInput.safeParse({ test: "calc", machine: bad }).success, JSON.stringify(bad)).toBe(false);
   }
-  expect(jobMark(7, 2)).toBe("[chub job 7.2]");
 });
