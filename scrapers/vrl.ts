@@ -25,6 +25,8 @@ const labJob = z.object({
   packageUrl: text,
   startedAt: z.iso.datetime({ offset: true }).nullish(),
   finishedAt: z.iso.datetime({ offset: true }).nullish(),
+  // Words for people: never a reason to pass the job over.
+  reason: z.string().nullish().catch(null),
   artifacts: z.array(z.object({ name: text, size: z.number().min(0) })).max(1000).default([]),
 });
 type LabJob = z.infer<typeof labJob>;
@@ -152,12 +154,21 @@ async function toRun(labUrl: string, job: LabJob, context: ScrapeContext): Promi
     finishedAt: isoTime(job.finishedAt),
     results: [],
   };
-  if (job.state === "lost") return { ...run, status: "lab_error", reason: "the lab lost the job" };
+  const failed = (what: string): RunRecord => {
+    const words = job.reason?.replace(/\p{Cc}/gu, " ").trim();
+    return {
+      ...run,
+      status: "lab_error",
+      reason: `${what}${words ? `; the lab: ${words}` : ""}`.slice(0, MAX_EXCERPT),
+    };
+  };
+  if (job.state === "lost") return failed("the lab lost the job");
   const read = await readArtifacts(url, job, context);
   if (read.files > 0) return { ...run, results: read.results };
-  const reason = read.fault ??
-    (job.state === "failed" ? "the job failed and left no result file" : "the job left no result file");
-  return { ...run, status: "lab_error", reason: reason.slice(0, MAX_EXCERPT) };
+  const what = job.state === "failed"
+    ? "the job failed and left no result file"
+    : "the job left no result file";
+  return failed(read.fault ?? what);
 }
 
 interface Artifact {

@@ -43,6 +43,25 @@ test("pages by watermark and makes a run of each job that is over", async () => 
   expect(counts.ignored).toEqual({ "is not over yet": 1, "was cancelled": 1 });
 });
 
+test("a run without results carries the lab's own reason", async () => {
+  const artifacts = [{ name: "result.xml", size: 3 }];
+  const { runs } = await scrape((_, url) =>
+    url.searchParams.has("updatedAfter") ? page([], null) : page([
+      job(1, { state: "failed", artifacts: [], reason: "no\u0000 machine\nhas linux " }),
+      job(2, { state: "lost", artifacts: [], reason: "power cut" }),
+      job(3, { state: "failed", reason: "ended at its time limit", artifacts }),
+      job(4, { state: "failed", artifacts: [], reason: { not: "words" } }),
+      job(5, { state: "failed", artifacts: [], reason: "x".repeat(100_000) }),
+    ], "w1"), { artifact: () => new Response("<te") });
+  expect(runs.slice(0, 2).map((run) => run.reason)).toEqual([
+    "the job failed and left no result file; the lab: no  machine has linux",
+    "the lab lost the job; the lab: power cut",
+  ]);
+  expect(runs[2]!.reason).toMatch(/^the job left no result file of a known format: .*; the lab: ended at its time limit$/s);
+  expect(runs[3]!.reason).toBe("the job failed and left no result file");
+  expect(runs[4]!.reason).toHaveLength(4000);
+});
+
 test("bad jobs are ignored with their reason, the others of the page kept", async () => {
   const bad = [
     job(-5),
