@@ -9,8 +9,8 @@ export interface GuardedOptions {
   until: number;
   /** The program is ended `REQUEST_MS` after this is aborted. */
   signal?: AbortSignal | undefined;
-  /** Called with each line of the program's stdout. */
-  onLine(line: string): void;
+  /** Called with each line of the program's stdout, see output.ts. */
+  onLine(line: string, isWhole: boolean): void;
 }
 
 export type GuardedEnd =
@@ -31,6 +31,8 @@ const REQUEST_MS = 3000;
 const STUCK_MS = 12_000;
 /** A pipe without a write for so long after the guard's end is kept open by a process that left its group. */
 const IDLE_MS = 500;
+/** One that never stops writing is read for so long. */
+const REST_MS = 5000;
 
 /** Runs the guard's one program with `args`, and never throws for what it does. */
 export async function runGuarded(args: string[], options: GuardedOptions): Promise<Guarded> {
@@ -84,7 +86,7 @@ async function readRest(output: Output): Promise<boolean> {
   output.ended.then(() => isClosed = true);
   const from = performance.now();
   // Twice, so that a busy event loop has read what was there before it counts as idle.
-  for (let idle = 0; !isClosed && idle < 2;) {
+  for (let idle = 0; !isClosed && idle < 2 && performance.now() - from < REST_MS;) {
     const wait = Promise.withResolvers<void>();
     const timer = setTimeout(wait.resolve, IDLE_MS / 2);
     await Promise.race([output.ended, wait.promise]);

@@ -1,8 +1,11 @@
 export interface OutputOptions {
   /** Characters kept of the beginning and of the end; what is between is dropped, and counted. */
   keep: { first: number; last: number };
-  /** Called with each line of at most `MAX_LINE` bytes, without its end, as it comes. */
-  onLine(line: string): void;
+  /**
+   * Called with each line of at most `MAX_LINE` bytes, without its end, as it comes. A carriage return ends a line too, as a
+   * display of progress has it. `isWhole`: false for what the stream ends with, if no line end follows.
+   */
+  onLine(line: string, isWhole: boolean): void;
 }
 
 export interface Output {
@@ -17,7 +20,7 @@ export interface Output {
 
 /** Longer lines are passed over: no line that means anything is as long. */
 export const MAX_LINE = 64 << 10;
-const NEWLINE = 10;
+const [NEWLINE, RETURN] = [10, 13];
 
 /** Reads a stream to its end in bounded memory: every line is seen, however much stands before it. */
 export function readOutput(stream: ReadableStream<Uint8Array>, { keep, onLine }: OutputOptions): Output {
@@ -59,7 +62,7 @@ export function readOutput(stream: ReadableStream<Uint8Array>, { keep, onLine }:
   };
 }
 
-function lineReader(onLine: (line: string) => void) {
+function lineReader(onLine: OutputOptions["onLine"]) {
   const line = new Uint8Array(MAX_LINE);
   let length = 0;
   let isLong = false;
@@ -68,21 +71,22 @@ function lineReader(onLine: (line: string) => void) {
     else line.set(bytes, length);
     length += isLong ? 0 : bytes.length;
   };
-  const finish = () => {
-    if (!isLong && length > 0) onLine(new TextDecoder().decode(line.subarray(0, length)));
+  const finish = (isWhole: boolean) => {
+    if (!isLong && length > 0) onLine(new TextDecoder().decode(line.subarray(0, length)), isWhole);
     length = 0;
     isLong = false;
   };
   return {
     push(bytes: Uint8Array) {
       let from = 0;
-      for (let at = bytes.indexOf(NEWLINE); at >= 0; at = bytes.indexOf(NEWLINE, from)) {
+      for (let at = 0; at < bytes.length; at++) {
+        if (bytes[at] !== NEWLINE && bytes[at] !== RETURN) continue;
         add(bytes.subarray(from, at));
-        finish();
+        finish(true);
         from = at + 1;
       }
       add(bytes.subarray(from));
     },
-    end: finish,
+    end: () => finish(false),
   };
 }

@@ -121,13 +121,27 @@ export async function runVrlsubmit(
     return { kind: "refused", exitCode: -1, reason: reasonOf(error), stdout: "", stderr: "" };
   }
   const serials = new Set<number>();
+  let last: number[] | undefined;
+  const keep = (named: number[]) =>
+    named.forEach((serial) => serials.size < MAX_SERIALS && serials.add(serial));
   const end = await runGuarded(args, {
     ...options,
-    onLine: (line) =>
-      parseSerials(line)?.forEach((serial) => serials.size < MAX_SERIALS && serials.add(serial)),
+    onLine(line, isWhole) {
+      const named = parseSerials(line);
+      if (named !== undefined && isWhole) keep(named);
+      else last = named;
+    },
   });
+  // Of a program that was ended in the middle of its line, the last serial may lack digits.
+  if (last !== undefined && isExit(end)) keep(last);
   const { stdout, stderr } = end;
   return { ...outcomeOf(end, { serials: [...serials], stdout, stderr }), stdout, stderr };
+}
+
+/** Whether the program ended by itself. A shell reports the death of a program that it started as 128 and the signal's number. */
+function isExit(end: GuardedEnd): boolean {
+  return end.kind === "ended" && end.ended === null && end.signal === null &&
+    !(end.code > 128 && end.code <= 192);
 }
 
 /** What an end of vrlsubmit means for its job. */
@@ -145,8 +159,7 @@ function outcomeOf(
       : { kind: "unknown", reason: end.reason, isOver: false };
   }
   const { code, signal, ended, outlived, left } = end;
-  // A shell reports the death of a program that it started as 128 and the number of the signal.
-  const isKilled = ended !== null || signal !== null || code > 128 && code <= 192;
+  const isKilled = !isExit(end);
   if (hasSerials && (code === 0 || isKilled)) return { kind: "accepted", serials };
   const unknown = (reason: string): SubmitOutcome => ({
     kind: "unknown",
@@ -171,5 +184,5 @@ function outcomeOf(
 }
 
 function lastWords(stderr: string): string {
-  return stderr.trim().slice(0, 1000) || "it gave no reason";
+  return stderr.trim().slice(-900) || "it gave no reason";
 }

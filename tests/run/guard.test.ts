@@ -127,3 +127,14 @@ test("a hub that is killed takes the submission with it", async () => {
     (found) => found.length === 0,
   );
 });
+
+requires("setsid", hasProgram("setsid"), "apt-get install util-linux")(
+  "a process that leaves the group and never stops writing holds up nothing",
+  async () => {
+    const word = crypto.randomUUID();
+    const outcome = await run(`setsid yes ${word} & ${ACCEPTED}`);
+    expect(outcome).toMatchObject({ kind: "accepted", serials: [7] });
+    // Its pipe is closed then.
+    await until(() => find(`yes ${word}`), (found) => found.length === 0);
+  },
+);

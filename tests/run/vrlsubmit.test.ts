@@ -84,6 +84,22 @@ test("serials are read, and nothing else is taken for them", () => {
 test.each([
   ["the line of acceptance", ACCEPTED, { kind: "accepted", serials: [7] }],
   ["two lines of acceptance", `${ACCEPTED}; ${ACCEPTED}8`, { kind: "accepted", serials: [7, 78] }],
+  ["a line of acceptance after a display of progress", `printf '10%%\\r100%%\\r'; ${ACCEPTED}`, {
+    kind: "accepted",
+    serials: [7],
+  }],
+  ["a line of acceptance without an end", `printf 'x\\nSubmission accepted as job(s) 7 8'`, {
+    kind: "accepted",
+    serials: [7, 8],
+  }],
+  ["half a line of acceptance, and a signal", `printf 'Submission accepted as job(s) 12'; kill -9 $$`, {
+    kind: "unknown",
+    isOver: true,
+  }],
+  ["a reason after much else", "yes noise | head -c 5000000 >&2; echo no such pool >&2; exit 3", {
+    kind: "refused",
+    reason: expect.stringMatching(/no such pool$/),
+  }],
   ["no line of acceptance", "echo done", {
     kind: "unknown",
     isOver: true,
