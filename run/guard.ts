@@ -26,6 +26,8 @@ const SETTLE_MS = 1000;
 /** From SIGTERM to SIGKILL, and from there until a process counts as one that cannot be ended. */
 const TERM_MS = 2000;
 const KILL_MS = 2000;
+/** How long what left the group is ended for, where the hub is gone. */
+const CHASE_MS = 2000;
 
 function sleep(ms: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, ms));
@@ -61,6 +63,19 @@ async function clear(groups: ProcessGroups, group: number, isAdopting: boolean, 
     await comes(isOver, KILL_MS);
   }
   return { outlived: true, left: !isEmpty() };
+}
+
+/**
+ * Ends what left the group, where no hub reads that it did: the next one would take the submission for over. What a process that
+ * ends had started becomes a child of this one, and its turn comes too.
+ */
+async function chase(): Promise<void> {
+  const groups = openProcessGroups();
+  const end = performance.now() + CHASE_MS;
+  while (groups.hasChildren() && performance.now() < end) {
+    groups.killChildren();
+    await sleep(20);
+  }
 }
 
 async function run(program: string, until: number, args: string[], begin: () => void): Promise<End> {
@@ -110,11 +125,12 @@ async function run(program: string, until: number, args: string[], begin: () => 
 
 if (import.meta.main) {
   const [program, mark, until, ...args] = Deno.args;
-  const write = (text: string) => {
+  /** Returns whether there is a hub to read it. */
+  const write = (text: string): boolean => {
     try {
-      Deno.stderr.writeSync(new TextEncoder().encode(text));
+      return Deno.stderr.writeSync(new TextEncoder().encode(text)) > 0;
     } catch {
-      // The hub is gone.
+      return false;
     }
   };
   let hasBegun = false;
@@ -124,6 +140,7 @@ if (import.meta.main) {
   };
   const end = await run(program!, Number(until), args, begin)
     .catch((error): End => hasBegun ? { left: true } : { failed: (error as Error).message });
-  write(`\n${mark} ${JSON.stringify(end)}\n`);
+  const isRead = write(`\n${mark} ${JSON.stringify(end)}\n`);
+  if (end.left && !isRead) await chase();
   Deno.exit(0);
 }

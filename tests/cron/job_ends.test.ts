@@ -1,6 +1,9 @@
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
+import { HOME } from "../helpers/app.ts";
 import { type JobBench, jobBench } from "../helpers/job_bench.ts";
+import { submitAndDie } from "../helpers/job_child.ts";
 import { until } from "../helpers/lab.ts";
+import { listProcesses } from "../helpers/processes.ts";
 import { hasProgram, requires } from "../helpers/require.ts";
 
 /** Time limit of a vrlsubmit that hangs; a machine that starts it slower finds it unsent. */
@@ -147,6 +150,25 @@ needsSetsid(
     expect([await runs(), stored(id)]).toEqual([1, 1]);
   },
 );
+
+needsSetsid("what left the group of a submission whose hub is killed submits nothing any more", async () => {
+  const name = crypto.randomUUID();
+  // A chain of sessions, whose last one would submit.
+  const late = `setsid sh -c 'setsid sh -c "sleep 15; echo ${name} >> ${folder}/${name}" & sleep 15'`;
+  const path = `${folder}/${crypto.randomUUID()}`;
+  await Deno.writeTextFile(
+    path,
+    `#!/bin/sh\n${late} >/dev/null 2>&1 </dev/null &\n: > ${folder}/begun\nsleep 60\n`,
+    { mode: 0o755 },
+  );
+  const id = await bench.makeJob();
+  const env = { ...bench.env, VRLSUBMIT_PATH: path };
+  await submitAndDie({ home: HOME, env, jobId: id, dieAt: 4000 });
+  expect(await Deno.stat(`${folder}/begun`)).toMatchObject({ isFile: true });
+  const left = async () => (await listProcesses()).filter(({ command }) => command.includes(name));
+  await until(left, (found) => found.length === 0);
+  expect(await Deno.stat(`${folder}/${name}`).catch(() => undefined)).toBeUndefined();
+});
 
 test("a serial that the lab does not know is lost after a time, and not while the lab cannot be reached", async () => {
   const { sql } = bench.deps;

@@ -57,7 +57,9 @@ test("a run without results carries the lab's own reason", async () => {
     "the job failed and left no result file; the lab: no  machine has linux",
     "the lab lost the job; the lab: power cut",
   ]);
-  expect(runs[2]!.reason).toMatch(/^the job left no result file of a known format: .*; the lab: ended at its time limit$/s);
+  expect(runs[2]!.reason).toMatch(
+    /^the job left no result file of a known format: .*; the lab: ended at its time limit$/s,
+  );
   expect(runs[3]!.reason).toBe("the job failed and left no result file");
   expect(runs[4]!.reason).toHaveLength(4000);
 });
