@@ -233,3 +233,14 @@ export async function leaveToPerson(sql: Queryable, id: number, reason: string):
     )
     insert into job_events (job_id, state, cause) select id, 'unknown', ${reason} from moved`;
 }
+
+/** Puts an unknown job back in the queue, unless a person has it meanwhile. Returns whether it did. */
+export async function requeueUnknown(
+  sql: Queryable,
+  id: number,
+  { cause, attempt }: { cause: string; attempt: number },
+): Promise<boolean> {
+  const [job] = await sql`
+    select from jobs where id = ${id} and state = 'unknown' and not needs_person for update`;
+  return job !== undefined && await moveJob(sql, id, { from: ["unknown"], to: "queued", cause, attempt });
+}

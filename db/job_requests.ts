@@ -4,6 +4,7 @@ import { type Author, recordAudit } from "./audit.ts";
 import type { Db, Queryable } from "./client.ts";
 import { findRemovedRoot } from "./drop_roots.ts";
 import { missing, type SubmitDefaults, whatToRun } from "./job_builds.ts";
+import { leaveToPerson } from "./job_progress.ts";
 import { getJob, moveJob } from "./jobs.ts";
 import { unknownTest } from "./tests.ts";
 
@@ -151,6 +152,9 @@ export async function retryJob(
   return await sql.begin(async (tx) => {
     const earlier = await findRepeat(tx, options, `retry ${id}`);
     if (earlier !== undefined) return { id: earlier, isNew: false };
+    // Before it is read: a look-up that takes it up again at this moment comes first, or finds this.
+    const cause = `to be retried by ${options.by.name}: not submitted again by itself`;
+    await leaveToPerson(tx, id, cause);
     const old = await getJob(tx, id);
     if (["queued", "submitting", "submitted", "running"].includes(old.state)) {
       throw new HubError(
@@ -201,6 +205,8 @@ export async function cancelJob(
     const cause = `cancelled by ${by.name}`;
     const record = { action: "job.cancel", object: `job ${id}`, before: { state: job.state } };
     if (await moveJob(tx, id, { from: ["queued", "unknown"], to: "cancelled", cause })) {
+      // The lab may have it.
+      if (job.state === "unknown") await enqueue(tx, [id]);
       return await recordAudit(tx, by, record);
     }
     if (job.state === "submitted" || job.state === "running") {

@@ -43,9 +43,16 @@ export async function readState(deps: JobDeps, jobId: number): Promise<void> {
   await deps.queue.send("follow_lab", {}, { singletonKey: "lab", delayS: 1 });
 }
 
-/** Asks the lab to cancel every serial of a job; the lab's own word then moves the job. */
+/**
+ * Asks the lab to cancel every serial of a job; the lab's own word then moves the job. One that was cancelled while it was unknown
+ * has no serial: the lab is asked for its note.
+ */
 export async function cancelJobInLab(deps: JobDeps, jobId: number, signal: AbortSignal): Promise<void> {
-  for (const serial of await listSerials(deps.sql, jobId)) await cancelLabJob(labOf(deps, signal), serial);
+  const known = await listSerials(deps.sql, jobId);
+  const serials = known.length > 0
+    ? known
+    : (await findByMark(deps, jobId, signal)).map((found) => found.serial);
+  for (const serial of serials) await cancelLabJob(labOf(deps, signal), serial);
   await deps.queue.send("follow_lab", {}, { singletonKey: "lab" });
 }
 

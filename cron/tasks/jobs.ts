@@ -11,6 +11,7 @@ import {
   noteLookUp,
   noteWaiting,
   postponeAttempt,
+  requeueUnknown,
 } from "../../db/job_progress.ts";
 import { formatMark } from "../../db/job_marks.ts";
 import { failRemoved } from "../../db/job_roots.ts";
@@ -145,7 +146,7 @@ export async function lookUpJob(deps: JobDeps, jobId: number, signal: AbortSigna
   }
   await sql.begin(async (tx) => {
     const cause = "the lab does not have it: submitted again";
-    if (await moveJob(tx, jobId, { from: ["unknown"], to: "queued", cause, attempt: job.attempt })) {
+    if (await requeueUnknown(tx, jobId, { cause, attempt: job.attempt })) {
       await queue.send("submit_job", { jobId }, { singletonKey: String(jobId), tx });
     }
   });

@@ -1,5 +1,9 @@
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
+import { cancelJobInLab } from "../../cron/tasks/follow_lab.ts";
+import { lookUpJob } from "../../cron/tasks/jobs.ts";
+import { cancelJob, retryJob } from "../../db/job_requests.ts";
 import { HOME } from "../helpers/app.ts";
+import { BY } from "../helpers/author.ts";
 import { type JobBench, jobBench } from "../helpers/job_bench.ts";
 import { submitAndDie } from "../helpers/job_child.ts";
 import { until } from "../helpers/lab.ts";
@@ -150,6 +154,50 @@ needsSetsid(
     expect([await runs(), stored(id)]).toEqual([1, 1]);
   },
 );
+
+const options = { by: BY, idempotencyKey: undefined, dropRoots: [], enqueue: () => Promise.resolve() };
+
+test("an unknown job that a person retries does not go out again by itself too", async () => {
+  const { sql } = bench.deps;
+  bench.lab.faults = ["answers 502", "none"];
+  const id = await bench.makeJob();
+  expect(await bench.submit(id)).toMatchObject({ state: "unknown", needsPerson: false });
+  const retry = (await retryJob(sql, id, options)).id;
+  expect(await bench.submit(retry)).toMatchObject({ state: "submitted" });
+  expect(await bench.minute(id)).toMatchObject({ state: "unknown", needsPerson: true, attempt: 1 });
+  expect(stored(id) + stored(retry)).toBe(1);
+});
+
+test("of a look-up and a retry at one moment one sends an unknown job out again", async () => {
+  const { sql } = bench.deps;
+  for (let count = 0; count < 20; count++) {
+    bench.lab.faults = ["answers 502", "none"];
+    const id = await bench.makeJob();
+    await sql`
+      update jobs set state = 'unknown', attempt = 1, attempt_ends_at = now() - interval '1 hour' where id = ${id}`;
+    const [retried] = await Promise.allSettled([
+      retryJob(sql, id, options),
+      lookUpJob(bench.deps, id, AbortSignal.timeout(60_000)),
+    ]);
+    const { state } = await bench.get(id);
+    expect(state).toBe(retried.status === "fulfilled" ? "unknown" : "queued");
+  }
+});
+
+test("a job that is cancelled while it is unknown is cancelled in the lab too", async () => {
+  const { sql } = bench.deps;
+  bench.lab.faults = ["stores, answers 502", "none"];
+  const id = await bench.makeJob();
+  expect(await bench.submit(id)).toMatchObject({ state: "unknown" });
+  const asked: number[] = [];
+  await cancelJob(sql, id, { ...options, enqueue: (_tx, ids) => Promise.resolve(asked.push(...ids)) });
+  expect(asked).toEqual([id]);
+  await cancelJobInLab(bench.deps, id, AbortSignal.timeout(60_000));
+  expect(bench.lab.journal.at(-1)).toMatchObject({
+    note: expect.stringContaining(`job ${id}.`),
+    state: "cancelled",
+  });
+});
 
 needsSetsid("what left the group of a submission whose hub is killed submits nothing any more", async () => {
   const name = crypto.randomUUID();

@@ -85,6 +85,10 @@ export function startOddLab(
       const job = journal.find((one) => one.serial === serial && !forgotten.has(serial));
       return job === undefined ? json(404, { error: "no such job" }) : json(200, job);
     }
+    if (method === "DELETE") {
+      lab.change(Number(url.pathname.split("/")[2]), { state: "cancelled" });
+      return json(200, {});
+    }
     const { note } = JSON.parse(body) as { note: string };
     const fault = lab.faults.length > 1 ? lab.faults.shift()! : lab.faults[0]!;
     if (fault === "refuses") return json(400, { error: "no such pool" });
