@@ -1,6 +1,7 @@
 import { HubError } from "../errors.ts";
 import { signalProcess } from "./kill.ts";
 import { labFlags } from "./lab/permissions.ts";
+import { isListening } from "./listening.ts";
 import { portOwner } from "./port_owner.ts";
 
 /** The embedded lab as a process of its own. */
@@ -133,11 +134,6 @@ async function stopLab(labData: string): Promise<void> {
     signal = undefined;
     await new Promise((resolve) => setTimeout(resolve, 25));
   }
-}
-
-async function isListening(url: string): Promise<boolean> {
-  const { hostname, port } = new URL(url);
-  return await Deno.connect({ hostname, port: Number(port) }).then((up) => (up.close(), true), () => false);
 }
 
 /** Whether a lab with our token answers there. */

@@ -1,3 +1,4 @@
+import { isListening } from "./listening.ts";
 import type { StopSignal } from "./stop_signal.ts";
 
 /** A hub drains within 10 s; a machine under load may take longer. */
@@ -32,13 +33,7 @@ async function findState(url: string): Promise<"gone" | "draining" | "silent" | 
     // See run/drain.ts: of a hub that works this route is a 200, whatever the state of its parts.
     return answer.status === 503 && body.includes('"code":"SERVICE_UNAVAILABLE"') ? "draining" : "other";
   } catch (error) {
+    // Something may listen that breaks every request off.
     return (error as Error).name !== "TimeoutError" && !await isListening(url) ? "gone" : "silent";
   }
-}
-
-/** Also true of what breaks every request off. */
-async function isListening(url: string): Promise<boolean> {
-  const { hostname, port } = new URL(url);
-  return await Deno.connect({ hostname: hostname.replace(/^\[|\]$/g, ""), port: Number(port) })
-    .then((connection) => (connection.close(), true), () => false);
 }

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, expect, test as plainTest } from "vitest";
 import { type Db, openDatabase } from "../../db/client.ts";
+import { isListening } from "../../run/listening.ts";
 import { freePort, until } from "../helpers/lab.ts";
 import { type TestDatabase, testDatabase } from "../helpers/postgres.ts";
 import { hasProgram, requires } from "../helpers/require.ts";
@@ -47,10 +48,7 @@ pool_mode = session
     stdout: "null",
     stderr: "null",
   }).spawn();
-  await until(
-    () => Deno.connect({ hostname: "127.0.0.1", port }).then((up) => (up.close(), true), () => false),
-    Boolean,
-  );
+  await until(() => isListening(`http://127.0.0.1:${port}`), Boolean);
   url.searchParams.delete("host");
   url.host = `127.0.0.1:${port}`;
   proxy = await openProxy(url.href);

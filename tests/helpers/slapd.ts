@@ -1,3 +1,4 @@
+import { isListening } from "../../run/listening.ts";
 import { type Certificates, makeCertificates } from "./certificates.ts";
 import { freePort, until } from "./lab.ts";
 
@@ -126,14 +127,7 @@ export async function startSlapd({ hasPolicy = true } = {}): Promise<Slapd> {
         stdout: "null",
         stderr: "null",
       }).spawn();
-      await until(
-        () =>
-          Deno.connect({ hostname: "127.0.0.1", port: ports.ldaps }).then(
-            (up) => (up.close(), true),
-            () => false,
-          ),
-        Boolean,
-      );
+      await until(() => isListening(`http://127.0.0.1:${ports.ldaps}`), Boolean);
     },
     async kill() {
       server?.kill("SIGKILL");
