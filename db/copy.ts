@@ -1,6 +1,6 @@
 import { setImmediate } from "node:timers/promises";
 import type { PendingQuery, Row } from "postgres";
-import { isDatabaseAway } from "./away.ts";
+import { isConnectionLost } from "./faults.ts";
 import type { Queryable } from "./client.ts";
 
 /** One value in a line of `copy … from stdin`, text format; null is `\N`. */
@@ -58,7 +58,7 @@ export async function copyInto(
     into.destroy(new Error("the rest of the rows cannot be made"));
   }
   // Nothing more may be sent on a connection that is lost.
-  if (isDatabaseAway(refusal)) throw refusal;
+  if (isConnectionLost(refusal)) throw refusal;
   for (let tries = 0;; tries++) {
     await setImmediate();
     try {

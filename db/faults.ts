@@ -21,6 +21,13 @@ const UNREACHABLE = new Set([
   "ETIMEDOUT",
 ]);
 
+/** Whether an error says that the connection it came on is lost, or will be. */
+export function isConnectionLost(error: unknown): boolean {
+  const code = (error as { code?: unknown } | null)?.code;
+  return typeof code === "string" &&
+    (UNREACHABLE.has(code) || /^(?:ENOENT$|08|25P0[34]|57P0[1235]|53300|58P)/.test(code));
+}
+
 /** States of the server, by SQLSTATE (appendix A of Postgres's manual); the first that fits counts. */
 const STATES: readonly [RegExp, string][] = [
   [/^(?:08|57P|58|25P0[34])/, "The database is unavailable"],

@@ -1,5 +1,5 @@
 import { setImmediate, setTimeout } from "node:timers/promises";
-import { isDatabaseAway } from "./away.ts";
+import { isConnectionLost } from "./faults.ts";
 import type { Db } from "./client.ts";
 
 /** Longest that a connection is waited for to end which the server has said it ends. */
@@ -25,7 +25,7 @@ export function guardTransactions(sql: Db): void {
       } catch (error) {
         // Of the loss `begin` hears first. Where the server says that it ends the connection, it is waited for: what is sent
         // before stays behind in the driver, and keeps the connection that follows from being made.
-        const waited = isDatabaseAway(error) ? setTimeout(LOSS_MS) : setImmediate();
+        const waited = isConnectionLost(error) ? setTimeout(LOSS_MS) : setImmediate();
         await Promise.race([loss.promise, waited]);
         if (state.isLost) await never();
         throw error;

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { copyInto } from "../../db/copy.ts";
-import { isDatabaseAway } from "../../db/away.ts";
+import { isConnectionLost } from "../../db/faults.ts";
 import { openDatabase, type Queryable } from "../../db/client.ts";
 import { type TestDatabase, testDatabase } from "../helpers/postgres.ts";
 
@@ -46,13 +46,13 @@ test("a connection that is lost during a copy, or between statements, fails the 
     `).length;
   const copying = sql.begin((tx) => copied(tx, endless())).catch((error: unknown) => error);
   await expect.poll(kill, { interval: 20 }).toBeGreaterThan(0);
-  expect(isDatabaseAway(await copying)).toBe(true);
+  expect(isConnectionLost(await copying)).toBe(true);
   const between = sql.begin(async (tx) => {
     await tx`select 1`;
     await expect.poll(kill, { interval: 20 }).toBeGreaterThan(0);
     await tx`insert into copied values (100)`;
   }).catch((error: unknown) => error);
-  expect(isDatabaseAway(await between)).toBe(true);
+  expect(isConnectionLost(await between)).toBe(true);
   const count = () => sql`select count(*)::int as n from copied where n = 100`.catch(() => undefined);
   await expect.poll(count, { interval: 20 }).toEqual([{ n: 0 }]);
   await sql.end({ timeout: 1 });

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { databaseFault } from "../../db/faults.ts";
+import { databaseFault, isConnectionLost } from "../../db/faults.ts";
 import { HubError } from "../../errors.ts";
 
 /** Every class of appendix A, "PostgreSQL Error Codes", and the codes of a class that differ; undefined: the request's own fault. */
@@ -75,4 +75,21 @@ test("a missing socket is the database's fault, a missing file and what a HubErr
   const cause = Object.assign(new Error("refused"), { code: "ECONNREFUSED" });
   expect(databaseFault(new HubError("BAD_GATEWAY", "The lab does not answer.", { cause }))).toBeUndefined();
   for (const odd of [undefined, null, "08000", 8]) expect(databaseFault(odd)).toBeUndefined();
+});
+
+test("a connection is lost by what the network reports, and by an error with which the server ends it", () => {
+  const lost = [
+    "CONNECTION_CLOSED",
+    "ETIMEDOUT",
+    "EHOSTUNREACH",
+    "08006",
+    "25P03",
+    "25P04",
+    "57P01",
+    "57P05",
+  ];
+  const kept = ["25006", "25P02", "40001", "53100", "57014", "23505"];
+  expect(lost.filter((code) => !isConnectionLost({ code }))).toEqual([]);
+  expect(kept.filter((code) => isConnectionLost({ code }))).toEqual([]);
+  for (const odd of [undefined, null, "08000", { code: 8 }]) expect(isConnectionLost(odd)).toBe(false);
 });
