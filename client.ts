@@ -6,7 +6,7 @@ export type { AuditEntry } from "./schemas/audit.ts";
 export type { Me, TokenShape } from "./schemas/auth.ts";
 export type { Build } from "./schemas/build.ts";
 export type { CompareItem, CulpritItem } from "./schemas/answer.ts";
-export type { Job, JobDetail, JobInput } from "./schemas/job.ts";
+export type { Job, JobBatch, JobDetail, JobInput } from "./schemas/job.ts";
 export type { Outcome } from "./schemas/outcome.ts";
 export type { DropPackage, PackageDetail } from "./schemas/package.ts";
 export type { ResultRecord } from "./schemas/record.ts";

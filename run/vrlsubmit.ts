@@ -1,4 +1,5 @@
 import { HubError, reasonOf } from "../errors.ts";
+import { VRLSUBMIT_EXIT } from "./exit_codes.ts";
 import { type GuardedEnd, runGuarded } from "./guarded.ts";
 
 const MAX_SERIALS = 1000;
@@ -26,9 +27,6 @@ export type SubmitOutcome =
   | { kind: "unsent"; reason: string }
   /** The lab may have stored it. `isOver`: nothing that was started for it can still send it. */
   | { kind: "unknown"; reason: string; isOver: boolean };
-
-/** Exit statuses of vrlsubmit besides 0; any other is a refusal. Of sysexits.h: EX_TEMPFAIL and EX_PROTOCOL. */
-export const EXIT = { unsent: 75, unknown: 76 } as const;
 
 export interface RunOptions {
   /** The program that starts vrlsubmit, see guard_launcher.ts. */
@@ -173,14 +171,18 @@ function outcomeOf(
   if (code === 0) {
     return unknown(`vrlsubmit ended well but named no serial: ${JSON.stringify(stdout.slice(0, 200))}`);
   }
-  if (code === EXIT.unknown) return unknown(`vrlsubmit does not know whether the lab has it: ${reason}`);
+  if (code === VRLSUBMIT_EXIT.unknown) {
+    return unknown(`vrlsubmit does not know whether the lab has it: ${reason}`);
+  }
   if (hasSerials) {
     return unknown(`vrlsubmit named ${serials.join(", ")} and then ended with ${code}: ${reason}`);
   }
   if (outlived || left) {
     return unknown(`vrlsubmit ended with ${code} while a process that it had started still ran: ${reason}`);
   }
-  return code === EXIT.unsent ? { kind: "unsent", reason } : { kind: "refused", exitCode: code, reason };
+  return code === VRLSUBMIT_EXIT.unsent
+    ? { kind: "unsent", reason }
+    : { kind: "refused", exitCode: code, reason };
 }
 
 function lastWords(stderr: string): string {

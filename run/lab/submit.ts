@@ -1,11 +1,12 @@
+import { VRLSUBMIT_EXIT } from "../exit_codes.ts";
+
 /**
  * The embedded vrlsubmit: hands a submission to the lab over HTTP. Exit 0: accepted. 1 or 2 (wrong usage): refused, the lab does
  * not have it. 75: not sent, the lab cannot be reached. 76: sent, and whether the lab has it is not known.
  */
 const REFUSED = 1;
 const USAGE_ERROR = 2;
-const UNSENT = 75;
-const UNKNOWN = 76;
+const { unsent: UNSENT, unknown: UNKNOWN } = VRLSUBMIT_EXIT;
 const CONNECT_MS = 10_000;
 const ANSWER_MS = 30_000;
 const MAX_ANSWER = 1 << 20;

@@ -151,17 +151,18 @@ async function* readOne(
  */
 export async function openSource(
   url: string,
-  { fetch, signal }: { fetch: BoundedFetch; signal: AbortSignal },
+  options: { fetch: BoundedFetch; signal: AbortSignal },
 ): Promise<DropSource> {
   if (url.startsWith("file:")) return new DirectorySource(url);
-  const probe = url.replace(/^\w+\+/, "").replace(/^([^?]*[^?/])$/, "$1/");
-  fetch = rootFetch(fetch, { probe });
+  const address = url.replace(/^\w+\+/, "");
+  const probe = address.includes("?") || address.endsWith("/") ? address : `${address}/`;
+  const fetch = rootFetch(options.fetch, { probe });
   if (url.startsWith("index+")) return new AutoindexSource(url, fetch);
   if (/^(?:s3|gcs)\+/.test(url)) return new BucketSource(url, fetch);
   if (!/^https?:/.test(url)) {
     throw new HubError("BAD_REQUEST", `${JSON.stringify(url)} is no root of a drop.`);
   }
-  const response = await fetch(url.includes("?") ? url : `${url}/`, { signal });
+  const response = await fetch(url.includes("?") ? url : `${url}/`, { signal: options.signal });
   const text = await response.text();
   if (!response.ok) throw new HubError("BAD_GATEWAY", `${url} answered ${response.status}.`);
   if (!/<(?:\w+:)?ListBucketResult[\s>]/.test(text.slice(0, 1000))) return new AutoindexSource(url, fetch);
