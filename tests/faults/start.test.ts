@@ -16,25 +16,10 @@ interface Load {
 
 /** Pushes one run after the other, each until it is acknowledged. */
 async function pushOn(world: StartWorld, name: string, load: Load): Promise<void> {
-  const token = await world.token();
   for (let at = 0; !load.isOver; at++) {
     const id = `${name}-${at}`;
     while (!load.isOver && !load.pushed.has(id)) {
-      const isTaken = await fetch(`${world.url}/api/results`, {
-        method: "POST",
-        headers: {
-          authorization: `Bearer ${token}`,
-          "content-type": "application/json",
-          "idempotency-key": id,
-        },
-        body: JSON.stringify({
-          test: "trial",
-          changelist: 1,
-          externalId: id,
-          mode: "append",
-          results: [{ case: "a", outcome: "passed" }],
-        }),
-      }).then(async (answer) => (await answer.body?.cancel(), answer.ok), () => false);
+      const isTaken = await world.push(id).then((status) => status < 300, () => false);
       if (isTaken) load.pushed.add(id);
       else await new Promise((resolve) => setTimeout(resolve, 50));
     }
@@ -44,7 +29,7 @@ async function pushOn(world: StartWorld, name: string, load: Load): Promise<void
 async function countRuns(world: StartWorld): Promise<Map<string, number>> {
   const counts = new Map<string, number>();
   for (let cursor: string | null = ""; cursor !== null;) {
-    const url: string = `${world.url}/api/runs?test=trial&limit=1000${cursor && `&cursor=${cursor}`}`;
+    const url: string = `${world.url}/api/runs?test=t&limit=1000${cursor && `&cursor=${cursor}`}`;
     const page = await (await fetch(url)).json() as {
       items: { externalId: string }[];
       nextCursor: string | null;
@@ -61,12 +46,10 @@ test("kill -9 of any part loses and doubles no push, and all is well again", asy
   const load: Load = { pushed: new Set(), isOver: false };
   let lost = 0;
   let doubled = 0;
-  /** Kills the oldest process of this world that is such a part, once there is one: it may just be started again. */
+  /** Kills a part, once it is there: it may just be started again. */
   const kill = async (part: RegExp) => {
-    const find = async () =>
-      (await world.leftOver()).filter(({ command }) => part.test(command))
-        .toSorted((one, other) => one.pid - other.pid).at(0);
-    endProcess((await until(find, (found) => found !== undefined))!.pid, "SIGKILL");
+    const pid = await until(() => world.processOf(part), (found) => found !== undefined);
+    endProcess(pid!, "SIGKILL");
   };
   try {
     let hub: Started = await world.start({ env: ENV });

@@ -28,6 +28,10 @@ export interface StartWorld {
   isHub(process: ProcessInfo): boolean;
   /** The hub itself: the process below `parent` that listens on the port. */
   hubPid(parent: number): Promise<number>;
+  /** The oldest process of this world whose command line is such: of Postgres the server, not one for a connection. */
+  processOf(part: RegExp): Promise<number | undefined>;
+  /** Pushes one result by an id of its own, and returns the status. */
+  push(id: string): Promise<number>;
   /** The processes that have the data folder in their command line, but those of this test. */
   leftOver(): Promise<ProcessInfo[]>;
   isDatabaseUp(): Promise<boolean>;
@@ -71,11 +75,13 @@ export async function startWorld(): Promise<StartWorld> {
     return command.includes("main.ts") && command.includes("--no-remote") && command.includes(`:${port}`);
   }
 
+  const url = `http://127.0.0.1:${port}`;
+  const token = async () => (await Deno.readTextFile(`${data}/hub/admin.token`)).trim();
   return {
     data,
     port,
     labPort,
-    url: `http://127.0.0.1:${port}`,
+    url,
     spawn,
     isHub,
     leftOver,
@@ -95,7 +101,30 @@ export async function startWorld(): Promise<StartWorld> {
       return hub.pid;
     },
     isDatabaseUp: () => Deno.stat(`${data}/hub/pg/postmaster.pid`).then(() => true, () => false),
-    token: async () => (await Deno.readTextFile(`${data}/hub/admin.token`)).trim(),
+    token,
+    async processOf(part) {
+      const found = (await leftOver()).filter(({ command }) => part.test(command));
+      return found.toSorted((one, other) => one.pid - other.pid)[0]?.pid;
+    },
+    async push(id) {
+      const answer = await fetch(`${url}/api/results`, {
+        method: "POST",
+        headers: {
+          authorization: `Bearer ${await token()}`,
+          "content-type": "application/json",
+          "idempotency-key": id,
+        },
+        body: JSON.stringify({
+          test: "t",
+          changelist: 1,
+          externalId: id,
+          mode: "append",
+          results: [{ case: "a", outcome: "passed" }],
+        }),
+      });
+      await answer.body?.cancel();
+      return answer.status;
+    },
     async clear() {
       for (const child of children) {
         try {

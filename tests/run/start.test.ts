@@ -32,20 +32,8 @@ test(
   async () => {
     const first = await start();
     console.log(`ready on a new database after ${Math.round(first.readyMs)} ms`);
-    const token = (await Deno.readTextFile(`${data}/hub/admin.token`)).trim();
     expect((await Deno.stat(`${data}/hub/admin.token`)).mode! & 0o777).toBe(0o600);
-    const push = await fetch(`${url}/api/results`, {
-      method: "POST",
-      headers: { authorization: `Bearer ${token}`, "content-type": "application/json" },
-      body: JSON.stringify({
-        test: "t",
-        changelist: 1,
-        externalId: "x",
-        results: [{ case: "a", outcome: "passed" }],
-      }),
-    });
-    expect(push.status).toBe(201);
-    await push.body?.cancel();
+    expect(await world.push("x")).toBe(201);
     endProcess(await world.hubPid(first.child.pid), "SIGKILL");
     endProcess(first.child.pid, "SIGKILL");
     await first.child.status;
@@ -105,7 +93,7 @@ onLinux("a terminal that closes leaves a hub that nohup started running", async 
 
 /** The start of a push that waits for its second half. */
 async function beginPush(): Promise<{ finish(): Promise<string> }> {
-  const token = (await Deno.readTextFile(`${data}/hub/admin.token`)).trim();
+  const token = await world.token();
   const body = JSON.stringify({ test: "slow", changelist: 7, externalId: "slow", results: [] });
   const connection = await Deno.connect({ hostname: "127.0.0.1", port });
   const send = (text: string) => connection.write(new TextEncoder().encode(text));
