@@ -99,8 +99,8 @@ if (Deno.args.includes("--migrate")) {
 
 const sql = openDatabase(config.databaseUrl, {
   max: config.databasePool,
-  onSilent: (count) =>
-    log("warn", "the database did not answer on connections, so they were closed", { count }),
+  onSilent: (connections) =>
+    faults.add("the database did not answer on connections, so they were closed", { connections }),
 });
 
 try {
@@ -206,7 +206,7 @@ function startListening(): HubListener {
       headerTimeoutMs,
       idleTimeoutMs,
       onListen: (at) => console.log(`C Hub is ready: http://${bracketed(at.hostname)}:${at.port}/`),
-      log: (message, fields) => log("warn", message, fields),
+      log: faults.add,
     });
   } catch (error) {
     const isTaken = error instanceof Deno.errors.AddrInUse;

@@ -12,6 +12,7 @@ export interface ListenOptions {
   /** From a whole answer until the client has taken it; default: 10 minutes. What is streamed has no such limit. */
   answerTimeoutMs?: number;
   onListen(at: Deno.NetAddr): void;
+  /** Called at each failure, so up to ten times a second. */
   log(message: string, fields?: Record<string, unknown>): void;
 }
 
@@ -48,7 +49,6 @@ const TICK_MS = 500;
 const ANSWER_MS = 600_000;
 /** Pause after a connection could not be accepted, as where file descriptors are used up. */
 const PAUSE_MS = 100;
-const LOG_EVERY_MS = 60_000;
 /** At a shutdown: for what was answered to be sent. */
 const END_MS = 1000;
 
@@ -156,17 +156,13 @@ async function accept(
   take: (conn: Deno.TcpConn) => void,
   { signal, log, makeRoom }: { signal: AbortSignal; log: ListenOptions["log"]; makeRoom(): void },
 ): Promise<void> {
-  let loggedAt = -Infinity;
   while (true) {
     try {
       take(await listener.accept());
     } catch (error) {
       if (signal.aborted) return;
       makeRoom();
-      if (performance.now() - loggedAt > LOG_EVERY_MS) {
-        loggedAt = performance.now();
-        log("connections cannot be accepted; idle ones are closed", { reason: String(error) });
-      }
+      log("connections cannot be accepted; idle ones are closed", { reason: String(error) });
       await new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
     }
   }

@@ -1,5 +1,6 @@
 import { afterEach, expect, test } from "vitest";
 import { type HubListener, listen, type ListenOptions } from "../../run/listener.ts";
+import { HOME } from "../helpers/app.ts";
 import { until } from "../helpers/lab.ts";
 
 /** A connection that is open after so long is never closed, however busy the machine. */
@@ -136,4 +137,51 @@ test("a shutdown closes what is open, and takes nothing more", async () => {
   await server.shutdown();
   expect(await untilClosed(connection)).toBe("");
   await expect(connect(server)).rejects.toThrow(Deno.errors.ConnectionRefused);
+});
+
+test("where file descriptors run out, idle connections are closed for those that ask", async () => {
+  const code = `
+    import { listen } from ${JSON.stringify(`${HOME}/run/listener.ts`)};
+    const limits = { headerTimeoutMs: 3_600_000, idleTimeoutMs: 3_600_000 };
+    // As in the hub: to listen for a signal takes descriptors, and ends a Deno that has none left.
+    Deno.addSignalListener("SIGTERM", () => Deno.exit(0));
+    listen(() => new Response("done"), {
+      hostname: "127.0.0.1",
+      port: 0,
+      ...limits,
+      onListen: ({ port }) => console.log(port),
+      log: (message) => console.error(message),
+    });`;
+  const folder = await Deno.makeTempDir();
+  await Deno.writeTextFile(`${folder}/server.ts`, code);
+  const server = new Deno.Command("sh", {
+    args: [
+      "-c",
+      'ulimit -n 64; exec "$@"',
+      "sh",
+      Deno.execPath(),
+      "run",
+      "-A",
+      "--no-config",
+      `${folder}/server.ts`,
+    ],
+    stdout: "piped",
+    stderr: "piped",
+  }).spawn();
+  const errors = new Response(server.stderr).text();
+  const idle: Deno.Conn[] = [];
+  try {
+    const { value } = await server.stdout.pipeThrough(new TextDecoderStream()).getReader().read();
+    const address = { hostname: "127.0.0.1", port: Number(value) };
+    for (let count = 0; count < 80; count++) idle.push(await Deno.connect(address));
+    for (let count = 0; count < 3; count++) {
+      expect(await (await fetch(`http://127.0.0.1:${address.port}/`)).text()).toBe("done");
+    }
+  } finally {
+    idle.forEach((connection) => connection.close());
+    server.kill("SIGTERM");
+    await server.status;
+    await Deno.remove(folder, { recursive: true });
+  }
+  expect(await errors).toContain("connections cannot be accepted");
 });
