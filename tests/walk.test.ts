@@ -5,7 +5,7 @@ import { siteMap } from "../routers/rest/site_map.ts";
 import { Validator } from "@seriousme/openapi-schema-validator";
 import { HOME } from "./helpers/app.ts";
 
-/** DESIGN's table: what a folder may import besides itself, packages and std. */
+/** CONTRIBUTING's table, and files beside it: what each may import besides itself, packages and std. */
 const LAW: Record<string, string[]> = {
   schemas: [],
   errors: [],
@@ -76,6 +76,16 @@ test("who imports whom keeps to the table", () => {
     }
   }
   expect(broken).toEqual([]);
+});
+
+test("CONTRIBUTING shows the same table", () => {
+  const rows = read("CONTRIBUTING.md").matchAll(/^\| `([\w.]+)\/?` +\|[^|]+\| ([^|(]+?) *(?:\([^|]*)?\|$/gm);
+  const shown = Array.from(rows, ([, owner, allowed]) => {
+    const names = allowed!.split(", ").filter((name) => name !== "zod" && name !== "std");
+    return [owner!.replace(".ts", ""), names.map((name) => name.replace(".ts", "")).sort()] as const;
+  });
+  expect(shown.length).toBeGreaterThan(8);
+  for (const [owner, allowed] of shown) expect([owner, allowed]).toEqual([owner, LAW[owner]?.toSorted()]);
 });
 
 test("no file is over the limit but those listed, and a listed one still is", () => {
