@@ -161,11 +161,18 @@ async function accept(
       take(await listener.accept());
     } catch (error) {
       if (signal.aborted) return;
+      if (isClientsEnd(error)) continue;
       makeRoom();
       log("connections cannot be accepted; idle ones are closed", { reason: String(error) });
       await new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
     }
   }
+}
+
+/** Whether the client ended its connection before it was accepted, which says nothing of the hub or of other connections. */
+function isClientsEnd(error: unknown): boolean {
+  return error instanceof Deno.errors.NotConnected || error instanceof Deno.errors.ConnectionReset ||
+    error instanceof Deno.errors.ConnectionAborted;
 }
 
 /** Closes the connection that would be closed first for being idle. */

@@ -130,6 +130,23 @@ test("many connections come and go, and none is left", async () => {
   expect(server.logged).toEqual([]);
 });
 
+test("clients that reset connections before they are taken cost others nothing, and are not logged", async () => {
+  const server = serve({ headerTimeoutMs: 60_000, idleTimeoutMs: 60_000 });
+  const idle = await connect(server);
+  await until(() => Promise.resolve(server.size), (size) => size === 1);
+  const resets = `import net from "node:net";
+    for (let at = 0; at < 20; at++) {
+      const one = net.connect(${server.addr.port}, "127.0.0.1", () => one.resetAndDestroy());
+    }`;
+  // Nothing is taken while this process waits for the other.
+  const { code } = new Deno.Command(Deno.execPath(), { args: ["eval", "--no-config", resets] }).outputSync();
+  expect(code).toBe(0);
+  expect(await (await fetch(`http://127.0.0.1:${server.addr.port}/`)).text()).toBe("got 0");
+  expect(server.logged).toEqual([]);
+  await send(idle, "GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
+  expect(await untilClosed(idle)).toContain("got 0");
+});
+
 test("a shutdown closes what is open, and takes nothing more", async () => {
   const server = serve({ headerTimeoutMs: 60_000 });
   const connection = await connect(server);
