@@ -45,3 +45,14 @@ test("kinds are counted apart", () => {
   for (const kind of ["away", "full", "away"]) faults.add(kind);
   expect(lines.map(([kind]) => kind)).toEqual(["away", "full"]);
 });
+
+test("what differs in its numbers only is one kind, logged as it was said last", () => {
+  const { faults, lines, pass } = world();
+  for (const bytes of [64235, 34548, 7]) faults.add(`the body needs ${bytes} bytes`);
+  pass(60);
+  faults.flush();
+  expect(lines).toEqual([
+    ["the body needs 64235 bytes", {}],
+    ["the body needs 7 bytes", { count: 2 }],
+  ]);
+});
