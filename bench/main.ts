@@ -2,6 +2,7 @@
 const BENCHMARKS: Record<string, () => Promise<{ run(): Promise<void> }>> = {
   drop: () => import("./drop.ts"),
   ingest: () => import("./ingest.ts"),
+  live: () => import("./live.ts"),
   read: () => import("./read.ts"),
   scrape: () => import("./scrape.ts"),
 };
