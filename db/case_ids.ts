@@ -3,8 +3,12 @@ const BLOCK = 1 << 16;
 /** Ids of the cases of a run's results, by the result's place from 0; 0 where not known yet. Grows without moving. */
 export class CaseIds {
   #blocks: Int32Array[] = [];
+  /** Places of each block that hold no id yet. */
+  #unknownOf: number[] = [];
   #unknown = 0;
   #length = 0;
+  #least = Infinity;
+  #most = 0;
 
   get length(): number {
     return this.#length;
@@ -15,8 +19,22 @@ export class CaseIds {
     return this.#unknown;
   }
 
+  /** No id is less. */
+  get least(): number {
+    return this.#least;
+  }
+
+  /** No id is greater. */
+  get most(): number {
+    return this.#most;
+  }
+
   grow(): void {
-    if (this.#length++ % BLOCK === 0) this.#blocks.push(new Int32Array(BLOCK));
+    if (this.#length++ % BLOCK === 0) {
+      this.#blocks.push(new Int32Array(BLOCK));
+      this.#unknownOf.push(0);
+    }
+    this.#unknownOf[this.#unknownOf.length - 1]!++;
     this.#unknown++;
   }
 
@@ -25,25 +43,41 @@ export class CaseIds {
   }
 
   set(place: number, id: number): void {
-    const block = this.#blocks[Math.floor(place / BLOCK)]!;
-    if (block[place % BLOCK] === 0 && id !== 0) this.#unknown--;
+    const at = Math.floor(place / BLOCK);
+    const block = this.#blocks[at]!;
+    if (block[place % BLOCK] === 0 && id !== 0) {
+      this.#unknown--;
+      this.#unknownOf[at]!--;
+    }
+    if (id !== 0 && id < this.#least) this.#least = id;
+    if (id > this.#most) this.#most = id;
     block[place % BLOCK] = id;
   }
 
   /** Keeps the places, without their ids. */
   forget(): void {
-    for (const block of this.#blocks) block.fill(0);
+    for (const [at, block] of this.#blocks.entries()) {
+      block.fill(0);
+      this.#unknownOf[at] = Math.min(BLOCK, this.#length - at * BLOCK);
+    }
     this.#unknown = this.#length;
+    this.#least = Infinity;
+    this.#most = 0;
   }
 
   /** Forgets the places from `length` on. */
   cut(length: number): void {
-    for (let place = length; place < this.#length; place++) {
-      if (this.get(place) === 0) this.#unknown--;
-      this.#blocks[Math.floor(place / BLOCK)]![place % BLOCK] = 0;
+    const blocks = Math.ceil(length / BLOCK);
+    for (const unknown of this.#unknownOf.splice(blocks)) this.#unknown -= unknown;
+    this.#blocks.length = blocks;
+    for (let place = length; place < Math.min(this.#length, blocks * BLOCK); place++) {
+      if (this.get(place) === 0) {
+        this.#unknown--;
+        this.#unknownOf[blocks - 1]!--;
+      }
+      this.#blocks[blocks - 1]![place % BLOCK] = 0;
     }
     this.#length = length;
-    this.#blocks.length = Math.ceil(length / BLOCK);
   }
 }
 

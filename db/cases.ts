@@ -1,8 +1,9 @@
+import { turns } from "../turns.ts";
 import { caseCache } from "./case_cache.ts";
 import type { Db, Queryable } from "./client.ts";
 import { uncopied } from "./copy.ts";
 import type { ResultRecord } from "../schemas/record.ts";
-import { type LookUp, NAMES_AT_ONCE, type ResultSpool, spoolOf } from "./spool.ts";
+import { type LookUp, NAMES_AT_ONCE, type ResultSpool, spoolKnown } from "./spool.ts";
 import type { KnownTest } from "./known_tests.ts";
 
 /** Between names in one text; no name holds it. */
@@ -18,6 +19,7 @@ export function caseLookUp(sql: Db, { id, casesVersion }: KnownTest): LookUp {
     now: (name) => known.get(name) ?? 0,
     async later(names) {
       const ids = await findCaseIds(sql, id, names);
+      await turns.take();
       cache.add(id, casesVersion, names, ids);
       return ids;
     },
@@ -57,32 +59,36 @@ export async function internCases(
   told: (names: string[], ids: number[]) => void = () => {},
 ): Promise<void> {
   for (const spool of spools) await spool.settle();
-  let places: { spool: ResultSpool; place: number }[] = [];
-  let names: string[] = [];
+  let places: { spool: ResultSpool; place: number; at: number }[] = [];
+  let asked = new Map<string, number>();
   const flush = async () => {
-    const unique = [...new Set(names)];
-    const ids = await idsOf(sql, testId, unique);
-    told(unique, ids);
-    const idOf = new Map(unique.map((name, at) => [name, ids[at]!]));
-    names.forEach((name, at) => places[at]!.spool.caseIds.set(places[at]!.place, idOf.get(name)!));
+    const names = [...asked.keys()];
+    const ids = await idsOf(sql, testId, names);
+    await turns.take();
+    told(names, ids);
+    for (const { spool, place, at } of places) {
+      if (turns.isOver) await turns.take();
+      spool.caseIds.set(place, ids[at]!);
+    }
     places = [];
-    names = [];
+    asked = new Map();
   };
   for (const spool of spools) {
     if (spool.caseIds.unknown === 0) continue;
-    let place = 0;
+    let place = -1;
     for (const lines of spool.names()) {
       for (const line of lines) {
-        if (spool.caseIds.get(place) === 0) {
-          places.push({ spool, place });
-          names.push(uncopied(line));
-        }
-        place++;
+        if (turns.isOver) await turns.take();
+        if (spool.caseIds.get(++place) !== 0) continue;
+        const name = uncopied(line);
+        let at = asked.get(name);
+        if (at === undefined) asked.set(name, at = asked.size);
+        places.push({ spool, place, at });
       }
-      if (names.length >= NAMES_AT_ONCE) await flush();
+      if (places.length >= NAMES_AT_ONCE) await flush();
     }
   }
-  if (names.length > 0) await flush();
+  if (places.length > 0) await flush();
 }
 
 /**
@@ -96,7 +102,10 @@ export async function spoolRuns<R extends { results: ResultRecord[] }>(
 ): Promise<(Omit<R, "results"> & { results: ResultSpool })[]> {
   const { id, casesVersion } = test;
   const known = caseLookUp(sql, test);
-  const spooled = runs.map(({ results, ...head }) => ({ ...head, results: spoolOf(results, known) }));
+  const spooled: (Omit<R, "results"> & { results: ResultSpool })[] = [];
+  for (const { results, ...head } of runs) {
+    spooled.push({ ...head, results: await spoolKnown(results, known) });
+  }
   await internCases(sql, id, spooled.map((run) => run.results), (names, ids) => {
     caseCache(sql).add(id, casesVersion, names, ids);
   });

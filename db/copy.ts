@@ -1,6 +1,7 @@
 import { setImmediate } from "node:timers/promises";
 import type { PendingQuery, Row } from "postgres";
 import { isConnectionLost } from "./faults.ts";
+import { turns } from "../turns.ts";
 import type { Queryable } from "./client.ts";
 
 /** One value in a line of `copy … from stdin`, text format; null is `\N`. */
@@ -50,6 +51,8 @@ export async function copyInto(
         onSending();
       });
       if (refusal !== undefined) break;
+      // The next is made in its turn.
+      await turns.take();
     }
     if (refusal === undefined) into.end();
   } catch (error) {

@@ -30,8 +30,8 @@ export async function writeRows(tx: Queryable, runs: RunRows[]): Promise<void> {
 function* resultLines(runs: RunRows[]): Generator<string> {
   for (const { id, changelist, results } of runs) {
     const { caseIds } = results;
-    const [least, most] = rangeOf(results);
-    const ordinals = new Ordinals(most - least);
+    const { least } = caseIds;
+    const ordinals = new Ordinals(caseIds.most - least);
     let place = 0;
     for (const lines of results.rests()) {
       let text = "";
@@ -43,17 +43,6 @@ function* resultLines(runs: RunRows[]): Generator<string> {
       yield text;
     }
   }
-}
-
-function rangeOf({ caseIds }: ResultSpool): [number, number] {
-  let least = Infinity;
-  let most = 0;
-  for (let place = 0; place < caseIds.length; place++) {
-    const id = caseIds.get(place);
-    if (id < least) least = id;
-    if (id > most) most = id;
-  }
-  return [least, most];
 }
 
 function* sampleLines(runs: RunRows[], metricIds: Map<string, number>): Generator<string> {

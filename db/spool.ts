@@ -1,4 +1,5 @@
 import { createHash } from "node:crypto";
+import { turns } from "../turns.ts";
 import type { Counts } from "../schemas/outcome.ts";
 import type { ResultRecord } from "../schemas/record.ts";
 import { CaseIds } from "./case_ids.ts";
@@ -183,14 +184,25 @@ function freed(texts: string[]): string[] {
   return texts.map((text) => all.slice(at, at += text.length));
 }
 
-/** A spool of records that are in memory already, with the ids of names that are known now. */
-export function spoolOf(records: Iterable<ResultRecord>, known?: Omit<LookUp, "later">): ResultSpool {
+/** A spool of a few records that are in memory already. */
+export function spoolOf(records: Iterable<ResultRecord>): ResultSpool {
   const spool = new ResultSpool();
-  spool.casesVersion = known?.casesVersion;
-  for (const record of records) {
+  for (const record of records) spool.add(record);
+  return spool;
+}
+
+/** A spool of records that are in memory already, with the ids of names that are known now. */
+export async function spoolKnown(
+  records: readonly ResultRecord[],
+  known: Omit<LookUp, "later">,
+): Promise<ResultSpool> {
+  const spool = new ResultSpool();
+  spool.casesVersion = known.casesVersion;
+  for (const [at, record] of records.entries()) {
+    if (turns.isOver) await turns.take();
     spool.add(record);
-    const id = known?.now(record.case) ?? 0;
-    if (id !== 0) spool.caseIds.set(spool.count - 1, id);
+    const id = known.now(record.case);
+    if (id !== 0) spool.caseIds.set(at, id);
   }
   return spool;
 }

@@ -7,7 +7,7 @@ const BLOCK = 1 << 16;
 /** Bytes that are held before they go to the file. */
 const HELD = 1 << 20;
 /** Bytes that are read back at once. */
-const CHUNK = 1 << 18;
+const CHUNK = 1 << 16;
 
 export interface TapeMark {
   bytes: number;

@@ -2,6 +2,7 @@ import { HubError, reasonOf } from "../errors.ts";
 import type { ResultRecord } from "../schemas/record.ts";
 import type { ResultFormat } from "./format.ts";
 import { type FileItems, readResults } from "./mod.ts";
+import { sliced } from "./slices.ts";
 
 /** Bytes of one result file that are read of another system. */
 export const MAX_ARTIFACT = 256 << 20;
@@ -76,5 +77,5 @@ async function* filesOf(
   format: ResultFormat | undefined,
 ): AsyncGenerator<FileItems> {
   if (format === undefined) yield* readResults(name, body, { keepsGood: true });
-  else for await (const items of format.parse(body)) yield { file: name, items };
+  else for await (const items of format.parse(sliced(body))) yield { file: name, items };
 }

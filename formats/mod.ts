@@ -1,4 +1,5 @@
 import { HubError } from "../errors.ts";
+import { turns } from "../turns.ts";
 import { csv } from "./csv.ts";
 import { ctest } from "./ctest.ts";
 import { dejagnu } from "./dejagnu.ts";
@@ -13,6 +14,7 @@ import { litLog } from "./lit_log.ts";
 import { lnt } from "./lnt.ts";
 import { mocha } from "./mocha.ts";
 import { ndjson } from "./ndjson.ts";
+import { sliced } from "./slices.ts";
 import { subtests } from "./subtests.ts";
 import { tap } from "./tap.ts";
 import { openFiles } from "./unpack.ts";
@@ -102,8 +104,11 @@ export async function* readResults(
     known++;
     if (keepsGood && isInside) yield { file, items: [], begins: true };
     try {
-      for await (const items of format.parse(content)) {
-        if (items.length > 0) yield { file, items };
+      for await (const items of format.parse(sliced(content))) {
+        if (items.length === 0) continue;
+        // A few bytes may stand for very many cases.
+        await turns.take();
+        yield { file, items };
       }
     } catch (error) {
       if (!isInside || !(error instanceof FormatError) || error instanceof ContainerError) throw error;

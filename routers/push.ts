@@ -3,6 +3,7 @@ import { pushRun } from "../db/pushes.ts";
 import { ResultSpool, type SpoolMark } from "../db/spool.ts";
 import { findKnownTest } from "../db/known_tests.ts";
 import { HubError } from "../errors.ts";
+import { turns } from "../turns.ts";
 import { type ResultRecord, resultRecord } from "../schemas/record.ts";
 import type { PushAnswer, PushHead } from "../schemas/result.ts";
 import { authorOf, type Context } from "./context.ts";
@@ -84,6 +85,7 @@ export async function pushRecords(ctx: Context, head: PushHead, records: unknown
   try {
     await lookUpNames(ctx, received, head.test);
     for (const [at, record] of records.entries()) {
+      if (turns.isOver) await turns.take();
       received.take(record, { place: `results.${at}` });
       if (received.spool.isBusy) await received.spool.ready();
     }

@@ -1,4 +1,4 @@
-import { setImmediate } from "node:timers/promises";
+import { turns } from "../turns.ts";
 import { fitRecord } from "../formats/record.ts";
 import { cleanText } from "../formats/text.ts";
 import { MAX_EXCERPT, type ResultRecord, runHead, type RunRecord, runUrl } from "../schemas/record.ts";
@@ -6,8 +6,6 @@ import type { ScrapeContext } from "./context.ts";
 
 /** Results of one case in one run, or values of one of its metrics; their number is a Postgres `smallint`. */
 const MAX_ORDINAL = 32_767;
-/** Records that are checked without letting the process's other work go on; some 2 µs each. */
-const AT_ONCE = 2000;
 
 /**
  * The runs that can be stored, by the rules of a push. What of a run or a result cannot be is repaired or left out, and
@@ -39,7 +37,7 @@ async function fitRun(given: RunRecord, context: ScrapeContext): Promise<RunReco
   const { attempt, axis, changelist, environment, status } = parsed.data;
   const run: RunRecord = { ...head, attempt, axis, changelist, environment, status, results: [] };
   for (const [at, one] of given.results.entries()) {
-    if (at % AT_ONCE === AT_ONCE - 1) await setImmediate();
+    if (turns.isOver) await turns.take();
     const name = typeof one?.case === "string" ? one.case.slice(0, 200) : `number ${at + 1}`;
     const fit = fitRecord(one, { leavesOut: true });
     // Without places: reasons are counted.
@@ -52,7 +50,7 @@ async function fitRun(given: RunRecord, context: ScrapeContext): Promise<RunReco
   }
   // As with a push: nothing may take the place of what is stored.
   const isAllBad = given.results.length > 0 && run.results.length === 0;
-  const fault = isAllBad ? "has no result that can be kept" : ordinalFault(run.results);
+  const fault = isAllBad ? "has no result that can be kept" : await ordinalFault(run.results);
   if (fault === undefined) return run;
   context.ignore(`a run ${fault}`, place);
   return undefined;
@@ -85,7 +83,7 @@ function fitHead({ results: _results, ...given }: RunRecord, repaired: (reason: 
 }
 
 /** Why results cannot be told apart by number, or undefined. */
-function ordinalFault(results: readonly ResultRecord[]): string | undefined {
+async function ordinalFault(results: readonly ResultRecord[]): Promise<string | undefined> {
   const samples = results.reduce((sum, one) => sum + (one.samples?.length ?? 0), 0);
   if (Math.max(results.length, samples) <= MAX_ORDINAL) return undefined;
   const times = new Map<string, number>();
@@ -95,6 +93,7 @@ function ordinalFault(results: readonly ResultRecord[]): string | undefined {
     return count > MAX_ORDINAL;
   };
   for (const { case: name, samples = [] } of results) {
+    if (turns.isOver) await turns.take();
     if (isOver(name)) return `names one case more than ${MAX_ORDINAL} times`;
     for (const { metric, unit = "" } of samples) {
       if (isOver(`${name}\0${metric}\0${unit}`)) {

@@ -1,4 +1,4 @@
-import { setImmediate } from "node:timers/promises";
+import { turns } from "../../turns.ts";
 import type { KnownPackage } from "../../db/drop_roots.ts";
 import type { PackageName } from "../../scrapers/binarydrop/names.ts";
 import { scanDrop, type ScanEvent, type ScanOptions } from "../../scrapers/binarydrop/scan.ts";
@@ -14,8 +14,6 @@ const MAX_PARTS = 500;
 const MAX_UNCHANGED = 5_000;
 /** A slow source shows its progress all the same. */
 const MAX_AGE_MS = 2_000;
-/** Longest stretch of reading without letting the process's other work go on. */
-const MAX_STRETCH_MS = 2;
 const DAY_MS = 86_400_000;
 
 /**
@@ -53,7 +51,6 @@ class RootReader {
   #batch: Batch = { parts: [], unchanged: [] };
   #builds = 0;
   #begun = performance.now();
-  #breathed = performance.now();
   /** The package whose events are coming. */
   #current: PackagePart | undefined;
   #good = 0;
@@ -180,10 +177,7 @@ class RootReader {
 
   async #flushIfDue(): Promise<void> {
     const time = performance.now();
-    if (time - this.#breathed > MAX_STRETCH_MS) {
-      await setImmediate();
-      this.#breathed = performance.now();
-    }
+    await turns.take();
     const { parts, unchanged } = this.#batch;
     const isDue = this.#builds >= MAX_BUILDS && this.#current === undefined || parts.length >= MAX_PARTS ||
       unchanged.length >= MAX_UNCHANGED || time - this.#begun > MAX_AGE_MS;

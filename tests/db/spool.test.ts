@@ -129,6 +129,25 @@ test("ids grow over blocks and are cut; ordinals count what comes again", () => 
   expect([3, 20, 3, 0, 3, 20].map((number) => ordinals.next(number))).toEqual([1, 1, 2, 1, 3, 2]);
 });
 
+test("ids of cases know how many are missing, and between which numbers they lie, across blocks", () => {
+  const ids = new CaseIds();
+  for (let at = 0; at < 200_000; at++) ids.grow();
+  for (let at = 0; at < 200_000; at += 2) ids.set(at, 1000 + at);
+  expect([ids.unknown, ids.least, ids.most]).toEqual([100_000, 1000, 200_998]);
+  ids.cut(131_072);
+  expect([ids.length, ids.unknown]).toEqual([131_072, 65_536]);
+  ids.cut(70_001);
+  expect([ids.length, ids.unknown]).toEqual([70_001, 35_000]);
+  for (let at = 0; at < 3; at++) ids.grow();
+  expect([ids.get(70_000), ids.get(70_001), ids.unknown]).toEqual([71_000, 0, 35_003]);
+  ids.forget();
+  expect([ids.length, ids.unknown, ids.most]).toEqual([70_004, 70_004, 0]);
+  ids.set(70_003, 7);
+  expect([ids.unknown, ids.least, ids.most]).toEqual([70_003, 7, 7]);
+  ids.cut(0);
+  expect([ids.length, ids.unknown]).toEqual([0, 0]);
+});
+
 test("the cache of names keeps to its size, gives way to the test used last, and forgets an older version", () => {
   const cache = new CaseCache(4);
   cache.of(1, 0);
