@@ -1,11 +1,15 @@
 import { Buffer } from "node:buffer";
 import { Tokenizer, TokenParser, TokenType } from "@streamparser/json";
+import { turns } from "../turns.ts";
+import { parseInSlices } from "./json_slices.ts";
 
 /** What Python and C++ write where a number is none, before which a value may begin; JSON has no word for it. */
 const NO_NUMBER = /([:,[]\s*)-?(?:NaN|Infinity|nan|inf)(?=[\s,\]}]|$)/g;
 /** What may be the beginning of one. */
 const BEGINNING = /[:,[]\s*-?[A-Za-z]{0,8}$/;
 const LONGEST = 1024;
+/** Characters that the tokenizer takes at once. */
+const AT_ONCE = 1 << 15;
 
 /** Hands a JSON text on to a tokenizer, with null for `NaN` and `Infinity`; `onToken` is to be called by the tokenizer's. */
 export class LenientJson {
@@ -90,10 +94,10 @@ export class LenientJson {
   }
 }
 
-/** What a JSON text says, with null for `NaN` and `Infinity`. @throws SyntaxError */
-export function parseLenientJson(text: string): unknown {
+/** What a JSON text says, with null for `NaN` and `Infinity`, in slices where it is long. @throws SyntaxError */
+export async function parseLenientJson(text: string): Promise<unknown> {
   try {
-    return JSON.parse(text);
+    return await parseInSlices(text);
   } catch (error) {
     // Nearly all is JSON, which the runtime reads by itself.
     if (!text.includes("NaN") && !text.includes("Infinity")) throw error;
@@ -107,7 +111,10 @@ export function parseLenientJson(text: string): unknown {
       parser.write(token);
     };
     try {
-      json.write(text);
+      for (let at = 0; at < text.length; at += AT_ONCE) {
+        await turns.take();
+        json.write(text.slice(at, at + AT_ONCE));
+      }
       json.end();
     } catch {
       throw error;

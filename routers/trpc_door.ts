@@ -29,7 +29,7 @@ export async function answerTrpc(
   }
   const isRead = given.method === "GET" || given.method === "HEAD";
   const text = isRead ? undefined : await readPermitted(given, routes, hub);
-  if (text !== undefined) checkDepth(text);
+  if (text !== undefined) await checkDepth(text);
   const request = rewrite(given, calls, text);
   hub.isBatch = calls.length > 1;
   const texts: JsonText<unknown>[] = hub.reply.texts = [];

@@ -134,7 +134,7 @@ export async function findJson<T>(
     }
     await checkAnswer(response, url);
     try {
-      const value = shape.safeParse(parseLenientJson(await response.text()));
+      const value = shape.safeParse(await parseLenientJson(await response.text()));
       if (value.success) return { value: value.data, headers: response.headers };
       const [issue] = value.error.issues;
       throw new HubError(

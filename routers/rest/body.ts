@@ -1,4 +1,6 @@
 import { HubError, reasonOf } from "../../errors.ts";
+import { parseInSlices } from "../../formats/json_slices.ts";
+import { turns } from "../../turns.ts";
 import type { Context } from "../context.ts";
 import { inTime } from "../deadline.ts";
 
@@ -133,10 +135,10 @@ export async function readJson(
   }
   const text = await readText(ofType());
   if (text === "") return {};
-  checkDepth(text);
+  await checkDepth(text);
   let value: unknown;
   try {
-    value = JSON.parse(text);
+    value = await parseInSlices(text);
   } catch (error) {
     throw new HubError("BAD_REQUEST", `The body is not JSON: ${(error as Error).message.slice(0, 200)}`);
   }
@@ -147,18 +149,19 @@ export async function readJson(
 }
 
 /** @throws HubError BAD_REQUEST where JSON nests too deep to be walked safely */
-export function checkDepth(text: string): void {
-  if (depthOf(text) > MAX_DEPTH) {
+export async function checkDepth(text: string): Promise<void> {
+  if (await depthOf(text) > MAX_DEPTH) {
     throw new HubError("BAD_REQUEST", `The body is nested deeper than ${MAX_DEPTH} levels.`);
   }
 }
 
 /** How deep brackets nest, outside of strings. */
-function depthOf(text: string): number {
+async function depthOf(text: string): Promise<number> {
   let depth = 0;
   let deepest = 0;
   let inString = false;
   for (let at = 0; at < text.length; at++) {
+    if ((at & 0xffff) === 0xffff) await turns.take();
     const char = text.charCodeAt(at);
     if (inString) {
       if (char === 92) at++;
