@@ -125,7 +125,7 @@ export async function findJson<T>(
   url: string,
   shape: z.ZodType<T>,
   { maxBytes = 128 << 20, ...init }: Omit<NonNullable<Parameters<ScrapeContext["fetch"]>[1]>, "signal"> = {},
-): Promise<{ value: T; headers: Headers } | undefined> {
+): Promise<{ value: T; headers: Headers; text: string } | undefined> {
   for (let attempt = 1;; attempt++) {
     const response = await context.fetch(url, { ...init, maxBytes, signal: context.signal });
     if (response.status === 404 || response.status === 410) {
@@ -134,8 +134,9 @@ export async function findJson<T>(
     }
     await checkAnswer(response, url);
     try {
-      const value = shape.safeParse(await parseLenientJson(await response.text()));
-      if (value.success) return { value: value.data, headers: response.headers };
+      const text = await response.text();
+      const value = shape.safeParse(await parseLenientJson(text));
+      if (value.success) return { value: value.data, headers: response.headers, text };
       const [issue] = value.error.issues;
       throw new HubError(
         "BAD_GATEWAY",

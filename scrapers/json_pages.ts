@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import { z } from "zod";
 import { HubError } from "../errors.ts";
+import { turns } from "../turns.ts";
 import { findJson } from "./ci.ts";
 import type { FetchInit, ScrapeContext } from "./context.ts";
 import { shownUrl } from "./fetch.ts";
@@ -47,12 +48,11 @@ export async function* readPages(
   let before = "";
   let coming = readPage(context, first, init);
   for (let count = 1; count <= MAX_PAGES; count++) {
-    const { url, value, link } = await coming;
+    const { url, value, link, print } = await coming;
     // Some answer 404 behind the last page.
     if (value === GONE && count > 1 && next !== undefined && ("page" in next || "offset" in next)) return;
     if (value === GONE) throw new HubError("BAD_GATEWAY", `${shownUrl(url)} answered 404.`);
     if (next !== undefined && ("page" in next || "offset" in next) && !isEmpty(value)) {
-      const print = createHash("sha256").update(JSON.stringify(value)).digest("base64url");
       if (print === before) {
         throw new HubError(
           "BAD_GATEWAY",
@@ -62,7 +62,9 @@ export async function* readPages(
       before = print;
     }
     if (isEmpty(value) && (next === undefined || "page" in next || "offset" in next)) return;
-    const following = next === undefined ? undefined : nextOf(next, { first, url, value, link, count });
+    const following = next === undefined
+      ? undefined
+      : nextOf(next, { first, url, value, link, count, print });
     if (following !== undefined) {
       if (seen.has(following.href)) {
         throw new HubError("BAD_GATEWAY", `The source repeats its pages: ${following.href} comes again.`);
@@ -82,12 +84,26 @@ interface ReadPage {
   url: URL;
   value: unknown;
   link: string | null;
+  /** Hash of its text. */
+  print: string;
+}
+
+/** Characters that are hashed at once. */
+const HASHED_AT_ONCE = 1 << 18;
+
+async function printOf(text: string): Promise<string> {
+  const hash = createHash("sha256");
+  for (let at = 0; at < text.length; at += HASHED_AT_ONCE) {
+    await turns.take();
+    hash.update(text.slice(at, at + HASHED_AT_ONCE));
+  }
+  return hash.digest("base64url");
 }
 
 async function readPage(context: ScrapeContext, url: URL, init: FetchInit): Promise<ReadPage> {
   const found = await findJson(context, url.href, z.unknown(), init);
-  if (found === undefined) return { url, value: GONE, link: null };
-  return { url, value: found.value, link: found.headers.get("link") };
+  if (found === undefined) return { url, value: GONE, link: null, print: "" };
+  return { url, value: found.value, link: found.headers.get("link"), print: await printOf(found.text) };
 }
 
 function nextOf(

@@ -6,6 +6,7 @@ import { parseLocation } from "./binarydrop/names.ts";
 import { isoTime } from "./records.ts";
 import type { ScrapeContext } from "./context.ts";
 import { MAX_ARTIFACT, MAX_RESULTS, readArtifact, resultFiles } from "../formats/artifact.ts";
+import { parseInSlices } from "../formats/json_slices.ts";
 import { type ScrapeBatch, type ScrapedTest, Scraper } from "./scraper.ts";
 
 const settings = z.strictObject({
@@ -83,7 +84,7 @@ async function readPage(
   if (!response.ok) throw new HubError("BAD_GATEWAY", `The lab answered ${response.status} to ${url}.`);
   let page: unknown;
   try {
-    page = JSON.parse(body);
+    page = await parseInSlices(body);
   } catch {
     throw new HubError(
       "BAD_GATEWAY",
