@@ -59,15 +59,19 @@ async function findLabels(sql: Queryable, axis: string, label: string): Promise<
 
 /**
  * Numbers of labels by `labelKey`; a text says why one has none. On an axis whose labels go by time, those that are new
- * are given the seconds of their commit's time, or the next number that is free.
+ * are given the seconds of their commit's time, or the next number that is free; where it is dry, none is stored.
  */
-export async function placeLabels(sql: Db, asked: LabelToPlace[]): Promise<Map<string, number | string>> {
+export async function placeLabels(
+  sql: Db,
+  asked: LabelToPlace[],
+  { isDry = false }: { isDry?: boolean } = {},
+): Promise<Map<string, number | string>> {
   const placed = new Map<string, number | string>();
   for (const axis of new Set(asked.map((one) => one.axis))) {
     const labels = [
       ...new Map(asked.filter((one) => one.axis === axis).map((one) => [one.label, one])).values(),
     ];
-    for (const [label, number] of await placeOnAxis(sql, axis, labels)) {
+    for (const [label, number] of await placeOnAxis(sql, axis, { asked: labels, isDry })) {
       placed.set(labelKey(axis, label), number);
     }
   }
@@ -77,7 +81,7 @@ export async function placeLabels(sql: Db, asked: LabelToPlace[]): Promise<Map<s
 async function placeOnAxis(
   sql: Db,
   axis: string,
-  asked: LabelToPlace[],
+  { asked, isDry }: { asked: LabelToPlace[]; isDry: boolean },
 ): Promise<Map<string, number | string>> {
   const numbers = new Map<string, number | string>(
     await findNumbers(sql, axis, asked.map((one) => one.label)),
@@ -87,9 +91,12 @@ async function placeOnAxis(
   const [row] = await sql<{ labels: string | null }[]>`select labels from axes where name = ${axis}`;
   const order = row?.labels ?? null;
   const timed = order !== "time" ? [] : unknown.filter((one) => secondsOf(one.committedAt) !== undefined);
-  for (const [label, number] of timed.length > 0 ? await addByTime(sql, axis, timed) : []) {
-    numbers.set(label, number);
-  }
+  const added = timed.length === 0
+    ? []
+    : isDry
+    ? timed.map((one) => [one.label, secondsOf(one.committedAt)!] as const)
+    : await addByTime(sql, axis, timed);
+  for (const [label, number] of added) numbers.set(label, number);
   for (const { label } of unknown) {
     if (numbers.has(label)) continue;
     numbers.set(

@@ -4,6 +4,15 @@ import type { Db } from "./client.ts";
 
 const LABEL = "label:";
 
+/** Runs that `placeRuns` would refuse, with its reasons. Stores nothing. */
+export async function findUnplaced<R extends RunHead>(sql: Db, runs: R[]): Promise<Map<R, string>> {
+  const numbers = await numbersOf(sql, runs, { isDry: true });
+  return new Map(runs.flatMap((run) => {
+    const number = typeof run.changelist === "number" ? 0 : numbers.get(labelKey(run.axis, labelOf(run)))!;
+    return typeof number === "string" ? [[run, number] as const] : [];
+  }));
+}
+
 /**
  * Runs whose changelists are numbers: labels are replaced by theirs, new ones are numbered where the axis says how. A run
  * whose label has no number is left out, and told to `refuse` with the reason.
@@ -13,11 +22,7 @@ export async function placeRuns<R extends RunHead>(
   runs: R[],
   refuse: (run: R, reason: string) => void,
 ): Promise<Placed<R>[]> {
-  const labelled = runs.filter((run) => typeof run.changelist === "string");
-  const numbers = labelled.length === 0 ? new Map<string, number | string>() : await placeLabels(
-    sql,
-    labelled.map((run) => ({ axis: run.axis, label: labelOf(run), committedAt: run.committedAt })),
-  );
+  const numbers = await numbersOf(sql, runs);
   return runs.flatMap((run): Placed<R>[] => {
     const { committedAt: _at, changelist, ...rest } = run;
     const number = typeof changelist === "number"
@@ -27,6 +32,21 @@ export async function placeRuns<R extends RunHead>(
     refuse(run, number);
     return [];
   });
+}
+
+async function numbersOf(
+  sql: Db,
+  runs: RunHead[],
+  options: { isDry?: boolean } = {},
+): Promise<Map<string, number | string>> {
+  const labelled = runs.filter((run) => typeof run.changelist === "string");
+  if (labelled.length === 0) return new Map();
+  const asked = labelled.map((run) => ({
+    axis: run.axis,
+    label: labelOf(run),
+    committedAt: run.committedAt,
+  }));
+  return await placeLabels(sql, asked, options);
 }
 
 function labelOf({ changelist }: RunHead): string {

@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { forgetAlias, listAliases, renameCase } from "../db/aliases.ts";
 import { audited } from "../db/audit.ts";
+import { findUnplaced } from "../db/placed_runs.ts";
 import { createTest, deleteTest, getTest, getTestId, listTests, updateTest } from "../db/tests.ts";
 import { findTestToScrape, listScrapes } from "../db/scrapes.ts";
 import { allowanceOf, checkSettings, createFetch, getScraper, tryScrape } from "../scrapers/mod.ts";
@@ -184,6 +185,7 @@ async function dryRun(ctx: Context, testId: number) {
     fetch: createFetch({ allow, attempts: 2 }),
     signal: ctx.signal,
     timeLimitMs: DRY_RUN_MS,
+    findUnplaced: (runs) => findUnplaced(ctx.sql, runs),
   });
   return { ...dry, ...counts };
 }

@@ -8,7 +8,6 @@ import {
   type RunChangelist,
   runChangelist,
   type RunRecord,
-  runUrl,
 } from "../schemas/record.ts";
 import { type Allowance, checkUrl } from "./allow.ts";
 import type { BuildWindow } from "./builds.ts";
@@ -17,7 +16,6 @@ import type { ScrapeContext } from "./context.ts";
 import { shownUrl } from "./fetch.ts";
 import { MAX_RESULTS } from "../formats/artifact.ts";
 import { parseLenientJson } from "../formats/lenient_json.ts";
-import { cleanText } from "../formats/text.ts";
 import { patternSetting } from "./pattern_setting.ts";
 import { checkSecret } from "./secrets.ts";
 
@@ -67,9 +65,10 @@ export function timeWindow({ days, overlapHours }: CiSettings, { now }: ScrapeCo
   };
 }
 
-/** A number, or a commit's hash as a label; undefined where a text is neither. */
+/** A number, or a commit's hash as a label; undefined where a text is neither. What has a sign or a fraction is no commit. */
 export function changelistOf(text: unknown): RunChangelist | undefined {
   if (typeof text !== "string" && typeof text !== "number") return undefined;
+  if (typeof text === "number" && !(Number.isSafeInteger(text) && text > 0)) return undefined;
   const word = String(text).trim();
   const number = /^r?(\d{1,10})$/.exec(word)?.[1];
   if (number !== undefined) {
@@ -92,17 +91,17 @@ export interface CiRun {
   fault?: string | undefined;
 }
 
-/** The run as it is stored, or why it cannot be. */
+/** The run, or why there is none. What of it cannot be stored stays, for `fitRuns` to repair and to name. */
 export function makeRun(settings: CiSettings, run: CiRun): RunRecord | string {
   if (run.results.length > MAX_RESULTS) return `has more than ${MAX_RESULTS} results`;
-  const own = Object.entries(run.environment ?? {}).flatMap(([key, value]) => {
-    const text = value && cleanText(value.replace(/\p{Cc}/gu, " ").trim().slice(0, 256)).trim();
-    return text ? [[key, text] as const] : [];
-  });
-  const times = {
-    committedAt: isoTime(run.committedAt),
-    startedAt: isoTime(run.startedAt),
-    finishedAt: isoTime(run.finishedAt),
+  const own = Object.entries(run.environment ?? {}).flatMap(([key, value]) =>
+    (value ?? "").trim() === "" ? [] : [[key, value!] as const]
+  );
+  const told = {
+    committedAt: isoTime(run.committedAt) ?? run.committedAt,
+    startedAt: isoTime(run.startedAt) ?? run.startedAt,
+    finishedAt: isoTime(run.finishedAt) ?? run.finishedAt,
+    url: run.url,
   };
   return {
     externalId: run.externalId,
@@ -112,8 +111,7 @@ export function makeRun(settings: CiSettings, run: CiRun): RunRecord | string {
     environment: { ...settings.environment, ...Object.fromEntries(own) },
     status: run.fault === undefined ? "done" : "lab_error",
     ...(settings.package === undefined ? {} : { package: settings.package }),
-    ...Object.fromEntries(Object.entries(times).filter(([, time]) => time !== undefined)),
-    ...(runUrl.safeParse(run.url).success ? { url: run.url! } : {}),
+    ...Object.fromEntries(Object.entries(told).filter(([, text]) => (text ?? "") !== "")),
     ...(run.fault === undefined ? {} : { reason: run.fault.slice(0, MAX_EXCERPT) }),
     results: run.results,
   };

@@ -2,6 +2,7 @@ import type { Counts } from "../schemas/outcome.ts";
 import type { RunRecord } from "../schemas/record.ts";
 import { checkedBatches } from "./checked.ts";
 import { type ContextOptions, createContext, type ScrapeCounts } from "./context.ts";
+import { ignoreUnplaced } from "./records.ts";
 import type { Scraper } from "./scraper.ts";
 
 const SHOWN_RUNS = 20;
@@ -18,19 +19,27 @@ export interface DryRun {
   counts: ScrapeCounts;
 }
 
+export interface DryOptions extends ContextOptions {
+  timeLimitMs: number;
+  /** Why runs have no place on their axis, for those that have none; default: all have one. */
+  findUnplaced?(runs: RunRecord[]): Promise<Map<RunRecord, string>>;
+}
+
 /** What a scrape would store and ignore. Stores nothing; ends after `timeLimitMs`. @throws what the scraper throws */
 export async function tryScrape(
   scraper: Scraper,
   test: { name: string; settings: unknown },
   watermark: string | null,
-  { timeLimitMs, ...options }: ContextOptions & { timeLimitMs: number },
+  { timeLimitMs, findUnplaced = () => Promise.resolve(new Map()), ...options }: DryOptions,
 ): Promise<DryRun> {
   const limit = AbortSignal.timeout(timeLimitMs);
   const { context, counts } = createContext({ ...options, signal: AbortSignal.any([limit, options.signal]) });
   const dry: DryRun = { runs: 0, results: 0, items: [], watermark, isCut: false, counts };
   try {
     for await (const batch of checkedBatches(scraper, test, watermark, context)) {
-      for (const { results, ...head } of batch.runs) {
+      const unplaced = await findUnplaced(batch.runs);
+      for (const [run, reason] of unplaced) ignoreUnplaced(context, run, reason);
+      for (const { results, ...head } of batch.runs.filter((run) => !unplaced.has(run))) {
         dry.runs++;
         dry.results += results.length;
         if (dry.items.length < SHOWN_RUNS) {

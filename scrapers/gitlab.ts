@@ -15,10 +15,11 @@ import {
   timeWindow,
 } from "./ci.ts";
 import type { FetchInit, ScrapeContext } from "./context.ts";
-import { caseName, excerpt, milliseconds, wordOf } from "../formats/text.ts";
+import { milliseconds } from "../formats/text.ts";
 import { compileResult, isCompileStep } from "./compile_step.ts";
 import { nextLink } from "./json_pages.ts";
 import { type ScrapeBatch, type ScrapedTest, Scraper } from "./scraper.ts";
+import { toldName, toldNumber, toldText } from "./told.ts";
 
 const settings = z.strictObject({
   url: serverUrl.default("https://gitlab.com").meta({ description: "The GitLab server's address" }),
@@ -224,14 +225,14 @@ function toResult(
   { status, name, classname, execution_time, system_output, stack_trace }: Case,
 ): ResultRecord {
   const known = OUTCOMES[status];
-  const message = excerpt([system_output, stack_trace].map(textOf).filter(Boolean).join("\n"));
-  const durationMs = milliseconds(execution_time);
+  const message = toldText([system_output, stack_trace].map(textOf).filter(Boolean).join("\n"));
+  const durationMs = toldNumber(execution_time, 1000);
   return {
-    case: caseName([classname, name].filter(Boolean).join(".")),
+    case: toldName([classname, name].filter(Boolean).join(".")) || "(no name)",
     outcome: known ?? "unresolved",
-    ...(known === undefined ? { word: wordOf(status) || "(none)" } : {}),
+    ...(known === undefined ? { word: status || "(none)" } : {}),
     ...(durationMs === undefined ? {} : { durationMs }),
-    ...(message === undefined ? {} : { message }),
+    ...(message === "" ? {} : { message }),
   };
 }
 

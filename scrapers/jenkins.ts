@@ -16,10 +16,10 @@ import {
   timeWindow,
 } from "./ci.ts";
 import type { FetchInit, ScrapeContext } from "./context.ts";
-import { caseName, excerpt, milliseconds, wordOf } from "../formats/text.ts";
 import { readCompileFailure } from "./jenkins_failure.ts";
 import { addResults, findResults, type FoundResults, noResults } from "./result_files.ts";
 import { type ScrapeBatch, type ScrapedTest, Scraper } from "./scraper.ts";
+import { toldName, toldNumber, toldText } from "./told.ts";
 
 const settings = z.strictObject({
   url: serverUrl.meta({ description: "The Jenkins server's address" }),
@@ -220,14 +220,14 @@ type Case = NonNullable<NonNullable<z.infer<typeof suites>>[number]["cases"]>[nu
 
 function toResult(one: Case): ResultRecord {
   const { className, name, status, duration, errorDetails, errorStackTrace, skippedMessage } = one;
-  const message = excerpt([errorDetails, errorStackTrace, skippedMessage].filter(Boolean).join("\n"));
-  const durationMs = milliseconds(duration);
+  const message = toldText([errorDetails, errorStackTrace, skippedMessage].filter(Boolean).join("\n"));
+  const durationMs = toldNumber(duration, 1000);
   return {
-    case: caseName([className, name].filter(Boolean).join(".")),
+    case: toldName([className, name].filter(Boolean).join(".")) || "(no name)",
     outcome: OUTCOMES[status] ?? "unresolved",
-    ...(OUTCOMES[status] === undefined ? { word: wordOf(status) || "(none)" } : {}),
+    ...(OUTCOMES[status] === undefined ? { word: status || "(none)" } : {}),
     ...(durationMs === undefined ? {} : { durationMs }),
-    ...(message === undefined ? {} : { message }),
+    ...(message === "" ? {} : { message }),
   };
 }
 

@@ -1,10 +1,10 @@
 import { z } from "zod";
 import { reasonOf } from "../errors.ts";
 import { type Outcome, outcome, OUTCOMES } from "../schemas/outcome.ts";
-import type { ResultRecord, Sample } from "../schemas/record.ts";
+import { MAX_SAMPLE_TEXT, type ResultRecord, type Sample } from "../schemas/record.ts";
 import { sampleOf } from "../formats/sample.ts";
-import { caseName, excerpt, wordOf } from "../formats/text.ts";
 import { compilePath } from "./json_path.ts";
+import { toldName, toldNumber, toldText } from "./told.ts";
 
 /** A JSONPath (RFC 9535). */
 export const path = z.string().min(1).max(500).superRefine((text, context) => {
@@ -93,7 +93,10 @@ const WORDS: Record<string, Outcome> = {
   notrun: "not_run",
 };
 
-/** Makes results by a mapping; a reason where one cannot be made. */
+/**
+ * Makes results by a mapping; a reason where one cannot be made. What cannot be stored of one stays, for `fitRuns` to repair and
+ * to name.
+ */
 export function resultMaker(
   mapping: z.infer<typeof resultMapping>,
   words: Record<string, Outcome>,
@@ -110,16 +113,23 @@ export function resultMaker(
     const word = textOf(outcomeAt(value));
     if (word === undefined) return "has no outcome at the path of `outcome`";
     const meant = outcomeOf(word, words);
-    const record: ResultRecord = { case: caseName(name), outcome: meant ?? "unresolved" };
-    if (meant !== word) record.word = wordOf(word) || "(none)";
-    const duration = Number(ms?.(value) ?? (Number(seconds?.(value) ?? NaN) * 1000));
-    if (duration >= 0 && duration <= 1e12) record.durationMs = Math.round(duration * 1000) / 1000;
-    const text = message === undefined ? undefined : excerpt(textOf(message(value)) ?? "");
-    if (text !== undefined) record.message = text;
-    const values: Sample[] = samples.flatMap(([metric, find]) => sampleOf(metric, find(value)));
+    const record: ResultRecord = { case: toldName(name), outcome: meant ?? "unresolved" };
+    if (meant !== word) record.word = word || "(none)";
+    const durationMs = toldNumber(ms?.(value)) ?? toldNumber(seconds?.(value), 1000);
+    if (durationMs !== undefined) record.durationMs = durationMs;
+    const text = toldText(textOf(message?.(value)) ?? "");
+    if (text !== "") record.message = text;
+    const values: Sample[] = samples.flatMap(([metric, find]) => samplesOf(metric, find(value)));
     if (values.length > 0) record.samples = values;
     return record;
   };
+}
+
+/** A value that cannot be stored stays. */
+function samplesOf(metric: string, value: unknown): Sample[] {
+  if (typeof value !== "number" && (typeof value !== "string" || value === "")) return [];
+  const told = typeof value === "number" ? value : toldText(value, MAX_SAMPLE_TEXT);
+  return sampleOf(metric, 0).map((one) => ({ ...one, value: told }));
 }
 
 const KNOWN = new Set<string>(OUTCOMES);

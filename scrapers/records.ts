@@ -1,4 +1,5 @@
 import { turns } from "../turns.ts";
+import { asObject } from "../formats/json.ts";
 import { fitRecord } from "../formats/record.ts";
 import { cleanText } from "../formats/text.ts";
 import { MAX_EXCERPT, type ResultRecord, runHead, type RunRecord, runUrl } from "../schemas/record.ts";
@@ -6,6 +7,8 @@ import type { ScrapeContext } from "./context.ts";
 
 /** Results of one case in one run, or values of one of its metrics; their number is a Postgres `smallint`. */
 const MAX_ORDINAL = 32_767;
+/** Characters of an environment's value. */
+const MAX_VALUE = 256;
 
 /**
  * The runs that can be stored, by the rules of a push. What of a run or a result cannot be is repaired or left out, and
@@ -56,6 +59,11 @@ async function fitRun(given: RunRecord, context: ScrapeContext): Promise<RunReco
   return undefined;
 }
 
+/** Counts a run that has no place on its axis. */
+export function ignoreUnplaced(context: ScrapeContext, run: RunRecord, reason: string): void {
+  context.ignore(`a run has no place: ${reason}`, `${run.externalId} ${run.changelist}`);
+}
+
 type Head = Omit<RunRecord, "results">;
 
 /** The head without the times and the link that cannot be stored. What says which run or series it is stays as it is. */
@@ -74,12 +82,30 @@ function fitHead({ results: _results, ...given }: RunRecord, repaired: (reason: 
     repaired("url is no http, https or file URL, and was left out");
     delete head.url;
   }
+  head.environment = fitEnvironment(head.environment, repaired);
   if (typeof head.reason === "string") {
     const reason = cleanText(head.reason.slice(0, MAX_EXCERPT));
     if (reason !== head.reason) repaired("reason was cut, or characters in it replaced");
     head.reason = reason;
   }
   return head;
+}
+
+/** The environment with values that fit; one of which nothing is left is left out. */
+function fitEnvironment(
+  given: RunRecord["environment"],
+  repaired: (reason: string) => void,
+): RunRecord["environment"] {
+  if (asObject(given) === undefined) return given;
+  return Object.fromEntries(
+    Object.entries(given).flatMap(([key, value]) => {
+      if (typeof value !== "string") return [[key, value]];
+      const told = value.trim();
+      const fit = cleanText(told.replace(/\p{Cc}/gu, " ").slice(0, MAX_VALUE)).trim();
+      if (fit !== told) repaired("environment has a value that was cut, or characters in it replaced");
+      return fit === "" ? [] : [[key, fit]];
+    }),
+  );
 }
 
 /** Why results cannot be told apart by number, or undefined. */

@@ -23,6 +23,7 @@ import { allowanceOf } from "../../scrapers/allow.ts";
 import { checkedBatches } from "../../scrapers/checked.ts";
 import { type BoundedFetch, createContext, type ScrapeContext } from "../../scrapers/context.ts";
 import { createFetch } from "../../scrapers/fetch.ts";
+import { ignoreUnplaced } from "../../scrapers/records.ts";
 import type { ScrapeBatch } from "../../scrapers/scraper.ts";
 import type { Pace } from "../../scrapers/pace.ts";
 import { checkSettings, getScraper, type Registry, scrapers } from "../../scrapers/mod.ts";
@@ -176,7 +177,7 @@ async function* readyBatches(
         batch.runs,
         (run, reason) => {
           refused.push(run);
-          context.ignore(`a run has no place: ${reason}`, `${run.externalId} ${run.changelist}`);
+          ignoreUnplaced(context, run, reason);
         },
       );
       if (refused.length > 0) watermark = batch.without?.(refused) ?? watermark;

@@ -1,9 +1,12 @@
 import { expect, test } from "vitest";
 import { addChangelists } from "../../db/changelists.ts";
 import { loadConfig } from "../../config.ts";
-import { createRegistry } from "../../scrapers/mod.ts";
+import { findUnplaced } from "../../db/placed_runs.ts";
+import { listScrapes } from "../../db/scrapes.ts";
+import { checkSettings, createRegistry, tryScrape } from "../../scrapers/mod.ts";
 import { JenkinsScraper } from "../../scrapers/jenkins.ts";
 import { HOME } from "../helpers/app.ts";
+import { allowance, scrapeContext } from "../helpers/lab_server.ts";
 import { replay } from "../helpers/replay.ts";
 import { scrapeBench } from "../helpers/scrape_bench.ts";
 
@@ -23,7 +26,7 @@ test("a build whose commit its axis's list did not have yet is taken once it has
           actions: [{ lastBuiltRevision: { SHA1: sha(number) } }],
         })),
       }
-      : { suites: [{ cases: [{ name: "a", status: "PASSED" }] }] }
+      : { suites: [{ cases: [{ name: "a", status: "PASSED", duration: -1 }] }] }
   );
   await sql`insert into axes (name, labels) values ('git', 'list')`;
   await addChangelists(sql, "git", [[{ number: 1, label: sha(1) }]]);
@@ -36,8 +39,21 @@ test("a build whose commit its axis's list did not have yet is taken once it has
     registry: createRegistry([new JenkinsScraper()]),
     config: loadConfig({ DATABASE_URL: url, SCRAPE_HOSTS: server.host }, HOME),
   };
+  const allow = allowance({ hosts: [server.host] });
+  const checked = await checkSettings("jenkins", settings, allow, deps.registry);
+  const dry = await tryScrape(new JenkinsScraper(), { name: "late", settings: checked }, null, {
+    ...scrapeContext(allow).context,
+    timeLimitMs: 60_000,
+    findUnplaced: (runs) => findUnplaced(sql, runs),
+  });
   await bench.scrape(row!.id, deps);
   expect(await bench.runsOf(row!.id)).toBe(1);
+  const [last] = (await listScrapes(sql, row!.id, { limit: 1 })).items;
+  expect(Object.keys(last!.ignored!).sort()).toEqual([
+    "a result's durationMs is no time from 0 to 1e12 ms, and was left out",
+    expect.stringContaining("a run has no place: the label is not in"),
+  ]);
+  expect([dry.runs, dry.counts.ignored]).toEqual([1, last!.ignored]);
   await addChangelists(sql, "git", [[{ number: 2, label: sha(2) }]]);
   await bench.scrape(row!.id, deps);
   expect(await bench.runsOf(row!.id)).toBe(2);
