@@ -67,11 +67,12 @@ export function createApp(
   const compressing = compress({ threshold: 1024 });
   // To look whether an answer can be packed costs more than many an answer does.
   app.use(async (c, next) => {
-    if (c.req.header("accept-encoding") !== undefined) return await compressing(c, next);
-    await next();
+    if (c.req.header("accept-encoding") === undefined) await next();
+    else await compressing(c, next);
     // Who asks only whether another origin may ask is answered before there is a hub.
     const hub = c.get("hub") as Context | undefined;
-    if (hub?.reply.isWhole !== true) c.res.headers.append("vary", "accept-encoding");
+    if (hub?.reply.isWhole === true || /accept-encoding/i.test(c.res.headers.get("vary") ?? "")) return;
+    c.res.headers.append("vary", "accept-encoding");
   });
   if (config.auth.corsOrigins.length > 0) app.use(crossOrigin(config.auth.corsOrigins));
   app.use(async (c, next) => {

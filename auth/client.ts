@@ -12,7 +12,10 @@ export interface Client {
   origin: string;
 }
 
-/** Of one hop that forwarded, the peer's own address. */
+/**
+ * Of one hop that forwarded, the peer's own address. The hub itself speaks plain http: that a request line says `https://` is
+ * its sender's word.
+ */
 export function clientOf(request: Request, peer: string, trusted: readonly string[]): Client {
   const url = new URL(request.url);
   const remote = plain(peer);
@@ -20,15 +23,15 @@ export function clientOf(request: Request, peer: string, trusted: readonly strin
   if (!isTrusted(remote, trusted)) {
     return {
       address: remote,
-      isSecure: url.protocol === "https:",
+      isSecure: false,
       isLocal: isLoopback(remote) && !isForwarded,
-      origin: url.origin,
+      origin: `http://${url.host}`,
     };
   }
   const hops = (request.headers.get("x-forwarded-for") ?? "").split(",").map((hop) => plain(hop.trim()))
     .filter(Boolean);
   const address = hops.findLast((hop) => !isTrusted(hop, trusted)) ?? hops[0] ?? remote;
-  const scheme = last(request.headers.get("x-forwarded-proto")) ?? url.protocol.replace(":", "");
+  const scheme = last(request.headers.get("x-forwarded-proto")) ?? "http";
   const host = last(request.headers.get("x-forwarded-host")) ?? url.host;
   return {
     address: address.slice(0, 64),

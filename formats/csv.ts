@@ -1,3 +1,4 @@
+import { isFormula } from "./csv_formula.ts";
 import { CsvFault, type CsvRow, CsvRows, delimiterOf } from "./csv_rows.ts";
 import { FormatError, type FormatItem, type ResultFormat } from "./format.ts";
 import { decodeText, headText } from "./lines.ts";
@@ -65,5 +66,5 @@ function itemMaker(columns: string[]): (row: CsvRow) => FormatItem {
 
 /** Text without the apostrophe that keeps spreadsheets from taking it for a formula. */
 function withoutGuard(value: string): string {
-  return value.startsWith("'") ? value.replace(/^'(?=[=+\-@\t\r])/, "") : value;
+  return value.startsWith("'") && isFormula(value.slice(1)) ? value.slice(1) : value;
 }

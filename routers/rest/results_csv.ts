@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { listResults } from "../../db/result_list.ts";
+import { isFormula } from "../../formats/csv_formula.ts";
 import { resultList } from "../../schemas/result.ts";
 import { withNumbers } from "../labels.ts";
 import { parseInput, readQuery } from "./adapter.ts";
@@ -64,17 +65,10 @@ async function handle(c: RestContext): Promise<Response> {
   });
 }
 
-/**
- * What a spreadsheet may take for a formula: also after what it trims or does not show (spaces of any kind, byte order marks,
- * control characters), and in other widths, which East Asian versions take alike.
- */
-const FORMULA =
-  /^[\s\p{Cc}\p{Cf}\p{Z}]*[=+\-@\uFE62\uFE63\uFE66\uFE6B\uFF0B\uFF0D\uFF1D\uFF20\u2212]|^[\t\r\n]/u;
-
 /** A cell that a spreadsheet takes for text, never for a formula. */
 export function cell(value: string | number | null): string {
   if (value === null) return "";
   if (typeof value === "number") return String(value);
-  const safe = FORMULA.test(value) ? `'${value}` : value;
+  const safe = isFormula(value) ? `'${value}` : value;
   return /[",\r\n]/.test(safe) ? `"${safe.replaceAll('"', '""')}"` : safe;
 }

@@ -70,6 +70,13 @@ test("reads and writes are counted by who asks; beyond the allowance is a 429 th
   expect((await write()).status).toBe(429);
 });
 
+test("a request line that says https makes nothing secure", () => {
+  const of = (peer: string) => clientOf(new Request("https://hub.test/x"), peer, ["10.0.0.1"]);
+  for (const peer of ["192.0.2.1", "10.0.0.1"]) {
+    expect(of(peer)).toMatchObject({ isSecure: false, origin: "http://hub.test" });
+  }
+});
+
 test("the address is the peer's, and a trusted proxy's word for it", () => {
   const of = (peer: string, headers: Record<string, string>, trusted = ["10.0.0.1", "10.0.0.2"]) =>
     clientOf(new Request("http://hub.test/x", { headers }), peer, trusted);

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { cell } from "../../routers/rest/results_csv.ts";
 import { type TestApp, testApp } from "../helpers/app.ts";
+import { readBack } from "../helpers/formats.ts";
 
 let app: TestApp;
 beforeAll(async () => {
@@ -199,9 +200,14 @@ describe("pushes and what is asked of them", () => {
     "\u00a0\uff1d1",
     "\ufe661",
     "\u22121",
-  ])("the cell %j is text to a spreadsheet", (value) => {
+    "\u3164=1",
+    "\u034f=1",
+    "\u2800=1",
+  ])("the cell %j is text to a spreadsheet, and read back as it was", async (value) => {
     expect(cell(value)).toMatch(/^"?'/);
     expect(cell(value)).toContain(value.replaceAll('"', '""'));
+    const file = `case,outcome,message\r\na,failed,${cell(`${value}x`)}\r\n`;
+    expect((await readBack(file)).records[0]?.message).toBe(`${value}x`);
   });
 
   test.each(["a=1", "\u00a0a", "a -1", "'=1", "(=1)", ""])("the cell %j stays as it is", (value) => {
