@@ -1,8 +1,8 @@
-import { turns } from "../turns.ts";
 import { asObject } from "../formats/json.ts";
 import { fitRecord } from "../formats/record.ts";
 import { cleanText } from "../formats/text.ts";
 import { MAX_EXCERPT, type ResultRecord, runHead, type RunRecord, runUrl } from "../schemas/record.ts";
+import { turns } from "../turns.ts";
 import type { ScrapeContext } from "./context.ts";
 
 /** Results of one case in one run, or values of one of its metrics; their number is a Postgres `smallint`. */
@@ -100,9 +100,9 @@ function fitEnvironment(
   return Object.fromEntries(
     Object.entries(given).flatMap(([key, value]) => {
       if (typeof value !== "string") return [[key, value]];
-      const told = value.trim();
-      const fit = cleanText(told.replace(/\p{Cc}/gu, " ").slice(0, MAX_VALUE)).trim();
-      if (fit !== told) repaired("environment has a value that was cut, or characters in it replaced");
+      const text = value.trim();
+      const fit = cleanText(text.replace(/\p{Cc}/gu, " ").slice(0, MAX_VALUE)).trim();
+      if (fit !== text) repaired("environment has a value that was cut, or characters in it replaced");
       return fit === "" ? [] : [[key, fit]];
     }),
   );
