@@ -97,7 +97,7 @@ export function makeRun(settings: CiSettings, run: CiRun): RunRecord | string {
   const own = Object.entries(run.environment ?? {}).flatMap(([key, value]) =>
     (value ?? "").trim() === "" ? [] : [[key, value!] as const]
   );
-  const told = {
+  const outside = {
     committedAt: isoTime(run.committedAt) ?? run.committedAt,
     startedAt: isoTime(run.startedAt) ?? run.startedAt,
     finishedAt: isoTime(run.finishedAt) ?? run.finishedAt,
@@ -111,7 +111,7 @@ export function makeRun(settings: CiSettings, run: CiRun): RunRecord | string {
     environment: { ...settings.environment, ...Object.fromEntries(own) },
     status: run.fault === undefined ? "done" : "lab_error",
     ...(settings.package === undefined ? {} : { package: settings.package }),
-    ...Object.fromEntries(Object.entries(told).filter(([, text]) => (text ?? "") !== "")),
+    ...Object.fromEntries(Object.entries(outside).filter(([, text]) => (text ?? "") !== "")),
     ...(run.fault === undefined ? {} : { reason: run.fault.slice(0, MAX_EXCERPT) }),
     results: run.results,
   };

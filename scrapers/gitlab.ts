@@ -19,7 +19,7 @@ import { milliseconds } from "../formats/text.ts";
 import { compileResult, isCompileStep } from "./compile_step.ts";
 import { nextLink } from "./json_pages.ts";
 import { type ScrapeBatch, type ScrapedTest, Scraper } from "./scraper.ts";
-import { toldName, toldNumber, toldText } from "./told.ts";
+import { foreignName, foreignNumber, foreignText } from "./foreign_values.ts";
 
 const settings = z.strictObject({
   url: serverUrl.default("https://gitlab.com").meta({ description: "The GitLab server's address" }),
@@ -225,10 +225,10 @@ function toResult(
   { status, name, classname, execution_time, system_output, stack_trace }: Case,
 ): ResultRecord {
   const known = OUTCOMES[status];
-  const message = toldText([system_output, stack_trace].map(textOf).filter(Boolean).join("\n"));
-  const durationMs = toldNumber(execution_time, 1000);
+  const message = foreignText([system_output, stack_trace].map(textOf).filter(Boolean).join("\n"));
+  const durationMs = foreignNumber(execution_time, 1000);
   return {
-    case: toldName([classname, name].filter(Boolean).join(".")) || "(no name)",
+    case: foreignName([classname, name].filter(Boolean).join(".")) || "(no name)",
     outcome: known ?? "unresolved",
     ...(known === undefined ? { word: status || "(none)" } : {}),
     ...(durationMs === undefined ? {} : { durationMs }),

@@ -19,7 +19,7 @@ import type { FetchInit, ScrapeContext } from "./context.ts";
 import { readCompileFailure } from "./jenkins_failure.ts";
 import { addResults, findResults, type FoundResults, noResults } from "./result_files.ts";
 import { type ScrapeBatch, type ScrapedTest, Scraper } from "./scraper.ts";
-import { toldName, toldNumber, toldText } from "./told.ts";
+import { foreignName, foreignNumber, foreignText } from "./foreign_values.ts";
 
 const settings = z.strictObject({
   url: serverUrl.meta({ description: "The Jenkins server's address" }),
@@ -220,10 +220,10 @@ type Case = NonNullable<NonNullable<z.infer<typeof suites>>[number]["cases"]>[nu
 
 function toResult(one: Case): ResultRecord {
   const { className, name, status, duration, errorDetails, errorStackTrace, skippedMessage } = one;
-  const message = toldText([errorDetails, errorStackTrace, skippedMessage].filter(Boolean).join("\n"));
-  const durationMs = toldNumber(duration, 1000);
+  const message = foreignText([errorDetails, errorStackTrace, skippedMessage].filter(Boolean).join("\n"));
+  const durationMs = foreignNumber(duration, 1000);
   return {
-    case: toldName([className, name].filter(Boolean).join(".")) || "(no name)",
+    case: foreignName([className, name].filter(Boolean).join(".")) || "(no name)",
     outcome: OUTCOMES[status] ?? "unresolved",
     ...(OUTCOMES[status] === undefined ? { word: status || "(none)" } : {}),
     ...(durationMs === undefined ? {} : { durationMs }),

@@ -4,7 +4,7 @@ import { type Outcome, outcome, OUTCOMES } from "../schemas/outcome.ts";
 import { MAX_SAMPLE_TEXT, type ResultRecord, type Sample } from "../schemas/record.ts";
 import { sampleOf } from "../formats/sample.ts";
 import { compilePath } from "./json_path.ts";
-import { toldName, toldNumber, toldText } from "./told.ts";
+import { foreignName, foreignNumber, foreignText } from "./foreign_values.ts";
 
 /** A JSONPath (RFC 9535). */
 export const path = z.string().min(1).max(500).superRefine((text, context) => {
@@ -113,11 +113,11 @@ export function resultMaker(
     const word = textOf(outcomeAt(value));
     if (word === undefined) return "has no outcome at the path of `outcome`";
     const meant = outcomeOf(word, words);
-    const record: ResultRecord = { case: toldName(name), outcome: meant ?? "unresolved" };
+    const record: ResultRecord = { case: foreignName(name), outcome: meant ?? "unresolved" };
     if (meant !== word) record.word = word || "(none)";
-    const durationMs = toldNumber(ms?.(value)) ?? toldNumber(seconds?.(value), 1000);
+    const durationMs = foreignNumber(ms?.(value)) ?? foreignNumber(seconds?.(value), 1000);
     if (durationMs !== undefined) record.durationMs = durationMs;
-    const text = toldText(textOf(message?.(value)) ?? "");
+    const text = foreignText(textOf(message?.(value)) ?? "");
     if (text !== "") record.message = text;
     const values: Sample[] = samples.flatMap(([metric, find]) => samplesOf(metric, find(value)));
     if (values.length > 0) record.samples = values;
@@ -128,8 +128,8 @@ export function resultMaker(
 /** A value that cannot be stored stays. */
 function samplesOf(metric: string, value: unknown): Sample[] {
   if (typeof value !== "number" && (typeof value !== "string" || value === "")) return [];
-  const told = typeof value === "number" ? value : toldText(value, MAX_SAMPLE_TEXT);
-  return sampleOf(metric, 0).map((one) => ({ ...one, value: told }));
+  const fit = typeof value === "number" ? value : foreignText(value, MAX_SAMPLE_TEXT);
+  return sampleOf(metric, 0).map((one) => ({ ...one, value: fit }));
 }
 
 const KNOWN = new Set<string>(OUTCOMES);

@@ -76,8 +76,13 @@ test("bad files and odd names cost themselves alone", async () => {
     args: ["-c", `cd "$1" && : > "$(printf 'bad\\377.xml')"`, "sh", root],
   }).output();
   const { runs, counts } = await scrape(`file://${root}`, allowance({ roots: [root] }));
-  expect(runs.map((run) => run.externalId)).toEqual(["m1/1/ok.xml"]);
+  expect(runs.map((run) => [run.externalId, run.environment.machine])).toEqual([
+    [" m1 /1/space.xml", "m1"],
+    ["m\u0001/1/control.xml", "m"],
+    ["m1/1/ok.xml", "m1"],
+  ]);
   expect(counts.ignored).toMatchObject({
+    "a run's environment has a value that was cut, or characters in it replaced": 1,
     "is a link": 2,
     "cannot be read": 2,
     "has no changelist in its path": 2,
