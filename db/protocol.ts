@@ -21,6 +21,49 @@ function findStartup(chunk: Buffer): Buffer | undefined {
   return at >= 0 && chunk.readUInt32BE(at) === chunk.length - at ? chunk.subarray(at) : undefined;
 }
 
+/** Whether this starts a connection; what is sent first may also be a request to cancel, which is answered by its end. */
+export function isStartup(chunk: Buffer): boolean {
+  return findStartup(chunk) !== undefined;
+}
+
+/** An error of the server, as in "Error and Notice Message Fields" of Postgres's manual. */
+export interface ServerError {
+  /** SQLSTATE. */
+  code: string;
+  message: string;
+}
+
+/** Bytes of what a server sends as a connection starts that are looked at. */
+const STARTUP_LIMIT = 1 << 16;
+
+/** What a server makes of a connection that starts. */
+export class Startup {
+  isReady = false;
+  /** Why it refuses the connection. */
+  refusal: ServerError | undefined;
+  #bytes = Buffer.alloc(0);
+
+  received(chunk: Buffer): void {
+    if (this.isReady || this.#bytes.length > STARTUP_LIMIT) return;
+    const bytes = Buffer.concat([this.#bytes, chunk]);
+    let at = 0;
+    while (bytes.length >= at + 5 && bytes.length >= at + 1 + bytes.readUInt32BE(at + 1)) {
+      // No message is shorter than its length.
+      const end = at + 1 + Math.max(4, bytes.readUInt32BE(at + 1));
+      if (bytes[at] === READY) this.isReady = true;
+      else if (bytes[at] === ERROR) this.refusal = readError(bytes.subarray(at + 5, end));
+      at = end;
+    }
+    this.#bytes = bytes.subarray(at);
+  }
+}
+
+function readError(fields: Buffer): ServerError {
+  const texts = fields.toString("utf8").split("\0");
+  const field = (letter: string) => texts.find((text) => text.startsWith(letter))?.slice(1) ?? "";
+  return { code: field("C"), message: field("M") };
+}
+
 /** What is to be sent of what the driver sends first on a connection. */
 export function cleanStartup(chunk: Buffer): Buffer {
   const startup = findStartup(chunk);

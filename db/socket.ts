@@ -1,7 +1,7 @@
 import { Buffer } from "node:buffer";
 import { isIP, Socket } from "node:net";
 import { Duplex } from "node:stream";
-import { cleanStartup } from "./protocol.ts";
+import { cleanStartup, isStartup, Startup } from "./protocol.ts";
 import { connect as connectTls, type ConnectionOptions, type TLSSocket } from "node:tls";
 
 /** Where a server listens, and how it is spoken to. */
@@ -37,18 +37,41 @@ export function tlsModeOf(url: URL): TlsMode {
 export async function openSocket(address: ServerAddress): Promise<Socket> {
   const socket = await open(address);
   const { write, _destroy } = socket;
+  const startup = new Startup();
+  let isStarting = false;
   let isStarted = false;
+  const onData = (chunk: Buffer) => {
+    startup.received(chunk);
+    if (startup.isReady) socket.off("data", onData);
+  };
+  socket.on("data", onData);
   return Object.assign(socket, {
     // Of a socket that is closed by an error the driver (3.4.9) forgets the queries that it took between the error and the
     // close: they would never end. So the close comes as if there were no error.
     _destroy: (error: Error | null, done: (error: Error | null) => void) =>
-      _destroy.call(socket, null, (other) => done(error ?? other ?? null)),
+      _destroy.call(
+        socket,
+        null,
+        (other) => done(error ?? other ?? (isStarting && !startup.isReady ? refused(startup) : null)),
+      ),
     write(chunk: Buffer, done?: () => void) {
       const sent = isStarted ? chunk : cleanStartup(chunk);
+      if (!isStarted) isStarting = isStartup(chunk);
       isStarted = true;
       return Reflect.apply(write, socket, [sent, done]);
     },
   });
+}
+
+/**
+ * The error of a connection that ended before it was ready. Without it the driver (3.4.9) connects again and again for the
+ * query that it connects for, and without end: after a close without an error, and after a refusal where the place in the
+ * pool had lost a connection at work, whose query it takes the refusal for.
+ */
+function refused({ refusal }: Startup): Error {
+  const { code, message } = refusal ??
+    { code: "CONNECTION_CLOSED", message: "The database ended the connection as it started." };
+  return Object.assign(new Error(message), { code });
 }
 
 async function open(address: ServerAddress): Promise<Socket> {

@@ -1,6 +1,6 @@
 import { Buffer } from "node:buffer";
 import { expect, test } from "vitest";
-import { Exchange } from "../../db/protocol.ts";
+import { Exchange, Startup } from "../../db/protocol.ts";
 
 function message(letter: string, content = ""): Buffer {
   const bytes = Buffer.alloc(5 + content.length);
@@ -67,5 +67,25 @@ test("messages are found wherever their bytes are cut", () => {
     expect([size, exchange.state]).toEqual([size, "answering"]);
     exchange.received(message("Z", "I"));
     expect([size, exchange.state]).toEqual([size, "idle"]);
+  }
+});
+
+test("what a server makes of a start is known wherever its bytes are cut", () => {
+  const begun = [message("R", "\0\0\0\0"), message("S", "TimeZone\0UTC\0")];
+  const refused = Buffer.concat([
+    ...begun,
+    message("E", "SFATAL\0VFATAL\0C55000\0Mno connections\0\0"),
+  ]);
+  const ready = Buffer.concat([...begun, message("K", "12345678"), message("Z", "I")]);
+  for (let cut = 0; cut < refused.length; cut++) {
+    for (const [all, isReady] of [[refused, false], [ready, true]] as const) {
+      const startup = new Startup();
+      startup.received(all.subarray(0, cut));
+      startup.received(all.subarray(cut));
+      expect(startup).toMatchObject({
+        isReady,
+        refusal: isReady ? undefined : { code: "55000", message: "no connections" },
+      });
+    }
   }
 });
