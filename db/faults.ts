@@ -25,13 +25,14 @@ const UNREACHABLE = new Set([
 export function isConnectionLost(error: unknown): boolean {
   const code = (error as { code?: unknown } | null)?.code;
   return typeof code === "string" &&
-    (UNREACHABLE.has(code) || /^(?:ENOENT$|08|25P0[34]|57P0[1235]|53300|58P)/.test(code));
+    (UNREACHABLE.has(code) || /^(?:ENOENT$|08|25P0[34]|57P0[1-5]|53300|58P)/.test(code));
 }
 
 /** States of the server, by SQLSTATE (appendix A of Postgres's manual); the first that fits counts. */
 const STATES: readonly [RegExp, string][] = [
   [/^(?:08|57P|58|25P0[34])/, "The database is unavailable"],
-  [/^28/, "The database refuses the hub's user"],
+  [/^(?:28|42501)/, "The database refuses the hub's user"],
+  [/^55000/, "The database accepts no connections"],
   [/^3D000/, "The database does not exist on its server"],
   [/^25006/, "The database is read-only, as during a failover, so nothing can be written"],
   [/^57014/, "The database ended the statement before it was finished, as by a time limit"],

@@ -22,6 +22,7 @@ const STATUSES: Record<string, 503 | 507 | undefined> = {
   "40001": 503, // serialization failure
   "40P01": 503, // deadlock
   "42601": undefined, // syntax error or access rule violation
+  "42501": 503, // insufficient privilege
   "42P01": undefined,
   "53000": 503, // insufficient resources
   "53100": 507, // disk full
@@ -29,7 +30,7 @@ const STATUSES: Record<string, 503 | 507 | undefined> = {
   "53300": 503, // too many connections
   "53400": 503, // configuration limit exceeded
   "54000": undefined, // program limit exceeded
-  "55000": undefined, // object not in prerequisite state
+  "55000": 503, // object not in prerequisite state: the database accepts no connections
   "55006": 503, // object in use
   "55P03": 503, // lock not available
   "57014": 503, // query canceled
