@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
 import type { JobDetail } from "../../schemas/job.ts";
 import { HOME } from "../helpers/app.ts";
-import { faultSeed, type Random, report, seeded, trialCount } from "../helpers/faults.ts";
+import { FAULTS_MS, faultSeed, type Random, report, seeded, trialCount } from "../helpers/faults.ts";
 import { type JobBench, jobBench } from "../helpers/job_bench.ts";
 import { submitAndDie } from "../helpers/job_child.ts";
 import { until } from "../helpers/lab.ts";
@@ -117,5 +117,5 @@ test(
     });
     expect({ losses, doubles }).toEqual({ losses: [], doubles: [] });
   },
-  3_600_000,
+  FAULTS_MS,
 );

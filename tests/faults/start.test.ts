@@ -1,51 +1,42 @@
 import { expect, test } from "vitest";
-import { faultSeed, report, seeded, trialCount } from "../helpers/faults.ts";
+import type { Counts } from "../../schemas/outcome.ts";
+import { FAULTS_MS, faultSeed, report, seeded, trialCount } from "../helpers/faults.ts";
 import { until } from "../helpers/lab.ts";
 import { endProcess } from "../helpers/processes.ts";
+import { compare, type PushLoad, type SendPush, startPushing, type StoredRun } from "../helpers/push_load.ts";
 import { isReady, type Started, type StartWorld, startWorld } from "../helpers/start_world.ts";
 
 const TRIALS = trialCount(3, 40);
 const VICTIMS = ["starter", "hub and starter", "Postgres", "lab"] as const;
 const ENV = { RATE_WRITES: "1000000" };
 
-interface Load {
-  /** Pushes that were acknowledged. */
-  pushed: Set<string>;
-  isOver: boolean;
+/** Sends a push to whichever hub is there. */
+async function sender({ url, token }: StartWorld): Promise<SendPush> {
+  const authorization = `Bearer ${await token()}`;
+  return (headers, body) =>
+    fetch(`${url}/api/results`, { method: "POST", headers: { ...headers, authorization }, body })
+      .catch(() => undefined);
 }
 
-/** Pushes one run after the other, each until it is acknowledged. */
-async function pushOn(world: StartWorld, name: string, load: Load): Promise<void> {
-  for (let at = 0; !load.isOver; at++) {
-    const id = `${name}-${at}`;
-    while (!load.isOver && !load.pushed.has(id)) {
-      const isTaken = await world.push(id).then((status) => status < 300, () => false);
-      if (isTaken) load.pushed.add(id);
-      else await new Promise((resolve) => setTimeout(resolve, 50));
-    }
-  }
-}
-
-async function countRuns(world: StartWorld): Promise<Map<string, number>> {
-  const counts = new Map<string, number>();
+async function storedRuns({ url }: StartWorld): Promise<StoredRun[]> {
+  const runs: StoredRun[] = [];
   for (let cursor: string | null = ""; cursor !== null;) {
-    const url: string = `${world.url}/api/runs?test=t&limit=1000${cursor && `&cursor=${cursor}`}`;
-    const page = await (await fetch(url)).json() as {
-      items: { externalId: string }[];
-      nextCursor: string | null;
-    };
-    for (const { externalId } of page.items) counts.set(externalId, (counts.get(externalId) ?? 0) + 1);
+    const page = await (await fetch(`${url}/api/runs?test=trial&limit=1000${cursor && `&cursor=${cursor}`}`))
+      .json() as {
+        items: { externalId: string; counts: Counts }[];
+        nextCursor: string | null;
+      };
+    for (const { externalId, counts } of page.items) runs.push({ externalId, results: counts.passed ?? 0 });
     cursor = page.nextCursor;
   }
-  return counts;
+  return runs;
 }
 
 test("kill -9 of any part loses and doubles no push, and all is well again", async () => {
   const seed = faultSeed();
   const world = await startWorld();
-  const load: Load = { pushed: new Set(), isOver: false };
-  let lost = 0;
-  let doubled = 0;
+  let load: PushLoad | undefined;
+  let found = { lost: 0, doubled: 0 };
   /** Kills a part, once it is there: it may just be started again. */
   const kill = async (part: RegExp) => {
     const pid = await until(() => world.processOf(part), (found) => found !== undefined);
@@ -53,7 +44,7 @@ test("kill -9 of any part loses and doubles no push, and all is well again", asy
   };
   try {
     let hub: Started = await world.start({ env: ENV });
-    const loads = ["one", "two"].map((name) => pushOn(world, name, load));
+    const { taken, end } = load = startPushing(await sender(world), { name: "trial", pushers: 2 });
     for (let trial = 0; trial < TRIALS; trial++) {
       const random = seeded(seed, trial);
       const victim = random.pick(VICTIMS);
@@ -68,24 +59,19 @@ test("kill -9 of any part loses and doubles no push, and all is well again", asy
         hub = await world.start({ env: ENV });
         await until(() => world.hubPid(hub.child.pid).catch(() => undefined), Boolean);
       }
-      const before = load.pushed.size;
-      await until(async () => await isReady(world.port) && load.pushed.size > before, Boolean);
-      console.log(`${victim}: well again, ${load.pushed.size} pushes`);
+      const before = taken.size;
+      await until(async () => await isReady(world.port) && taken.size > before, Boolean);
+      console.log(`${victim}: well again, ${taken.size} pushes`);
     }
-    load.isOver = true;
-    await Promise.all(loads);
-    await until(() => isReady(world.port), Boolean);
-    const counts = await countRuns(world);
-    lost = [...load.pushed].filter((id) => !counts.has(id)).length;
-    doubled = [...counts.values()].filter((count) => count > 1).length;
+    await end();
+    found = compare(taken, await storedRuns(world));
     hub.child.kill("SIGTERM");
     await hub.child.status;
     expect(await world.leftOver()).toEqual([]);
   } finally {
-    load.isOver = true;
-    report("killed processes", { seed, trials: TRIALS, pushes: load.pushed.size, lost, doubled });
+    report("killed processes", { seed, trials: TRIALS, pushes: load?.taken.size ?? 0, ...found });
     await world.clear();
     await world.remove();
   }
-  expect({ lost, doubled }).toEqual({ lost: 0, doubled: 0 });
-});
+  expect(found).toEqual({ lost: 0, doubled: 0 });
+}, FAULTS_MS);

@@ -8,6 +8,9 @@ export function trialCount(few: number, many: number): number {
   return Deno.env.get("CHUB_FAULT_LONG") === undefined ? few : many;
 }
 
+/** Limit of a test of many trials, whose steps have limits of their own. */
+export const FAULTS_MS = 3_600_000;
+
 export interface Random {
   /** Uniform in [0, 1). */
   next(): number;
@@ -33,6 +36,12 @@ export function seeded(seed: number, trial: number): Random {
   };
   const below = (limit: number) => Math.floor(next() * limit);
   return { next, below, pick: (values) => values[below(values.length)]! };
+}
+
+/** The values in an order that follows from `random`. */
+export function shuffled<T>(values: readonly T[], random: Random): T[] {
+  return values.map((value) => ({ value, at: random.next() })).toSorted((one, other) => one.at - other.at)
+    .map(({ value }) => value);
 }
 
 /** One line a suite: what was tried, by which seed, and what went wrong. */
