@@ -1,0 +1,133 @@
+import type { Db } from "../../db/client.ts";
+import type { Random } from "./faults.ts";
+import { until } from "./lab.ts";
+import type { OwnPostgres } from "./own_postgres.ts";
+import { endProcess } from "./processes.ts";
+
+export interface StateWorld {
+  server: OwnPostgres;
+  /** A superuser's pool on the hub's database. */
+  sql: Db;
+  random: Random;
+  /** Whether the state has made pushes fail, each of those under way more than once. */
+  hasFailed(): boolean;
+}
+
+const EVERY_MS = 30;
+
+/** Brings the database into a state, and out of it once pushes have failed for it. */
+type State = (world: StateWorld) => Promise<void>;
+
+/** Ends the hub's connections; its watch's too. */
+async function endConnections({ server }: StateWorld): Promise<void> {
+  await server.admin`select pg_terminate_backend(pid) from pg_stat_activity where usename = 'hub'`;
+}
+
+/** Runs `begin` until pushes fail, then `end`. Connections are ended before both: what is set is read as they start. */
+async function within(world: StateWorld, begin: string, end: string): Promise<void> {
+  await world.server.admin.unsafe(begin);
+  await repeatUntilFailed(world, () => endConnections(world));
+  await world.server.admin.unsafe(end);
+  await endConnections(world);
+}
+
+async function repeatUntilFailed(
+  world: StateWorld,
+  act = () => Promise.resolve<unknown>(undefined),
+): Promise<void> {
+  await until(async () => {
+    await act();
+    await new Promise((resolve) => setTimeout(resolve, EVERY_MS));
+    return world.hasFailed();
+  }, Boolean);
+}
+
+function setting(name: string, values: readonly string[]): State {
+  return (world) =>
+    within(
+      world,
+      `alter database hub set ${name} = '${world.random.pick(values)}'`,
+      `alter database hub reset ${name}`,
+    );
+}
+
+const BACKENDS = "select pid from pg_stat_activity where usename = 'hub' and backend_type = 'client backend'";
+
+/** Tables that each push writes. */
+const WRITTEN = ["runs", "results", "idempotency_keys", "audit"];
+
+export const STATES: Record<string, State> = {
+  "read-only": setting("default_transaction_read_only", ["on"]),
+  "statements time out": setting("statement_timeout", ["1ms", "3ms"]),
+  "transactions time out": setting("transaction_timeout", ["2ms", "5ms"]),
+  "idle transactions time out": setting("idle_in_transaction_session_timeout", ["1ms"]),
+  "no connection is left": (world) =>
+    within(world, "alter database hub connection limit 0", "alter database hub connection limit -1"),
+  "no connection is allowed": (world) =>
+    within(world, "alter database hub allow_connections false", "alter database hub allow_connections true"),
+  "the user may not sign in": (world) => within(world, "alter role hub nologin", "alter role hub login"),
+  "the user may not connect": (world) =>
+    within(
+      world,
+      "revoke connect on database hub from public, hub",
+      "grant connect on database hub to public, hub",
+    ),
+  "the database is missing": async (world) => {
+    await rename(world, "hub", "hub_elsewhere");
+    await repeatUntilFailed(world);
+    await rename(world, "hub_elsewhere", "hub");
+  },
+  "statements are cancelled": (world) =>
+    repeatUntilFailed(
+      world,
+      () => world.server.admin.unsafe(`select pg_cancel_backend(pid) from (${BACKENDS}) as backends`),
+    ),
+  "connections are ended": (world) => repeatUntilFailed(world, () => endConnections(world)),
+  "a server process is killed": async (world) => {
+    await repeatUntilFailed(world, async () => {
+      const rows = await world.server.admin.unsafe<{ pid: number }[]>(BACKENDS).catch(() => []);
+      if (rows.length > 0) endProcess(world.random.pick(rows).pid, "SIGKILL");
+    });
+  },
+  "the server is restarted": async (world) => {
+    await world.server.restart();
+    await repeatUntilFailed(world);
+  },
+  "a table is locked": async (world) => {
+    const table = world.random.pick(WRITTEN);
+    await world.sql.begin(async (tx) => {
+      await tx.unsafe(`lock table ${table} in access exclusive mode`);
+      await repeatUntilFailed(world);
+    });
+  },
+  "a disk is full": (world) => refuse(world, "53100"),
+  "a resource is short": (world) => refuse(world, world.random.pick(["53000", "53200", "53400"])),
+};
+
+async function rename({ server: { admin } }: StateWorld, from: string, to: string): Promise<void> {
+  // Connections may be made again between the two statements.
+  await until(async () => {
+    await admin`select pg_terminate_backend(pid) from pg_stat_activity where datname = ${from}`;
+    return await admin.unsafe(`alter database ${from} rename to ${to}`).then(() => true, () => false);
+  }, Boolean);
+}
+
+async function refuse(world: StateWorld, code: string): Promise<void> {
+  await world.sql`insert into refusal (code) values (${code})`;
+  await repeatUntilFailed(world);
+  await world.sql`delete from refusal`;
+}
+
+/** Makes the hub's database refuse results by the SQLSTATE in a table, as a server does that is short of something. */
+export async function prepareStates(sql: Db): Promise<void> {
+  await sql.unsafe(`
+    create table refusal (code text);
+    create function refuse() returns trigger language plpgsql security definer as $$
+      declare refused text;
+      begin
+        select code into refused from refusal;
+        if refused is not null then raise exception 'refused by a test' using errcode = refused; end if;
+        return new;
+      end $$;
+    create trigger refuse before insert on results for each row execute function refuse();`);
+}

@@ -1,0 +1,49 @@
+import { type Db, openDatabase } from "../../db/client.ts";
+import { migrate } from "../../db/migrate.ts";
+import { startEmbedded } from "../../run/embedded.ts";
+import { HOME } from "./app.ts";
+
+/** A database server of a test's own, for what would disturb other tests: restarts, and settings of the whole server. */
+export interface OwnPostgres extends AsyncDisposable {
+  /** The migrated database `hub`, of a user of that name who is no superuser. */
+  url: string;
+  /** A superuser's pool on the database `postgres`. */
+  admin: Db;
+  /** Ends and starts the server. */
+  restart(): Promise<void>;
+}
+
+export async function ownPostgres(): Promise<OwnPostgres> {
+  const folder = await Deno.makeTempDir({ prefix: "chub-own-" });
+  await Deno.chmod(folder, 0o755);
+  const start = () => startEmbedded({ dataDir: `${folder}/pg`, home: HOME, durable: false });
+  let server = await start();
+  const admin = openDatabase(server.url, { max: 2 });
+  await admin`create role hub login`;
+  await admin`create database hub owner hub`;
+  // What is committed must outlive a crash of the server, if not one of the machine.
+  await admin`alter database hub set synchronous_commit = on`;
+  const url = new URL(server.url);
+  url.username = "hub";
+  url.pathname = "/hub";
+  const sql = openDatabase(url.href, { max: 1 });
+  await migrate(sql);
+  await sql.end();
+  return {
+    url: url.href,
+    admin,
+    async restart() {
+      await server.stop();
+      server = await start();
+    },
+    async [Symbol.asyncDispose]() {
+      await admin.end({ timeout: 1 });
+      await server.stop();
+      await Deno.remove(folder, { recursive: true });
+      // A temporary folder that the database's user could not enter.
+      if (server.moved !== undefined) {
+        await Deno.remove(server.dataDir.replace(/\/pg$/, ""), { recursive: true });
+      }
+    },
+  };
+}
