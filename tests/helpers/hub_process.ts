@@ -6,6 +6,8 @@ export interface HubProcess extends AsyncDisposable {
   token: string;
   /** Resident memory, in MB: now, and the most it ever was. */
   residentMb(): { now: number; most: number };
+  /** Files and connections that it has open. */
+  openFiles(): number;
   /** What it has written to stderr. */
   log(): Promise<string>;
 }
@@ -50,6 +52,7 @@ export async function startHubProcess(
         Math.round(Number(new RegExp(`${name}:\\s+(\\d+) kB`).exec(status)![1]) * 1024 / 1e6);
       return { now: mb("VmRSS"), most: mb("VmHWM") };
     },
+    openFiles: () => [...Deno.readDirSync(`/proc/${hub.pid}/fd`)].length,
     async [Symbol.asyncDispose]() {
       if (!hasEnded) hub.kill("SIGTERM");
       await hub.status;
