@@ -122,6 +122,8 @@ export class Exchange {
   /** `application_name` of the connection. */
   name = "";
   isInTransaction = false;
+  /** Errors that the server has sent. */
+  errors = 0;
   #isStarted = false;
   /** Statements, or groups of them, whose end the server has not reported. */
   #owed = 0;
@@ -165,6 +167,9 @@ export class Exchange {
       this.#isCopying = false;
       this.isInTransaction = first !== IDLE;
     } else if (letter === COPY_IN) this.#isCopying = true;
-    else if (letter === ERROR) this.#isCopying = false;
+    else if (letter === ERROR) {
+      this.#isCopying = false;
+      this.errors++;
+    }
   };
 }

@@ -61,6 +61,10 @@ export function judge(
   return silentMs > (activity.waitsForLock ? limits.lockMs : limits.statementMs) ? "cancel" : "wait";
 }
 
+/** SQLSTATE of a write that a read-only server refuses, as an error's message has it. */
+const READ_ONLY = "C25006\0";
+/** How old a connection is at least that is replaced since its server refused a write. */
+const RENEW_MS = 5_000;
 const MOST_TRIES = 20;
 /** How long a statement that was cancelled may take to end. */
 const CANCEL_MS = 10_000;
@@ -77,6 +81,11 @@ interface Watched {
   silentSince: number;
   isSuspect: boolean;
   cancelledAt: number | undefined;
+  openedAt: number;
+  /** Since when it is to be replaced, as soon as it is not in use. */
+  staleSince: number | undefined;
+  /** The server refused a write on it. */
+  isReadOnly: boolean;
   /** The driver has ended it, and waits for the server to do so too. */
   isEnding: boolean;
 }
@@ -115,13 +124,20 @@ export class Watch {
       silentSince: this.options.now(),
       isSuspect: false,
       cancelledAt: undefined,
+      openedAt: this.options.now(),
+      staleSince: undefined,
+      isReadOnly: false,
       isEnding: false,
     };
     this.#all.add(watched);
     socket.once("close", () => this.#all.delete(watched));
     socket.on("data", (chunk: Buffer) => {
       watched.received++;
+      const { errors } = watched.exchange;
       watched.exchange.received(chunk);
+      if (watched.exchange.errors > errors && chunk.includes(READ_ONLY)) this.#meetReadOnly(watched);
+      // Once the driver has taken the answer, and perhaps sent the next statement.
+      if (watched.staleSince !== undefined) setImmediate(() => this.#replace(watched));
     });
     const { write, end } = socket;
     Object.assign(socket, {
@@ -140,10 +156,32 @@ export class Watch {
     });
   }
 
+  /**
+   * A connection keeps what it was opened with: a server that was demoted, a default that was changed since. So after a refused
+   * write all connections are replaced; young ones would be opened again and again while the database is read-only.
+   */
+  #meetReadOnly(watched: Watched): void {
+    const now = this.options.now();
+    watched.isReadOnly = true;
+    if (now - watched.openedAt < RENEW_MS) return;
+    for (const one of this.#all) {
+      if (now - one.openedAt >= RENEW_MS) one.staleSince ??= now;
+      setImmediate(() => this.#replace(one));
+    }
+  }
+
+  #replace({ socket, exchange, staleSince, isReadOnly }: Watched): void {
+    if (staleSince === undefined || exchange.isInTransaction) return;
+    // One that is in use all the time is replaced though: its writes fail anyway.
+    const isDue = isReadOnly && this.options.now() - staleSince > RENEW_MS;
+    if (exchange.state === "idle" || isDue) socket.destroy();
+  }
+
   /** Looks at each connection; to be called about once a second. */
   async look(): Promise<void> {
     const silent: Watched[] = [];
     for (const one of this.#all) {
+      this.#replace(one);
       if (this.#silentMs(one) < this.options.limits.askMs) continue;
       if (one.isEnding) one.socket.destroy();
       else silent.push(one);

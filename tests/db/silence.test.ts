@@ -185,3 +185,25 @@ test("judge: what is done about a silent connection, by what the server says of 
   const locked = [{ ...working, waitsForLock: true }];
   expect([verdict(30, locked), verdict(31, locked)]).toEqual(["wait", "cancel"]);
 });
+
+test("connections that were opened while the database was read-only are replaced", async () => {
+  const { pathname } = new URL(database.url);
+  const name = pathname.slice(1);
+  const server = await database.sql.reserve();
+  const setReadOnly = (to: string) =>
+    server.unsafe(`alter database ${name} set default_transaction_read_only = ${to}`);
+  try {
+    await setReadOnly("on");
+    const sql = await warm(open({ max: 3 }), 3);
+    const write = () => faultOf(sql`insert into written values (1)`);
+    expect(await write()).toBe(503);
+    await setReadOnly("off");
+    // They stay what they are: each refuses.
+    await expect.poll(write, { timeout: 60_000, interval: 100 }).toBe("no fault");
+    // And none of the old ones is left.
+    for (let at = 0; at < 20; at++) expect(await write()).toBe("no fault");
+  } finally {
+    await setReadOnly("off");
+    server.release();
+  }
+});
