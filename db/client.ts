@@ -4,7 +4,7 @@ import type { ISql, PostgresType, Sql } from "postgres";
 import { createInquiry } from "./activity.ts";
 import { PADDING } from "./protocol.ts";
 import { openSocket, type ServerAddress, tlsModeOf } from "./socket.ts";
-import { guardTransactions } from "./transactions.ts";
+import { guardReserved, guardTransactions } from "./transactions.ts";
 import { DEFAULT_LIMITS, type SilenceLimits, Watch } from "./watch.ts";
 
 const INT8 = 20;
@@ -60,6 +60,7 @@ export function openDatabase(url: string, options: OpenOptions = {}): Db {
     onSocket: createWatcher(watch, Math.min(LOOK_MS, limits.askMs)),
   });
   guardTransactions(sql);
+  guardReserved(sql);
   return sql;
 }
 

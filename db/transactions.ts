@@ -40,6 +40,52 @@ export function guardTransactions(sql: Db): void {
   Object.defineProperty(sql, "begin", { value: guarded });
 }
 
+/**
+ * Keeps a reserved connection that was lost out of the pool: the driver (3.4.9) puts it there when it is released, and the next
+ * query on it ends the process. pg-boss reserves one for each of its scripts.
+ */
+export function guardReserved(sql: Db): void {
+  const reserve = sql.reserve.bind(sql) as () => Promise<Reserved>;
+  const guarded = async (): Promise<Reserved> => {
+    const reserved = await reserve();
+    const state = { isLost: false };
+    const note = (query: unknown): unknown => {
+      if (!(query instanceof Promise)) return query;
+      // The driver's own way to fail it: what waits for it finds the connection marked, and a fragment is not run.
+      const failing = query as Promise<unknown> & { reject(error: unknown): void };
+      const { reject } = failing;
+      failing.reject = (error) => {
+        if (endsConnection(error)) state.isLost = true;
+        reject(error);
+      };
+      return query;
+    };
+    return new Proxy(reserved, {
+      apply: (target, self, args) => state.isLost ? lost() : note(Reflect.apply(target, self, args)),
+      get(target, key) {
+        if (key === "unsafe") {
+          return (...args: Parameters<Reserved["unsafe"]>) =>
+            state.isLost ? lost() : note(target.unsafe(...args));
+        }
+        if (key === "release") return () => void (state.isLost || target.release());
+        return Reflect.get(target, key);
+      },
+    });
+  };
+  Object.defineProperty(sql, "reserve", { value: guarded });
+}
+
+type Reserved = ((...args: unknown[]) => unknown) & {
+  unsafe(...args: unknown[]): unknown;
+  release(): void;
+};
+
+/** The server ends a connection after a fatal error. */
+function endsConnection(error: unknown): boolean {
+  const { severity } = error as { severity?: unknown };
+  return typeof severity === "string" ? ["FATAL", "PANIC"].includes(severity) : isConnectionLost(error);
+}
+
 function watched(tx: object, state: { isLost: boolean }): object {
   return new Proxy(tx, {
     apply: (target, self, args) =>

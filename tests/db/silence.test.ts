@@ -207,3 +207,23 @@ test("connections that were opened while the database was read-only are replaced
     server.release();
   }
 });
+
+test("a reserved connection that is lost is given to no other query", async () => {
+  const sql = open({ max: 2 });
+  for (const end of ["server", "network"] as const) {
+    const reserved = await sql.reserve();
+    const [backend] = await reserved`select pg_backend_pid() as pid`;
+    const script = faultOf(reserved.unsafe("begin; select pg_sleep(60); commit"));
+    await expect.poll(async () =>
+      (await database.sql`
+        select from pg_stat_activity where pid = ${backend!.pid} and wait_event = 'PgSleep'`).length
+    ).toBe(1);
+    if (end === "server") await database.sql`select pg_terminate_backend(${backend!.pid})`;
+    else proxy.reset();
+    expect(await script).toBe(503);
+    reserved.release();
+    // An error outside of any promise would end the process.
+    for (let at = 0; at < 5; at++) await sql`select 1`.catch(() => {});
+    expect(await sql`select 1 as n`).toEqual([{ n: 1 }]);
+  }
+});
