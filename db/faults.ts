@@ -58,10 +58,13 @@ export function databaseFault(error: unknown): HubError | undefined {
     }
     // A file that is missing has the code of a missing socket.
     const isUnreachable = UNREACHABLE.has(code) || code === "ENOENT" && syscall === "connect";
+    // Whatever its code.
+    const isFatal = ["FATAL", "PANIC"].includes(String((at as { severity?: unknown }).severity));
     const what = isUnreachable
       ? "The database is unavailable"
       : /^[0-9A-Z]{5}$/.test(code)
-      ? STATES.find(([pattern]) => pattern.test(code))?.[1]
+      ? STATES.find(([pattern]) => pattern.test(code))?.[1] ??
+        (isFatal ? "The database is unavailable" : undefined)
       : undefined;
     if (what === undefined) continue;
     return new HubError("SERVICE_UNAVAILABLE", `${what}; retry in ${RETRY_AFTER_S} s.`, {

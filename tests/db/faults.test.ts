@@ -94,3 +94,9 @@ test("a connection is lost by what the network reports, and by an error with whi
   expect(kept.filter((code) => isConnectionLost({ code }))).toEqual([]);
   for (const odd of [undefined, null, "08000", { code: 8 }]) expect(isConnectionLost(odd)).toBe(false);
 });
+
+test("an error that ends the connection is a 503 whatever its code", () => {
+  const refused = Object.assign(new Error("a refusal"), { code: "0A000", severity: "FATAL" });
+  expect(databaseFault(refused)).toMatchObject({ status: 503, retryAfter: 5 });
+  expect(databaseFault(Object.assign(refused, { severity: "ERROR" }))).toBeUndefined();
+});
