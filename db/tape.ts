@@ -1,6 +1,6 @@
 import { Buffer } from "node:buffer";
 import { createHash, type Hash } from "node:crypto";
-import { HubError } from "../errors.ts";
+import { openSpoolFile, spoolFault, writeAll } from "./spool_file.ts";
 
 /** Characters that are joined before they become bytes. */
 const BLOCK = 1 << 16;
@@ -30,7 +30,7 @@ export class Tape {
   #open: (folder: string) => Deno.FsFile;
 
   /** `open` makes the file; a test's may refuse to write. */
-  constructor(folder?: string, open: (folder: string) => Deno.FsFile = openNameless) {
+  constructor(folder?: string, open: (folder: string) => Deno.FsFile = openSpoolFile) {
     this.#folder = folder;
     this.#open = open;
   }
@@ -124,46 +124,4 @@ export class Tape {
     this.#blocks = [];
     this.#heldBytes = 0;
   }
-}
-
-function openNameless(folder: string): Deno.FsFile {
-  Deno.mkdirSync(folder, { recursive: true });
-  const path = Deno.makeTempFileSync({ dir: folder, prefix: "spool-" });
-  const file = Deno.openSync(path, { read: true, write: true });
-  Deno.removeSync(path);
-  return file;
-}
-
-function writeAll(file: Deno.FsFile, bytes: Uint8Array): void {
-  for (let at = 0; at < bytes.length;) at += file.writeSync(bytes.subarray(at));
-}
-
-/** Why nothing can be written in the folder now; undefined if it can. Writes as much as a push writes at once, and removes it. */
-export function findSpoolFault(folder: string, open = openNameless): HubError | undefined {
-  let file: Deno.FsFile | undefined;
-  try {
-    file = open(folder);
-    writeAll(file, new Uint8Array(HELD));
-    return undefined;
-  } catch (error) {
-    return spoolFault(error);
-  } finally {
-    file?.close();
-  }
-}
-
-const FULL = ["ENOSPC", "EDQUOT"];
-
-function spoolFault(cause: unknown): HubError {
-  return FULL.includes(String((cause as { code?: unknown }).code))
-    ? new HubError(
-      "INSUFFICIENT_STORAGE",
-      "The disk of the folder for pushes (SPOOL_DIR) is full; free space on it, then retry.",
-      { cause, retryAfter: 30 },
-    )
-    : new HubError(
-      "SERVICE_UNAVAILABLE",
-      "The folder for pushes (SPOOL_DIR) cannot be written; its reason is in the hub's log. Retry in 30 s.",
-      { cause, retryAfter: 30 },
-    );
 }

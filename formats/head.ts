@@ -1,3 +1,4 @@
+import { ownBytes } from "./own_bytes.ts";
 import { HEAD_BYTES } from "./format.ts";
 
 /** A stream that can be closed unread. */
@@ -15,7 +16,7 @@ export async function splitHead(
   while (size < HEAD_BYTES) {
     const { value, done } = await iterator.next();
     if (done) break;
-    chunks.push(value);
+    chunks.push(ownBytes(value));
     size += value.byteLength;
   }
   const head = new Uint8Array(Math.min(size, HEAD_BYTES));

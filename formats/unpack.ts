@@ -5,6 +5,7 @@ import tar from "tar-stream";
 import { fromBufferPromise } from "yauzl";
 import { HubError } from "../errors.ts";
 import { type Joined, splitHead } from "./head.ts";
+import { ownBytes } from "./own_bytes.ts";
 import { ContainerError, Meter, quoted, type UnpackLimits } from "./unpack_meter.ts";
 import { wholeZstd } from "./zstd_end.ts";
 
@@ -185,7 +186,7 @@ async function* openZip(
         } is a zip of more than ${MAX_ZIP} bytes; a .tar.gz may be larger, since it is read as it comes.`,
       );
     }
-    chunks.push(chunk);
+    chunks.push(ownBytes(chunk));
   }
   try {
     const zip = await fromBufferPromise(Buffer.concat(chunks));

@@ -1,7 +1,7 @@
 import { z } from "zod";
 import type { Db } from "../db/client.ts";
 import { type DatabaseState, getDatabaseState } from "../db/migrate.ts";
-import { findSpoolFault } from "../db/tape.ts";
+import { findSpoolFault } from "../db/spool_file.ts";
 import type { Context } from "./context.ts";
 import { inTime } from "./deadline.ts";
 import { procedure, router } from "./trpc.ts";

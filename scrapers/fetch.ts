@@ -1,5 +1,6 @@
 import { HubError, reasonOf } from "../errors.ts";
 import { type Allowance, checkUrl } from "./allow.ts";
+import { ownBytes } from "../formats/own_bytes.ts";
 import type { BoundedFetch, FetchInit } from "./context.ts";
 import { createPace, type Pace } from "./pace.ts";
 import { secretHeader } from "./secrets.ts";
@@ -136,7 +137,7 @@ function bound(response: Response, url: URL, maxBytes: number): Response {
         if (bytes > maxBytes) {
           const reason = `${shownUrl(url)} sent more than ${maxBytes} bytes.`;
           controller.error(new AnswerTooLarge(reason));
-        } else controller.enqueue(chunk);
+        } else controller.enqueue(ownBytes(chunk));
       },
     }),
   );

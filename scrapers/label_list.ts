@@ -3,6 +3,7 @@ import { type Labelled, labelled } from "../schemas/axis.ts";
 import { type Allowance, checkPath, checkUrl } from "./allow.ts";
 import type { BoundedFetch } from "./context.ts";
 import { readLines } from "../formats/lines.ts";
+import { ownBytes } from "../formats/own_bytes.ts";
 
 /** Bytes; a million and a half commits. */
 export const MAX_LIST = 64 << 20;
@@ -55,7 +56,7 @@ export async function fetchLabelList(
     signal.throwIfAborted();
     size += chunk.byteLength;
     if (size > MAX_LIST) throw new HubError("BAD_GATEWAY", `${url} is larger than ${MAX_LIST} bytes.`);
-    chunks.push(chunk);
+    chunks.push(ownBytes(chunk));
   }
   return chunks;
 

@@ -1,5 +1,6 @@
 import { HubError, reasonOf } from "../../errors.ts";
 import { parseInSlices } from "../../formats/json_slices.ts";
+import { ownBytes } from "../../formats/own_bytes.ts";
 import { turns } from "../../turns.ts";
 import type { Context } from "../context.ts";
 import { inTime } from "../deadline.ts";
@@ -57,7 +58,7 @@ export async function* readBody(
       if (size > limit) throw tooLarge(limit);
       const missing = Math.min(size, kept) - hub.roomTaken;
       if (missing > 0) await takeRoom(hub, missing);
-      if (value.byteLength > 0) yield value;
+      if (value.byteLength > 0) yield ownBytes(value);
     }
   } finally {
     reader.cancel().catch(() => {});

@@ -6,6 +6,7 @@ import { lookUpNames, Received, storePush } from "../push.ts";
 import type { Context } from "../context.ts";
 import { parseInput, readQuery, rejectUnknown } from "./adapter.ts";
 import { checkLength, readBody } from "./body.ts";
+import { receiveFirst } from "./body_spool.ts";
 import { formParts } from "./form_files.ts";
 import type { RestContext, RestOnly } from "./route.ts";
 
@@ -50,8 +51,9 @@ async function handle(c: RestContext): Promise<Response> {
   const isForm = /^multipart\/form-data/i.test(contentType);
   // Before the body is read: whatever it holds, it would be refused.
   const head = isForm ? undefined : parseInput(input, fields);
-  checkLength(c.req.raw, limit);
-  const body = readBody(c.req.raw, hub, { limit, kept: UPLOAD_ROOM });
+  const length = checkLength(c.req.raw, limit);
+  const chunks = readBody(c.req.raw, hub, { limit, kept: UPLOAD_ROOM });
+  const body = length === undefined ? receiveFirst(chunks, hub.config.spoolDir) : chunks;
   const received = new Received(hub.config.spoolDir);
   const told: Told = {};
   try {
