@@ -124,6 +124,8 @@ export class Exchange {
   isInTransaction = false;
   /** Errors that the server has sent. */
   errors = 0;
+  /** Whether the server has taken the connection. */
+  isReady = false;
   #isStarted = false;
   /** Statements, or groups of them, whose end the server has not reported. */
   #owed = 0;
@@ -165,6 +167,7 @@ export class Exchange {
     if (letter === READY) {
       this.#owed = Math.max(0, this.#owed - 1);
       this.#isCopying = false;
+      this.isReady = true;
       this.isInTransaction = first !== IDLE;
     } else if (letter === COPY_IN) this.#isCopying = true;
     else if (letter === ERROR) {

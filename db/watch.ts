@@ -115,7 +115,7 @@ export class Watch {
     return this.#all.size;
   }
 
-  add(socket: Socket): void {
+  add(socket: Socket): Exchange {
     const watched: Watched = {
       socket,
       exchange: new Exchange(),
@@ -154,6 +154,7 @@ export class Watch {
         return Reflect.apply(end, socket, all);
       },
     });
+    return watched.exchange;
   }
 
   /**
