@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { type Db, openDatabase } from "../../db/client.ts";
 import { type TestApp, testApp } from "../helpers/app.ts";
-import { prepareStates, STATES } from "../helpers/database_states.ts";
+import { persist, prepareStates, STATES } from "../helpers/database_states.ts";
 import { FAULTS_MS, faultSeed, report, seeded, shuffled, trialCount } from "../helpers/faults.ts";
 import { until } from "../helpers/lab.ts";
 import { type OwnPostgres, ownPostgres } from "../helpers/own_postgres.ts";
@@ -27,7 +27,7 @@ beforeAll(async () => {
   });
   const url = new URL(server.url);
   url.username = "chub";
-  sql = openDatabase(url.href, { max: 2 });
+  sql = openDatabase(url.href, { max: 1 });
   await prepareStates(sql);
 });
 afterAll(async () => {
@@ -86,7 +86,7 @@ test(
         await load.end();
         isOver = true;
         expect([state, await reads]).toEqual([state, []]);
-        const found = compare(load.taken, await storedRuns(sql, name));
+        const found = compare(load.taken, await persist(() => storedRuns(sql, name)));
         figures.pushes += load.taken.size;
         figures.lost += found.lost;
         figures.doubled += found.doubled;

@@ -6,7 +6,7 @@ import { endProcess } from "./processes.ts";
 
 export interface StateWorld {
   server: OwnPostgres;
-  /** A superuser's pool on the hub's database. */
+  /** A superuser's connection to the hub's database. */
   sql: Db;
   random: Random;
   /** Whether the state has made pushes fail, each of those under way more than once. */
@@ -18,16 +18,26 @@ const EVERY_MS = 30;
 /** Brings the database into a state, and out of it once pushes have failed for it. */
 type State = (world: StateWorld) => Promise<void>;
 
+/** Repeats what may meet a server that is starting again after an earlier state. */
+export async function persist<T>(work: () => PromiseLike<T>): Promise<T> {
+  const found = await until(
+    async () => await work().then((value) => ({ value }), () => undefined),
+    (one) => one !== undefined,
+  );
+  return found!.value;
+}
+
 /** Ends the hub's connections; its watch's too. */
-async function endConnections({ server }: StateWorld): Promise<void> {
-  await server.admin`select pg_terminate_backend(pid) from pg_stat_activity where usename = 'hub'`;
+async function endConnections({ server: { admin } }: StateWorld): Promise<void> {
+  await persist(() => admin`select pg_terminate_backend(pid) from pg_stat_activity where usename = 'hub'`);
 }
 
 /** Runs `begin` until pushes fail, then `end`. Connections are ended before both: what is set is read as they start. */
 async function within(world: StateWorld, begin: string, end: string): Promise<void> {
-  await world.server.admin.unsafe(begin);
+  const { admin } = world.server;
+  await persist(() => admin.unsafe(begin));
   await repeatUntilFailed(world, () => endConnections(world));
-  await world.server.admin.unsafe(end);
+  await persist(() => admin.unsafe(end));
   await endConnections(world);
 }
 
@@ -80,7 +90,10 @@ export const STATES: Record<string, State> = {
   "statements are cancelled": (world) =>
     repeatUntilFailed(
       world,
-      () => world.server.admin.unsafe(`select pg_cancel_backend(pid) from (${BACKENDS}) as backends`),
+      () =>
+        persist(() =>
+          world.server.admin.unsafe(`select pg_cancel_backend(pid) from (${BACKENDS}) as backends`)
+        ),
     ),
   "connections are ended": (world) => repeatUntilFailed(world, () => endConnections(world)),
   "a server process is killed": async (world) => {
@@ -95,6 +108,7 @@ export const STATES: Record<string, State> = {
   },
   "a table is locked": async (world) => {
     const table = world.random.pick(WRITTEN);
+    await persist(() => world.sql`select 1`);
     await world.sql.begin(async (tx) => {
       await tx.unsafe(`lock table ${table} in access exclusive mode`);
       await repeatUntilFailed(world);
@@ -106,16 +120,16 @@ export const STATES: Record<string, State> = {
 
 async function rename({ server: { admin } }: StateWorld, from: string, to: string): Promise<void> {
   // Connections may be made again between the two statements.
-  await until(async () => {
+  await persist(async () => {
     await admin`select pg_terminate_backend(pid) from pg_stat_activity where datname = ${from}`;
-    return await admin.unsafe(`alter database ${from} rename to ${to}`).then(() => true, () => false);
-  }, Boolean);
+    await admin.unsafe(`alter database ${from} rename to ${to}`);
+  });
 }
 
 async function refuse(world: StateWorld, code: string): Promise<void> {
-  await world.sql`insert into refusal (code) values (${code})`;
+  await persist(() => world.sql`insert into refusal (code) values (${code})`);
   await repeatUntilFailed(world);
-  await world.sql`delete from refusal`;
+  await persist(() => world.sql`delete from refusal`);
 }
 
 /** Makes the hub's database refuse results by the SQLSTATE in a table, as a server does that is short of something. */

@@ -7,7 +7,7 @@ import { HOME } from "./app.ts";
 export interface OwnPostgres extends AsyncDisposable {
   /** The migrated database `hub`, of a user of that name who is no superuser. */
   url: string;
-  /** A superuser's pool on the database `postgres`. */
+  /** A superuser's connection to the database `postgres`. */
   admin: Db;
   /** Ends and starts the server. */
   restart(): Promise<void>;
@@ -18,7 +18,7 @@ export async function ownPostgres(): Promise<OwnPostgres> {
   await Deno.chmod(folder, 0o755);
   const start = () => startEmbedded({ dataDir: `${folder}/pg`, home: HOME, durable: false });
   let server = await start();
-  const admin = openDatabase(server.url, { max: 2 });
+  const admin = openDatabase(server.url, { max: 1 });
   await admin`create role hub login`;
   await admin`create database hub owner hub`;
   // What is committed must outlive a crash of the server, if not one of the machine.
