@@ -2,7 +2,6 @@ import postgres from "postgres";
 import type { Socket } from "node:net";
 import type { ISql, PostgresType, Sql } from "postgres";
 import { createInquiry } from "./activity.ts";
-import { clearLeftovers } from "./leftovers.ts";
 import { PADDING } from "./protocol.ts";
 import { openSocket, type ServerAddress, tlsModeOf } from "./socket.ts";
 import { guardReserved, guardTransactions } from "./transactions.ts";
@@ -74,7 +73,7 @@ function baseName(name: string): string {
 function createWatcher(watch: Watch, everyMs: number): (socket: Socket) => void {
   let timer: ReturnType<typeof setInterval> | undefined;
   return (socket) => {
-    clearLeftovers(socket, watch.add(socket));
+    watch.add(socket);
     socket.once("close", () => {
       if (watch.size > 0) return;
       clearInterval(timer);

@@ -9,12 +9,39 @@ const COMPLETE = Buffer.from("C\0\0\0\x05\0", "latin1");
 const interrupted = new WeakSet<object>();
 
 /**
- * Keeps the rows of a connection's first statement in their places. The driver (3.4.9) counts rows up to the end of a
- * statement, and goes on counting on the next connection where one is lost before that end: what follows gets its rows behind
- * as many that are undefined. The end of a statement sets the count back; so a new connection begins with one. It is only
- * safe while the driver still has the lost statement, which it has until the connection is ready.
+ * Shows what comes on a socket to its exchange, and keeps the rows of each answer in their places. The driver (3.4.9) counts
+ * rows up to the end of a statement, and goes on counting in the next answer where one breaks off by an error, or by the loss
+ * of its connection: what follows gets its rows behind as many that are undefined. The end of a statement sets the count back;
+ * so the driver is given one before each error, and as a connection follows on a lost one. Both times it still has the
+ * statement that broke off, and expects no end of another.
  */
-export function clearLeftovers(socket: Socket, exchange: Exchange): void {
+export function follow(socket: Socket, exchange: Exchange): void {
+  const { emit } = socket;
+  let begun: Buffer = Buffer.alloc(0);
+  const pass = (chunk: Buffer) => chunk.length > 0 && Reflect.apply(emit, socket, ["data", chunk]);
+
+  function receive(chunk: Buffer): void {
+    exchange.received(chunk);
+    const before = begun.length;
+    const all = before === 0 ? chunk : Buffer.concat([begun, chunk]);
+    let at = 0;
+    for (const error of exchange.errors) {
+      pass(all.subarray(at, at = before + error));
+      pass(COMPLETE);
+    }
+    // It may be an error that begins there.
+    const end = all.length - exchange.begun;
+    begun = all.subarray(end);
+    pass(all.subarray(at, end));
+  }
+
+  Object.assign(socket, {
+    emit(event: string, ...args: unknown[]) {
+      if (event !== "data") return Reflect.apply(emit, socket, [event, ...args]);
+      receive(args[0] as Buffer);
+      return true;
+    },
+  });
   socket.once("data", () => {
     for (const listener of socket.listeners("data")) {
       if (interrupted.delete(listener)) Reflect.apply(listener, socket, [COMPLETE]);

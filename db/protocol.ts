@@ -87,14 +87,22 @@ class Messages {
 
   constructor(private readonly ignored: number) {}
 
-  /** `onMessage` gets the letter and the first byte of the content of each message, 0 if it has none. */
-  read(chunk: Uint8Array, onMessage: (letter: number, first: number) => void): void {
+  /** Bytes at the end of what was read that begin a message, and do not say yet how long it is. */
+  get begun(): number {
+    return this.#headLength;
+  }
+
+  /**
+   * `onMessage` gets the letter and the first byte of the content of each message, 0 if it has none, and where in the chunk it
+   * begins, which is below 0 where that is in the chunk before.
+   */
+  read(chunk: Uint8Array, onMessage: (letter: number, first: number, at: number) => void): void {
     const end = chunk.length;
     let at = this.#skip;
     while (at < end) {
       if (this.#headLength === 0 && end - at >= 6) {
         const length = lengthAt(chunk, at + 1);
-        if (chunk[at] !== this.ignored) onMessage(chunk[at]!, length > 4 ? chunk[at + 5]! : 0);
+        if (chunk[at] !== this.ignored) onMessage(chunk[at]!, length > 4 ? chunk[at + 5]! : 0, at);
         at += 1 + length;
         continue;
       }
@@ -102,7 +110,7 @@ class Messages {
       if (this.#headLength < 5) continue;
       const length = lengthAt(this.#head, 1);
       if (this.#headLength === 5 && length > 4) continue;
-      onMessage(this.#head[0]!, length > 4 ? this.#head[5]! : 0);
+      onMessage(this.#head[0]!, length > 4 ? this.#head[5]! : 0, at - this.#headLength);
       this.#headLength = 0;
       at += Math.max(0, length - 5);
     }
@@ -122,15 +130,17 @@ export class Exchange {
   /** `application_name` of the connection. */
   name = "";
   isInTransaction = false;
-  /** Errors that the server has sent. */
-  errors = 0;
   /** Whether the server has taken the connection. */
   isReady = false;
+  /** Where in the last chunk received errors of statements begin, but for those of copies. */
+  errors: number[] = [];
   #isStarted = false;
   /** Statements, or groups of them, whose end the server has not reported. */
   #owed = 0;
   #isFlushed = false;
   #isCopying = false;
+  /** Whether the answer that comes is one to a copy. */
+  #isOfCopy = false;
   readonly #sent = new Messages(COPY_DATA);
   readonly #received = new Messages(DATA_ROW);
 
@@ -152,8 +162,14 @@ export class Exchange {
     this.#sent.read(chunk, this.#onSent);
   }
 
+  /** Bytes at the end of what was received that begin a message, and do not say yet how long it is. */
+  get begun(): number {
+    return this.#received.begun;
+  }
+
   received(chunk: Buffer): void {
     this.#isFlushed = false;
+    if (this.errors.length > 0) this.errors = [];
     this.#received.read(chunk, this.#onReceived);
   }
 
@@ -163,16 +179,16 @@ export class Exchange {
     else if (letter === COPY_DONE || letter === COPY_FAIL) this.#isCopying = false;
   };
 
-  readonly #onReceived = (letter: number, first: number): void => {
+  readonly #onReceived = (letter: number, first: number, at: number): void => {
     if (letter === READY) {
       this.#owed = Math.max(0, this.#owed - 1);
-      this.#isCopying = false;
+      this.#isCopying = this.#isOfCopy = false;
       this.isReady = true;
       this.isInTransaction = first !== IDLE;
-    } else if (letter === COPY_IN) this.#isCopying = true;
+    } else if (letter === COPY_IN) this.#isCopying = this.#isOfCopy = true;
     else if (letter === ERROR) {
       this.#isCopying = false;
-      this.errors++;
+      if (this.isReady && !this.#isOfCopy) this.errors.push(at);
     }
   };
 }

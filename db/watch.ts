@@ -1,5 +1,6 @@
 import type { Buffer } from "node:buffer";
 import type { Socket } from "node:net";
+import { follow } from "./leftovers.ts";
 import { Exchange } from "./protocol.ts";
 
 /** How long connections may be silent while the server owes an answer, in ms. */
@@ -115,7 +116,7 @@ export class Watch {
     return this.#all.size;
   }
 
-  add(socket: Socket): Exchange {
+  add(socket: Socket): void {
     const watched: Watched = {
       socket,
       exchange: new Exchange(),
@@ -133,12 +134,11 @@ export class Watch {
     socket.once("close", () => this.#all.delete(watched));
     socket.on("data", (chunk: Buffer) => {
       watched.received++;
-      const { errors } = watched.exchange;
-      watched.exchange.received(chunk);
-      if (watched.exchange.errors > errors && chunk.includes(READ_ONLY)) this.#meetReadOnly(watched);
+      if (watched.exchange.errors.length > 0 && chunk.includes(READ_ONLY)) this.#meetReadOnly(watched);
       // Once the driver has taken the answer, and perhaps sent the next statement.
       if (watched.staleSince !== undefined) setImmediate(() => this.#replace(watched));
     });
+    follow(socket, watched.exchange);
     const { write, end } = socket;
     Object.assign(socket, {
       // Pieces that wait would be sent as one.
@@ -154,7 +154,6 @@ export class Watch {
         return Reflect.apply(end, socket, all);
       },
     });
-    return watched.exchange;
   }
 
   /**

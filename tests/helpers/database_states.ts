@@ -102,10 +102,7 @@ export const STATES: Record<string, State> = {
       if (rows.length > 0) endProcess(world.random.pick(rows).pid, "SIGKILL");
     });
   },
-  "the server is restarted": async (world) => {
-    await world.server.restart();
-    await repeatUntilFailed(world);
-  },
+  "the server is restarted": (world) => repeatUntilFailed(world, () => world.server.restart()),
   "a table is locked": async (world) => {
     const table = world.random.pick(WRITTEN);
     await persist(() => world.sql`select 1`);
