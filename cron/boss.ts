@@ -1,6 +1,6 @@
 import { fromBunSql, PgBoss } from "pg-boss";
 import type { Db } from "../db/client.ts";
-import { lockQueueSetup } from "../db/queue.ts";
+import { createScriptClient, lockQueueSetup } from "../db/queue.ts";
 import { type Queue, TASK_NAMES, type TaskData, type TaskName } from "./queue.ts";
 
 export const QUEUE_SCHEMA = "queue";
@@ -27,7 +27,7 @@ export interface BossOptions {
  */
 export async function startQueue(sql: Db, options: BossOptions): Promise<Queue> {
   const boss = new PgBoss({
-    db: fromBunSql(sql as never),
+    db: fromBunSql(createScriptClient(sql) as never),
     schema: QUEUE_SCHEMA,
     schedule: false,
     useListenNotify: true,

@@ -10,6 +10,28 @@ export async function lockQueueSetup<T>(sql: Db, work: () => Promise<T>): Promis
   }) as T;
 }
 
+/**
+ * The pool as pg-boss uses it. Its scripts begin and commit transactions of their own, and one that fails would leave a
+ * connection of the pool in a failed transaction: what it is used for next would fail too. So they run in ours.
+ */
+export function createScriptClient(sql: Db) {
+  return {
+    unsafe: (text: string, values?: never[]) => sql.unsafe(text, values),
+    listen: sql.listen,
+    reserve: () =>
+      Promise.resolve({
+        unsafe: (script: string) => sql.begin((tx) => tx.unsafe(withinTransaction(script))),
+        release: () => {},
+      }),
+  };
+}
+
+function withinTransaction(script: string): string {
+  const text = script.trim();
+  const isWhole = text.startsWith("BEGIN;") && text.endsWith("COMMIT;");
+  return isWhole ? text.slice("BEGIN;".length, -"COMMIT;".length) : text;
+}
+
 export interface QueuedTask {
   id: string;
   name: string;
