@@ -167,7 +167,11 @@ test(
   600_000,
 );
 
-const asRoot = requires("root", Deno.uid() === 0, "run the tests as root");
+const asRoot = requires(
+  "curl, as root",
+  hasProgram("curl") && hasProgram("setsid") && Deno.uid() === 0,
+  "apt-get install curl util-linux, and run the tests as root",
+);
 
 asRoot(
   "a first install goes from nothing to ready: a user of its own, settings that root alone can read",
