@@ -9,8 +9,8 @@ export interface TurnsOptions {
 }
 
 /**
- * Lets work on data of any size go on in slices, for the whole process: one slice in each turn of the event loop, whoever's it
- * is. What works through much calls `take` before each piece that is small by itself; what waits goes on in the order it came.
+ * Lets work on data of any size go on in slices, for the whole process: one slice in each turn of the event loop, for one of
+ * those that wait. What works through much calls `take` before each piece that is small by itself; what waits goes on in the order it came.
  */
 export class Turns {
   #waiting: (() => void)[] = [];

@@ -4,6 +4,9 @@ import { freePort } from "./load.ts";
 export interface BenchHub {
   url: string;
   token: string;
+  /** Asks a route in JSON, as the admin. @throws Error with the answer, where it is not a good one */
+  // deno-lint-ignore no-explicit-any -- a benchmark knows what it asked for
+  ask(method: string, path: string, body?: unknown): Promise<any>;
   /** Resident memory of the hub's process, in MB: now, and the most it ever was. */
   residentMb(): { now: number; most: number };
   stop(): Promise<void>;
@@ -46,9 +49,19 @@ export async function startHub(
     }
     await new Promise((resolve) => setTimeout(resolve, 100));
   }
+  const token = (await Deno.readTextFile(`${data}/admin.token`)).trim();
   return {
     url: address,
-    token: (await Deno.readTextFile(`${data}/admin.token`)).trim(),
+    token,
+    async ask(method, path, body) {
+      const response = await fetch(`${address}/api/${path}`, {
+        method,
+        headers: { authorization: `Bearer ${token}`, "content-type": "application/json" },
+        ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+      });
+      if (!response.ok) throw new Error(await response.text());
+      return await response.json();
+    },
     residentMb() {
       const status = Deno.readTextFileSync(`/proc/${hub.pid}/status`);
       const mb = (name: string) =>

@@ -106,20 +106,11 @@ async function upload(hub: BenchHub, test: string, files: LiveFile[]): Promise<v
 
 /** A scrape of a folder of files. */
 async function scrape(hub: BenchHub, folder: string, count: number): Promise<void> {
-  const ask = async (method: string, path: string, body?: unknown) => {
-    const response = await fetch(`${hub.url}/api/${path}`, {
-      method,
-      headers: { authorization: `Bearer ${hub.token}`, "content-type": "application/json" },
-      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
-    });
-    if (!response.ok) throw new Error(await response.text());
-    return await response.json();
-  };
   const settings = { url: `file://${folder}`, pattern: "(?<changelist>\\d+)/" };
-  await ask("POST", "tests", { name: "scraped", scraper: "files", settings, intervalMs: 86_400_000 });
-  await ask("POST", "tests/scraped/scrape", {});
+  await hub.ask("POST", "tests", { name: "scraped", scraper: "files", settings, intervalMs: 86_400_000 });
+  await hub.ask("POST", "tests/scraped/scrape", {});
   while (true) {
-    const { lastScrape } = await ask("GET", "tests/scraped");
+    const { lastScrape } = await hub.ask("GET", "tests/scraped");
     if (lastScrape !== null && lastScrape.state !== "running") {
       if (lastScrape.state !== "done") throw new Error(JSON.stringify(lastScrape));
       console.log(

@@ -107,15 +107,6 @@ async function measure({ sql }: BenchDatabase, hub: BenchHub, url: string): Prom
 
 /** Milliseconds that the hub says a scrape took. */
 async function scrape(hub: BenchHub, test: string, url: string): Promise<number> {
-  const ask = async (method: string, path: string, body?: unknown) => {
-    const response = await fetch(`${hub.url}/api/${path}`, {
-      method,
-      headers: { authorization: `Bearer ${hub.token}`, "content-type": "application/json" },
-      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
-    });
-    if (!response.ok) throw new Error(await response.text());
-    return await response.json();
-  };
   const settings = {
     url,
     next: { page: "page" },
@@ -125,10 +116,10 @@ async function scrape(hub: BenchHub, test: string, url: string): Promise<number>
     result: { case: "$.name", outcome: "$.outcome", durationMs: "$.durationMs", message: "$.message" },
   };
   const name = encodeURIComponent(test);
-  await ask("POST", "tests", { name: test, scraper: "json", settings, intervalMs: 86_400_000 });
-  await ask("POST", `tests/${name}/scrape`, {});
+  await hub.ask("POST", "tests", { name: test, scraper: "json", settings, intervalMs: 86_400_000 });
+  await hub.ask("POST", `tests/${name}/scrape`, {});
   while (true) {
-    const { lastScrape } = await ask("GET", `tests/${name}`);
+    const { lastScrape } = await hub.ask("GET", `tests/${name}`);
     if (lastScrape !== null && lastScrape.state !== "running") {
       if (lastScrape.state !== "done" || lastScrape.resultsWritten !== PAGES * PER_PAGE) {
         throw new Error(JSON.stringify(lastScrape));

@@ -3,7 +3,7 @@ const BLOCK = 1 << 16;
 /** Ids of the cases of a run's results, by the result's place from 0; 0 where not known yet. Grows without moving. */
 export class CaseIds {
   #blocks: Int32Array[] = [];
-  /** Places of each block that hold no id yet. */
+  /** Places of each block without an id yet. */
   #unknownOf: number[] = [];
   #unknown = 0;
   #length = 0;
@@ -14,7 +14,7 @@ export class CaseIds {
     return this.#length;
   }
 
-  /** Places that hold no id yet. */
+  /** Places without an id yet. */
   get unknown(): number {
     return this.#unknown;
   }

@@ -56,7 +56,7 @@ export async function internCases(
   sql: Db | Queryable,
   testId: number,
   spools: readonly ResultSpool[],
-  told: (names: string[], ids: number[]) => void = () => {},
+  onIds: (names: string[], ids: number[]) => void = () => {},
 ): Promise<void> {
   for (const spool of spools) await spool.settle();
   let places: { spool: ResultSpool; place: number; at: number }[] = [];
@@ -65,7 +65,7 @@ export async function internCases(
     const names = [...asked.keys()];
     const ids = await idsOf(sql, testId, names);
     await turns.take();
-    told(names, ids);
+    onIds(names, ids);
     for (const { spool, place, at } of places) {
       if (turns.isOver) await turns.take();
       spool.caseIds.set(place, ids[at]!);

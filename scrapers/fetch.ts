@@ -117,7 +117,7 @@ export function shownUrl(address: string | URL): string {
 /** Why there was no answer, without what Deno says around it: that holds the whole address. */
 function networkReason(error: unknown): string {
   const texts = [reasonOf(error), reasonOf((error as { cause?: unknown }).cause)].join(" ");
-  const [, told] = [
+  const [, reason] = [
     [/refused/i, "the connection is refused"],
     [/dns|lookup|resolve|name or service/i, "its name is not known"],
     [/certificate|\btls\b|\bssl\b|handshake/i, "no safe connection can be made (TLS)"],
@@ -125,7 +125,7 @@ function networkReason(error: unknown): string {
     [/timed? ?out/i, "it takes too long"],
     [/reset|closed|broken pipe|eof/i, "the connection broke off"],
   ].find(([pattern]) => (pattern as RegExp).test(texts)) ?? [];
-  return (told as string | undefined) ?? reasonOf(error).replace(/(?<!\S)\S*:\/\/\S*/g, "…");
+  return (reason as string | undefined) ?? reasonOf(error).replace(/(?<!\S)\S*:\/\/\S*/g, "…");
 }
 
 function bound(response: Response, url: URL, maxBytes: number): Response {

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { FAULTS_MS, faultSeed, report, seeded, shuffled, trialCount } from "../helpers/faults.ts";
 import { HOSTILE } from "../helpers/hostile_clients.ts";
-import { type HubProcess, startHubProcess } from "../helpers/hub_process.ts";
+import { COPIES, type HubProcess, startHubProcess, USUAL_MB } from "../helpers/hub_process.ts";
 import { until } from "../helpers/lab.ts";
 import { type TestDatabase, testDatabase } from "../helpers/postgres.ts";
 import { compare, startPushing, storedRuns } from "../helpers/push_load.ts";
@@ -13,10 +13,6 @@ const NAMES = Object.keys(HOSTILE);
 const CLIENTS = NAMES.length + 10;
 const PUSH_LIMIT = 4 << 20;
 const ROOM = 16 << 20;
-/** MB that a hub may grow by for other reasons: caches fill, code is compiled. */
-const USUAL_MB = 120;
-/** Memory that a JSON body takes, in its lengths: its bytes, its text, the value, and what is not collected yet. */
-const COPIES = 5;
 /** Connections to the database that may be open or not: the pool's, the queue's and the watch's. */
 const DATABASE = 16;
 

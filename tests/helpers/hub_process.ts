@@ -1,6 +1,11 @@
 import { HOME } from "./app.ts";
 import { freePort, until } from "./lab.ts";
 
+/** MB that a hub may grow by for other reasons: caches fill, code is compiled. */
+export const USUAL_MB = 120;
+/** Memory that a JSON body takes, in its lengths: its bytes, its text, the value, and what is not collected yet. */
+export const COPIES = 5;
+
 export interface HubProcess extends AsyncDisposable {
   port: number;
   token: string;

@@ -1,14 +1,10 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { type HubProcess, startHubProcess } from "../helpers/hub_process.ts";
+import { COPIES, type HubProcess, startHubProcess, USUAL_MB } from "../helpers/hub_process.ts";
 import { type TestDatabase, testDatabase } from "../helpers/postgres.ts";
 import { parseAnswer, readAll } from "../helpers/wire.ts";
 
 const CONNECTIONS = 16;
 const SIZE = 60 << 20;
-/** MB that a hub may grow by for other reasons: caches fill, code is compiled. */
-const USUAL_MB = 120;
-/** Memory that a JSON body takes, in its lengths: its bytes, its text, the value, and what is not collected yet. */
-const COPIES = 5;
 const ROOM = 64 << 20;
 
 let database: TestDatabase;
