@@ -8,6 +8,7 @@ import type { Db, Queryable } from "./client.ts";
 import { internCases } from "./cases.ts";
 import { mergeRun } from "./merge.ts";
 import type { ResultSpool } from "./spool.ts";
+import { storeTurns } from "./store_turns.ts";
 import { prepareStore, type StoredRun, storeRuns } from "./store.ts";
 import { ensureTest, findKnownTest } from "./known_tests.ts";
 
@@ -46,20 +47,22 @@ export async function pushRun(
   }
   await prepareStore(sql, 1);
   await results.settle();
-  // Outside of the transaction: others that push new cases of the test need not wait for its end.
-  const known = results.caseIds.unknown === 0 ? undefined : await findKnownTest(sql, test);
-  if (known !== undefined) {
-    results.expectVersion(known.casesVersion);
-    await internCases(sql, known.id, [results]);
-  }
-  return await sql.begin(async (tx) => {
-    const stored = await store(tx);
-    await recordAudit(tx, options.by, {
-      action: "results.push",
-      object: `test ${test}`,
-      after: { run: stored.id, isNew: stored.isNew, changelist: head.changelist, counts: stored.counts },
+  return await storeTurns.run([results], async () => {
+    // Outside of the transaction: others that push new cases of the test need not wait for its end.
+    const known = results.caseIds.unknown === 0 ? undefined : await findKnownTest(sql, test);
+    if (known !== undefined) {
+      results.expectVersion(known.casesVersion);
+      await internCases(sql, known.id, [results]);
+    }
+    return await sql.begin(async (tx) => {
+      const stored = await store(tx);
+      await recordAudit(tx, options.by, {
+        action: "results.push",
+        object: `test ${test}`,
+        after: { run: stored.id, isNew: stored.isNew, changelist: head.changelist, counts: stored.counts },
+      });
+      return stored;
     });
-    return stored;
   });
 
   async function store(tx: Queryable): Promise<StoredRun> {

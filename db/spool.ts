@@ -152,6 +152,11 @@ export class ResultSpool {
     return not_run > this.missing ? { ...counts, not_run: not_run - this.missing } : counts;
   }
 
+  /** Bytes of all that was added, without those of the last few KiB. */
+  get bytes(): number {
+    return this.#names.bytes + this.#rests.bytes + this.#sampled.bytes;
+  }
+
   /** Hash of all that was added, in hexadecimal. */
   digest(): string {
     const hash = createHash("sha256").update([...this.metrics.keys()].join("\n"));

@@ -41,9 +41,14 @@ export class Tape {
     if (this.#pendingLength >= BLOCK) this.#settle();
   }
 
+  /** Bytes that were written, without those of the last few KiB. */
+  get bytes(): number {
+    return this.#fileBytes + this.#heldBytes;
+  }
+
   mark(): TapeMark {
     this.#settle();
-    return { bytes: this.#fileBytes + this.#heldBytes, hash: this.#hash.copy() };
+    return { bytes: this.bytes, hash: this.#hash.copy() };
   }
 
   rewind({ bytes, hash }: TapeMark): void {

@@ -15,6 +15,7 @@ import {
 import { placeRuns } from "../../db/placed_runs.ts";
 import { spoolRuns } from "../../db/cases.ts";
 import { getCasesVersion, holdTest } from "../../db/known_tests.ts";
+import { storeTurns } from "../../db/store_turns.ts";
 import { prepareStore, type SpooledRun, storeRuns } from "../../db/store.ts";
 import type { RunRecord } from "../../schemas/record.ts";
 import { HubError, reasonOf } from "../../errors.ts";
@@ -119,7 +120,8 @@ async function scrapeTest(deps: ScrapeDeps, test: TestToScrape, turn: ScrapeTurn
     const read = checkedBatches(scraper, scraped, test.watermark, context);
     for await (const { runs, watermark } of readAhead(readyBatches(sql, { read, test, context }))) {
       progress.seen = counts.seen;
-      const stored = await hold((tx) => storeBatch(tx, { runs, watermark, source, test, scrapeId, progress }))
+      const write = () => hold((tx) => storeBatch(tx, { runs, watermark, source, test, scrapeId, progress }));
+      const stored = await storeTurns.run(runs.map((run) => run.results), write)
         .catch((error) => Promise.reject(new StoreFault(error)));
       Object.assign(progress, stored);
     }

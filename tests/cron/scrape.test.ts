@@ -1,6 +1,8 @@
 import { expect, test } from "vitest";
 import { enqueueDue } from "../../cron/tasks/enqueue_due.ts";
 import { findLease } from "../../db/leases.ts";
+import { spoolOf } from "../../db/spool.ts";
+import { storeTurns } from "../../db/store_turns.ts";
 import { getTest, listDueTests } from "../../db/tests.ts";
 import { scrapeBench } from "../helpers/scrape_bench.ts";
 
@@ -123,4 +125,26 @@ test("labels are numbered as runs are stored; a run whose label has no number is
     kept: 2,
     ignored: { 'a run has no place: the label is not in the list of the axis "by-list"': 1 },
   });
+});
+
+test("a scrape waits for its turn before it stores a large batch", async () => {
+  const id = await bench.makeTest("large batches");
+  const results = (count: number) =>
+    Array.from({ length: count }, (_, at) => ({ case: `case ${at}`, outcome: "passed" as const }));
+  const turn = Promise.withResolvers<void>();
+  const turns = Array.from(
+    { length: Math.max(1, navigator.hardwareConcurrency - 1) },
+    () => storeTurns.run([spoolOf(results(20_001))], () => turn.promise),
+  );
+  const read = Promise.withResolvers<void>();
+  bench.stepped.more = (batch) => ({ results: results(batch === 2 ? 20_001 : 1) });
+  bench.stepped.before = (batch) => {
+    if (batch === 3) read.resolve();
+  };
+  const scrape = bench.scrape(id);
+  await read.promise;
+  await bench.hasRuns(id, 1);
+  turn.resolve();
+  await Promise.all([...turns, scrape]);
+  expect(await bench.runsOf(id)).toBe(3);
 });

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { loadConfig } from "../../config.ts";
-import { allocatorEnv, hubPermissions, toFlags } from "../../run/permissions.ts";
+import { allocatorEnv, HEAP_FLAGS, hubPermissions, toFlags } from "../../run/permissions.ts";
 import { ensureGuard, guardLauncher } from "../../run/guard_launcher.ts";
 import { HOME } from "../helpers/app.ts";
 
@@ -159,4 +159,31 @@ test("the hub's allocator is set the same by whoever starts it", async () => {
   );
   expect(told).toEqual(allocatorEnv({}));
   expect(allocatorEnv({ MALLOC_ARENA_MAX: "4" })).toEqual({ ...told, MALLOC_ARENA_MAX: "4" });
+});
+
+test("under the hub's own flags V8 never marks memory in tasks, which keep Deno from looking at the network", async () => {
+  const path = `${folder}/garbage.ts`;
+  // Keeps many objects, and puts many more in their places.
+  await Deno.writeTextFile(
+    path,
+    `const kept = Array.from({ length: 2e5 }, (_, at) => ({ at, list: [at] }));
+    for (let turn = 0; turn < 900; turn++) {
+      for (let at = 0; at < 10_000; at++) kept[(at * 7919 + turn) % kept.length] = { at, list: [at] };
+      await new Promise((resolve) => setTimeout(resolve, 0));
+    }`,
+  );
+  const traced = async (flags: string) => {
+    const { stdout } = await new Deno.Command(Deno.execPath(), {
+      args: ["run", "--quiet", `${flags},--trace-gc`, path],
+      cwd: HOME,
+    }).output();
+    return new TextDecoder().decode(stdout);
+  };
+  const [own, usual] = await Promise.all([
+    traced(HEAP_FLAGS),
+    traced(HEAP_FLAGS.replace(",--no-incremental-marking-task", "")),
+  ]);
+  expect(own).toContain("finalize incremental marking");
+  expect(own).not.toContain("incremental marking via task");
+  expect(usual).toContain("incremental marking via task");
 });
