@@ -3,6 +3,9 @@ import { expect, test, vi } from "vitest";
 import { ResultSpool, spoolKnown } from "../db/spool.ts";
 import { readResults } from "../formats/mod.ts";
 import { SLICE_BYTES, sliced } from "../formats/slices.ts";
+import type { Context } from "../routers/context.ts";
+import { readBody } from "../routers/rest/body.ts";
+import { BodyRoom } from "../routers/rest/body_room.ts";
 import { Turns, turns } from "../turns.ts";
 
 /** Turns under a clock and an event loop of the test's own: `next` runs one turn of it. */
@@ -147,6 +150,21 @@ test("records of a scrape go into their spool one by one, each in its turn where
   });
   expect(spool!.count).toBe(500);
   expect([most, inTurns]).toEqual([1, 500]);
+});
+
+test("chunks of a body that has come already are taken one by one, each in its turn but the first", async () => {
+  const body = ReadableStream.from(Array.from({ length: 500 }, () => new Uint8Array(1000).fill(1)));
+  const request = new Request("http://localhost/", { method: "POST", body });
+  const hub = { room: new BodyRoom(1 << 20), roomTaken: 0, config: { bodyTimeoutMs: 30_000 } };
+  let size = 0;
+  const [most, inTurns] = await mostInTurn(async (happens) => {
+    for await (const chunk of readBody(request, hub as unknown as Context, { limit: 1 << 20 })) {
+      happens(1);
+      size += chunk.length;
+    }
+  });
+  expect(size).toBe(500_000);
+  expect([most, inTurns]).toEqual([1, 499]);
 });
 
 test("a server answers while eight work without end", async () => {

@@ -58,6 +58,8 @@ export async function* readBody(
       if (size > limit) throw tooLarge(limit);
       const missing = Math.min(size, kept) - hub.roomTaken;
       if (missing > 0) await takeRoom(hub, missing);
+      // What has come already is given without an end, beside which nothing else would be read.
+      if (size > value.byteLength && turns.isOver) await turns.take();
       if (value.byteLength > 0) yield ownBytes(value);
     }
   } finally {
