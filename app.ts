@@ -26,7 +26,7 @@ import {
 } from "./routers/rest/route.ts";
 import { createTable } from "./routers/rest/table.ts";
 import { asHubError, requireRole } from "./routers/trpc.ts";
-import { answerTrpc } from "./routers/trpc_door.ts";
+import { answerTrpc } from "./routers/trpc_handler.ts";
 import { createVersions } from "./routers/versions.ts";
 
 export interface AppOptions {

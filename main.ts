@@ -3,7 +3,7 @@ import { readAdminToken } from "./auth/admin_token.ts";
 import { createAuth } from "./auth/auth.ts";
 import { openDirectory } from "./auth/directory.ts";
 import { createThrottle } from "./auth/throttle.ts";
-import { ENV_NAMES, loadConfig, PROGRAM_ENV } from "./config.ts";
+import { ENV_NAMES, loadConfig, PROGRAM_ENV } from "./config/config.ts";
 import { startQueue } from "./cron/boss.ts";
 import { scheduleOf } from "./cron/schedule.ts";
 import { cancelJobInLab, followLabTask } from "./cron/tasks/follow_lab.ts";
@@ -14,13 +14,13 @@ import { readListsTask } from "./cron/tasks/read_lists.ts";
 import { sweepResults } from "./cron/tasks/sweep_results.ts";
 import { scrapeTask } from "./cron/tasks/scrape.ts";
 import { runLine, tick } from "./cron/tick.ts";
-import { openDatabase } from "./db/client.ts";
-import { configureRoots } from "./db/drop_roots.ts";
-import { databaseFault } from "./db/faults.ts";
-import { migrate } from "./db/migrate.ts";
-import { completePackages } from "./db/package_names.ts";
+import { openDatabase } from "./db/core/client.ts";
+import { configureRoots } from "./db/drop/drop_roots.ts";
+import { databaseFault } from "./db/core/connection_errors.ts";
+import { migrate } from "./db/core/migrate.ts";
+import { completePackages } from "./db/drop/package_names.ts";
 import { HubError, reasonOf } from "./errors.ts";
-import { allowanceOf, createFetch, createPace } from "./scrapers/mod.ts";
+import { createFetch, createRateLimits, readPolicyOf } from "./scrapers/mod.ts";
 import { createFaultLog } from "./routers/fault_log.ts";
 import { createDrain } from "./run/drain.ts";
 import { shareDataLock } from "./run/data_lock.ts";
@@ -158,8 +158,8 @@ for (const line of scheduleOf(config)) {
 const dropHosts = config.dropRoots.filter((root) => !root.url.startsWith("file:")).map((root) =>
   new URL(root.url.replace(/^\w+\+/, "")).host
 );
-const pace = createPace();
-const dropFetch = createFetch({ allow: { ...allowanceOf(config), hosts: dropHosts } });
+const pace = createRateLimits();
+const dropFetch = createFetch({ allow: { ...readPolicyOf(config), hosts: dropHosts } });
 const taskDeps = {
   sql,
   config,

@@ -1,9 +1,9 @@
-import type { Author } from "../db/audit.ts";
-import { recordAudit } from "../db/audit.ts";
-import type { Db } from "../db/client.ts";
-import { savePerson } from "../db/people.ts";
-import { createSession, endSession, endSessions, findSession } from "../db/sessions.ts";
-import { findToken } from "../db/tokens.ts";
+import type { Author } from "../db/access/audit.ts";
+import { recordAudit } from "../db/access/audit.ts";
+import type { Db } from "../db/core/queryable.ts";
+import { savePerson } from "../db/access/people.ts";
+import { createSession, endSession, endSessions, findSession } from "../db/access/sessions.ts";
+import { findToken } from "../db/access/tokens.ts";
 import { HubError } from "../errors.ts";
 import type { IsAdminToken } from "./admin_token.ts";
 import type { Client } from "./client.ts";

@@ -1,4 +1,4 @@
-import type { LdapConfig } from "../config_auth.ts";
+import type { LdapConfig } from "../config/auth.ts";
 import { HubError } from "../errors.ts";
 import { createDirectory, type Directory } from "./ldap.ts";
 

@@ -1,7 +1,7 @@
-import { type Author, recordAudit } from "../db/audit.ts";
-import type { Db } from "../db/client.ts";
-import { type PersonRow, refusePerson, savePerson } from "../db/people.ts";
-import { writeIfPossible } from "../db/faults.ts";
+import { type Author, recordAudit } from "../db/access/audit.ts";
+import type { Db } from "../db/core/queryable.ts";
+import { type PersonRow, refusePerson, savePerson } from "../db/access/people.ts";
+import { writeIfPossible } from "../db/core/connection_errors.ts";
 import type { Directory } from "./ldap.ts";
 import { type HeldRole, rolesOf } from "./roles.ts";
 

@@ -1,7 +1,7 @@
 import type { Scope } from "../schemas/auth.ts";
 
 /** Who may call a procedure. `anyone` needs no sign-in; `admin` may do everything. */
-export const ROLES = ["anyone", "viewer", "submitter", "ingester", "triager", "admin"] as const;
+const ROLES = ["anyone", "viewer", "submitter", "ingester", "triager", "admin"] as const;
 export type Role = (typeof ROLES)[number];
 export type HeldRole = Exclude<Role, "anyone">;
 

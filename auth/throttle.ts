@@ -1,6 +1,6 @@
 import { RateLimiterMemory, RateLimiterPostgres, RateLimiterRes } from "rate-limiter-flexible";
-import type { Db } from "../db/client.ts";
-import { THROTTLE_TABLE, throttleStore } from "../db/throttles.ts";
+import type { Db } from "../db/core/queryable.ts";
+import { THROTTLE_TABLE, throttleStore } from "../db/access/throttles.ts";
 import { HubError } from "../errors.ts";
 import { digestOf } from "./digest.ts";
 

@@ -1,5 +1,6 @@
-import { type Db, openDatabase } from "../db/client.ts";
-import { migrate } from "../db/migrate.ts";
+import { openDatabase } from "../db/core/client.ts";
+import type { Db } from "../db/core/queryable.ts";
+import { migrate } from "../db/core/migrate.ts";
 import { startEmbedded } from "../run/embedded.ts";
 
 export interface BenchDatabase {

@@ -1,6 +1,6 @@
 import { once } from "node:events";
 import { scanDropTask } from "../cron/tasks/scan_drop.ts";
-import type { Db } from "../db/client.ts";
+import type { Db } from "../db/core/queryable.ts";
 import { withDatabase } from "./database.ts";
 import { makeTree } from "./drop_tree.ts";
 

@@ -1,5 +1,5 @@
-import type { Db } from "../db/client.ts";
-import { copyInto } from "../db/copy.ts";
+import type { Db } from "../db/core/queryable.ts";
+import { copyInto } from "../db/core/copy.ts";
 import { type BenchDatabase, median, show, time, withDatabase } from "./database.ts";
 import { type BenchHub, startHub } from "./hub.ts";
 import { findPeer, serveOld } from "./peer.ts";

@@ -1,6 +1,6 @@
-import { openDatabase } from "../db/client.ts";
-import { listChangelists } from "../db/build_list.ts";
-import { listResults } from "../db/result_list.ts";
+import { openDatabase } from "../db/core/client.ts";
+import { listChangelists } from "../db/drop/build_list.ts";
+import { listResults } from "../db/results/result_list.ts";
 import { changelistList } from "../schemas/build.ts";
 import { resultList } from "../schemas/result.ts";
 import { type BenchDatabase, median, show, time, withDatabase } from "./database.ts";

@@ -1,15 +1,11 @@
-import type { Db } from "../db/client.ts";
+import type { Db } from "../db/core/queryable.ts";
 
 export const PACKAGES = 2000;
 export const BUILDS = 500;
 export const TESTS = 10;
-export const PER_RUN = 1000;
+const PER_RUN = 1000;
 /** Changelists of the one package whose list is deep. */
-export const DEEP = 1_000_100;
-
-export function packageName(at: number): string {
-  return `pkg-${String(at).padStart(4, "0")}`;
-}
+const DEEP = 1_000_100;
 
 /** 2,000 packages of 500 builds each, and one of a million. */
 export async function seedBuilds(sql: Db): Promise<void> {

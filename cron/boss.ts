@@ -1,9 +1,9 @@
 import { fromBunSql, PgBoss } from "pg-boss";
-import type { Db } from "../db/client.ts";
-import { createScriptClient, lockQueueSetup } from "../db/queue.ts";
+import type { Db } from "../db/core/queryable.ts";
+import { createScriptClient, lockQueueSetup } from "../db/work/queue.ts";
 import { type Queue, TASK_NAMES, type TaskData, type TaskName } from "./queue.ts";
 
-export const QUEUE_SCHEMA = "queue";
+const QUEUE_SCHEMA = "queue";
 
 /** Longest a task may run, in seconds; a task of a dead worker is over after it. */
 const LIMITS_S: Record<TaskName, number> = {

@@ -1,5 +1,5 @@
-import type { Db } from "../db/client.ts";
-import { holdLease, type Lease, LeaseLost } from "../db/leases.ts";
+import type { Db } from "../db/core/queryable.ts";
+import { type Lease, LeaseLost, renewLease } from "../db/core/leases.ts";
 
 /** Renews a lease while a source takes its time. */
 export interface KeptLease {
@@ -16,7 +16,7 @@ export function keepLease(sql: Db, lease: Lease, seconds: number): KeptLease {
   const timer = setInterval(() => {
     if (isBeating) return;
     isBeating = true;
-    beating = holdLease(sql, lease, seconds)
+    beating = renewLease(sql, lease, seconds)
       // A database that is away shows in the next batch.
       .catch((error) => error instanceof LeaseLost ? over.abort(error) : undefined)
       .finally(() => isBeating = false);

@@ -1,4 +1,4 @@
-import type { Queryable } from "../db/client.ts";
+import type { Queryable } from "../db/core/queryable.ts";
 
 /** Every queued task: name -> what it is told. */
 export interface TaskData {

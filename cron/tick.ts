@@ -1,4 +1,4 @@
-import { listTicks, recordTick } from "../db/ticks.ts";
+import { listTicks, recordTick } from "../db/work/schedule_runs.ts";
 import { isOverdue, type ScheduleLine, scheduleOf } from "./schedule.ts";
 import { enqueueDue } from "./tasks/enqueue_due.ts";
 import { keepHouse } from "./tasks/housekeeping.ts";

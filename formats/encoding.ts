@@ -29,7 +29,7 @@ function knownEncoding(declared: string): string | undefined {
 }
 
 /** The encoding of an XML file: by its BOM, else its declaration, else UTF-8 (XML 1.0, appendix F). @throws FormatError */
-export function xmlEncoding(head: Uint8Array, format: string): string {
+function xmlEncoding(head: Uint8Array, format: string): string {
   const [a, b, c, d] = head;
   if (a === 0xef && b === 0xbb && c === 0xbf) return "utf-8";
   if (a === 0xff && b === 0xfe || a === 0x3c && b === 0 && c !== 0 && d === 0) return "utf-16le";

@@ -95,7 +95,7 @@ export async function* decodeText(
 }
 
 /** The encoding that a text's BOM tells; UTF-8 where it has none. */
-export function encodingOfBom(head: Uint8Array): "utf-8" | "utf-16le" | "utf-16be" {
+function encodingOfBom(head: Uint8Array): "utf-8" | "utf-16le" | "utf-16be" {
   if (head[0] === 0xff && head[1] === 0xfe) return "utf-16le";
   if (head[0] === 0xfe && head[1] === 0xff) return "utf-16be";
   return "utf-8";

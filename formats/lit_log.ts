@@ -16,7 +16,7 @@ const MAX_LINE = 2000;
 const GOOD: Outcome[] = ["passed", "xfailed", "skipped", "unsupported"];
 
 /** Whether a line is one that lit prints of a test's end. */
-export function isLitLine(line: string): boolean {
+function isLitLine(line: string): boolean {
   return line.length <= MAX_LINE && RESULT.test(line);
 }
 

@@ -48,7 +48,7 @@ export const formats: readonly ResultFormat[] = [
   tap,
 ];
 
-export function findFormat(fileName: string, head: Uint8Array): ResultFormat | undefined {
+function findFormat(fileName: string, head: Uint8Array): ResultFormat | undefined {
   const name = fileName.split(/[\\/]/).at(-1)!;
   return formats.find((format) => format.recognises(name, head));
 }

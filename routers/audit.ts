@@ -1,7 +1,7 @@
-import { listAudit } from "../db/audit.ts";
+import { listAudit } from "../db/access/audit.ts";
 import { auditList, auditPage } from "../schemas/audit.ts";
 import { procedure, router } from "./trpc.ts";
-import { wire } from "./wire.ts";
+import { wire } from "./output_schema.ts";
 
 export const auditRouter = router({
   list: procedure

@@ -2,8 +2,8 @@ import { z } from "zod";
 import { makeToken } from "../auth/token_format.ts";
 import { digestOf } from "../auth/digest.ts";
 import { type Identity, mayAct } from "../auth/roles.ts";
-import { savePerson } from "../db/people.ts";
-import { createToken, listTokens, revokeToken } from "../db/tokens.ts";
+import { savePerson } from "../db/access/people.ts";
+import { createToken, listTokens, revokeToken } from "../db/access/tokens.ts";
 import { HubError } from "../errors.ts";
 import {
   loginInput,
@@ -19,7 +19,7 @@ import {
 } from "../schemas/auth.ts";
 import { authorOf, type Context } from "./context.ts";
 import { procedure, router } from "./trpc.ts";
-import { wire } from "./wire.ts";
+import { wire } from "./output_schema.ts";
 
 const HINT = 4;
 

@@ -1,7 +1,7 @@
 import { z } from "zod";
-import { configureAxis, getAxis, listAxes } from "../db/axes.ts";
-import { addChangelists, listChangelists } from "../db/changelists.ts";
-import { allowanceOf, checkListUrl } from "../scrapers/mod.ts";
+import { configureAxis, getAxis, listAxes } from "../db/axes/axes.ts";
+import { addChangelists, listChangelists } from "../db/axes/changelists.ts";
+import { checkListUrl, readPolicyOf } from "../scrapers/mod.ts";
 import {
   axisPatch,
   type AxisShape,
@@ -13,7 +13,7 @@ import {
 } from "../schemas/axis.ts";
 import { authorOf, type Context, maySee } from "./context.ts";
 import { procedure, router } from "./trpc.ts";
-import { wire } from "./wire.ts";
+import { wire } from "./output_schema.ts";
 
 export const axesRouter = router({
   list: procedure
@@ -37,7 +37,7 @@ export const axesRouter = router({
     .input(axisPatch)
     .output(wire(axisShape))
     .mutation(async ({ ctx, input }) => {
-      if (typeof input.listUrl === "string") await checkListUrl(allowanceOf(ctx.config), input.listUrl);
+      if (typeof input.listUrl === "string") await checkListUrl(readPolicyOf(ctx.config), input.listUrl);
       await configureAxis(ctx.sql, input, authorOf(ctx));
       if (typeof input.listUrl === "string") {
         await ctx.queue.send("read_lists", {}, { singletonKey: "lists" });

@@ -1,13 +1,13 @@
-import type { Config } from "../config.ts";
-import type { Db } from "../db/client.ts";
-import type { JsonText } from "../db/json_text.ts";
+import type { Config } from "../config/config.ts";
+import type { Db } from "../db/core/queryable.ts";
+import type { JsonText } from "../db/core/json_text.ts";
 import type { Queue } from "../cron/queue.ts";
 import type { Auth } from "../auth/auth.ts";
 import type { Client } from "../auth/client.ts";
 import { type Identity, mayAct } from "../auth/roles.ts";
 import type { Allowance, Throttle } from "../auth/throttle.ts";
-import type { Author } from "../db/audit.ts";
-import type { HeldPage } from "./held_pages.ts";
+import type { Author } from "../db/access/audit.ts";
+import type { CachedPage } from "./page_cache.ts";
 import type { BodyRoom } from "./rest/body_room.ts";
 import type { Versions } from "./versions.ts";
 
@@ -56,7 +56,7 @@ export interface Reply {
   /** Whether the answer has all its headers. */
   isWhole?: boolean;
   /** The page that is the whole answer, where one is held. */
-  held?: HeldPage;
+  held?: CachedPage;
   /** Answers that are JSON already, of all calls of the request; where tRPC asks for them. */
   texts?: JsonText<unknown>[];
 }

@@ -1,10 +1,10 @@
 import { z } from "zod";
-import { audited } from "../db/audit.ts";
-import { listCommon } from "../db/common_builds.ts";
-import { listChangelists } from "../db/build_list.ts";
-import { getChangelist, getNearest } from "../db/builds.ts";
-import { getPackage, listPackages, setPackageScanned } from "../db/packages.ts";
-import { getScan, listScans } from "../db/scans.ts";
+import { audited } from "../db/access/audit.ts";
+import { listCommon } from "../db/drop/common_builds.ts";
+import { listChangelists } from "../db/drop/build_list.ts";
+import { getChangelist, getNearest } from "../db/drop/builds.ts";
+import { getPackage, listPackages, setPackageScanned } from "../db/drop/packages.ts";
+import { getScan, listScans } from "../db/drop/scans.ts";
 import {
   changelistDetail,
   changelistList,
@@ -20,8 +20,8 @@ import { packageDetail, packageList, packageName, packagePage, packagePatch } fr
 import { scanDetail, scanEnqueued, scanList, scanPage, scanRequest } from "../schemas/scan.ts";
 import { authorOf, type Context, maySee } from "./context.ts";
 import { procedure, router } from "./trpc.ts";
-import { readOnce } from "./versions.ts";
-import { wire } from "./wire.ts";
+import { readOnce } from "./read_once.ts";
+import { wire } from "./output_schema.ts";
 
 /** Packages and builds of the binary drop. */
 export const dvsRouter = router({

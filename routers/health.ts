@@ -1,11 +1,11 @@
 import { z } from "zod";
-import type { Db } from "../db/client.ts";
-import { type DatabaseState, getDatabaseState } from "../db/migrate.ts";
-import { findSpoolFault } from "../db/spool_file.ts";
+import type { Db } from "../db/core/queryable.ts";
+import { type DatabaseState, getDatabaseState } from "../db/core/migrate.ts";
+import { findSpoolFault } from "../db/core/spool_file.ts";
 import type { Context } from "./context.ts";
 import { inTime } from "./deadline.ts";
 import { procedure, router } from "./trpc.ts";
-import { wire } from "./wire.ts";
+import { wire } from "./output_schema.ts";
 
 const TIME_LIMIT_MS = 2000;
 const check = z.object({

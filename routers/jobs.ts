@@ -1,12 +1,12 @@
 import { z } from "zod";
-import { cancelJob, createJobs, retryJob } from "../db/job_requests.ts";
-import { getJob, listJobs, listJobsById } from "../db/jobs.ts";
-import type { Queryable } from "../db/client.ts";
+import { cancelJob, createJobs, retryJob } from "../db/jobs/job_requests.ts";
+import { getJob, listJobs, listJobsById } from "../db/jobs/jobs.ts";
+import type { Queryable } from "../db/core/queryable.ts";
 import { id } from "../schemas/common.ts";
 import { type Job, jobBatch, type JobDetail, jobDetail, jobInput, jobList, jobPage } from "../schemas/job.ts";
 import { authorOf, type Context, maySee } from "./context.ts";
 import { procedure, router } from "./trpc.ts";
-import { wire } from "./wire.ts";
+import { wire } from "./output_schema.ts";
 
 const jobId = z.object({ id });
 

@@ -1,5 +1,5 @@
-import { getNumber } from "../db/changelists.ts";
-import type { Queryable } from "../db/client.ts";
+import { getNumber } from "../db/axes/changelists.ts";
+import type { Queryable } from "../db/core/queryable.ts";
 import { MAX_BATCH } from "../schemas/job.ts";
 
 /** Every field of an input that is a changelist; a test holds this against the schemas. */

@@ -1,7 +1,7 @@
-import { caseLookUp } from "../db/cases.ts";
-import { pushRun } from "../db/pushes.ts";
-import { ResultSpool, type SpoolMark } from "../db/spool.ts";
-import { findKnownTest } from "../db/known_tests.ts";
+import { caseLookUp } from "../db/ingest/cases.ts";
+import { pushRun } from "../db/ingest/pushes.ts";
+import { ResultSpool, type SpoolMark } from "../db/ingest/spool.ts";
+import { findKnownTest } from "../db/tests/test_locks.ts";
 import { HubError } from "../errors.ts";
 import { turns } from "../turns.ts";
 import { type ResultRecord, resultRecord } from "../schemas/record.ts";

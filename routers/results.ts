@@ -1,10 +1,10 @@
-import { compareCase } from "../answers/compare.ts";
-import { findCulprit } from "../answers/culprit.ts";
-import { listBadHistories, listBetween } from "../db/answers.ts";
-import { type ComparedCaseRow, listComparedCases, listOutcomePairs } from "../db/compare.ts";
-import { decodeCursor, encodeCursor, toPage } from "../db/cursor.ts";
-import { listResults } from "../db/result_list.ts";
-import { listSummary } from "../db/results.ts";
+import { compareCase } from "../analysis/compare.ts";
+import { findCulprit } from "../analysis/culprit.ts";
+import { listBadHistories, listBetween } from "../db/analysis/answers.ts";
+import { type ComparedCaseRow, listComparedCases, listOutcomePairs } from "../db/analysis/compare.ts";
+import { decodeCursor, encodeCursor, toPage } from "../db/core/cursor.ts";
+import { listResults } from "../db/results/result_list.ts";
+import { listSummary } from "../db/results/results.ts";
 import {
   COMPARE_KINDS,
   type CompareItem,
@@ -27,8 +27,8 @@ import {
 import type { Context } from "./context.ts";
 import { pushRecords } from "./push.ts";
 import { labellingProcedure, procedure, router } from "./trpc.ts";
-import { readOnce } from "./versions.ts";
-import { wire } from "./wire.ts";
+import { readOnce } from "./read_once.ts";
+import { wire } from "./output_schema.ts";
 
 export const resultsRouter = router({
   list: procedure

@@ -1,10 +1,10 @@
 import { z } from "zod";
-import { audited } from "../db/audit.ts";
-import { planSweep } from "../db/retention.ts";
+import { audited } from "../db/access/audit.ts";
+import { planSweep } from "../db/results/retention.ts";
 import { retentionPlan } from "../schemas/retention.ts";
 import { authorOf } from "./context.ts";
 import { procedure, router } from "./trpc.ts";
-import { wire } from "./wire.ts";
+import { wire } from "./output_schema.ts";
 
 export const retentionRouter = router({
   plan: procedure

@@ -1,8 +1,8 @@
 import { z } from "zod";
-import { pinRun } from "../db/pins.ts";
-import { listRunResults } from "../db/results.ts";
-import { getRun, listRuns } from "../db/runs.ts";
-import { listRunSamples } from "../db/samples.ts";
+import { pinRun } from "../db/results/pins.ts";
+import { listRunResults } from "../db/results/results.ts";
+import { getRun, listRuns } from "../db/results/runs.ts";
+import { listRunSamples } from "../db/results/samples.ts";
 import { id } from "../schemas/common.ts";
 import { resultPage, runResults } from "../schemas/result.ts";
 import { runPin } from "../schemas/retention.ts";
@@ -10,7 +10,7 @@ import { type Run, run, runList, runPage } from "../schemas/run.ts";
 import { runSamples, sampleInRunPage } from "../schemas/sample.ts";
 import { authorOf, type Context, maySee } from "./context.ts";
 import { procedure, router } from "./trpc.ts";
-import { wire } from "./wire.ts";
+import { wire } from "./output_schema.ts";
 
 export const runsRouter = router({
   list: procedure

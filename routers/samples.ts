@@ -1,7 +1,7 @@
-import { listSamples } from "../db/samples.ts";
+import { listSamples } from "../db/results/samples.ts";
 import { sampleList, samplePage } from "../schemas/sample.ts";
 import { procedure, router } from "./trpc.ts";
-import { wire } from "./wire.ts";
+import { wire } from "./output_schema.ts";
 
 export const samplesRouter = router({
   list: procedure

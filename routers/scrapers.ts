@@ -1,10 +1,10 @@
 import { z } from "zod";
-import { listScraperHealth } from "../db/scrapes.ts";
+import { listScraperHealth } from "../db/tests/scrapes.ts";
 import { scrapers } from "../scrapers/mod.ts";
 import { scraperShape } from "../schemas/scrape.ts";
 import { maySee } from "./context.ts";
 import { procedure, router } from "./trpc.ts";
-import { wire } from "./wire.ts";
+import { wire } from "./output_schema.ts";
 
 export const scrapersRouter = router({
   list: procedure

@@ -1,12 +1,12 @@
 import { z } from "zod";
 import { describeSchedule, scheduleOf } from "../cron/schedule.ts";
-import { countQueuedTasks, listQueuedTasks } from "../db/queue.ts";
-import { listTicks } from "../db/ticks.ts";
+import { countQueuedTasks, listQueuedTasks } from "../db/work/queue.ts";
+import { listTicks } from "../db/work/schedule_runs.ts";
 import { nullableTime, time } from "../schemas/common.ts";
 import { queuedTask } from "../schemas/job.ts";
 import { maySee } from "./context.ts";
 import { procedure, router } from "./trpc.ts";
-import { wire } from "./wire.ts";
+import { wire } from "./output_schema.ts";
 
 const STATES = ["created", "retry", "active", "completed", "cancelled", "failed"] as const;
 

@@ -1,10 +1,10 @@
 import { z } from "zod";
-import { forgetAlias, listAliases, renameCase } from "../db/aliases.ts";
-import { audited } from "../db/audit.ts";
-import { findUnplaced } from "../db/placed_runs.ts";
-import { createTest, deleteTest, getTest, getTestId, listTests, updateTest } from "../db/tests.ts";
-import { findTestToScrape, listScrapes } from "../db/scrapes.ts";
-import { allowanceOf, checkSettings, createFetch, getScraper, tryScrape } from "../scrapers/mod.ts";
+import { forgetAlias, listAliases, renameCase } from "../db/tests/aliases.ts";
+import { audited } from "../db/access/audit.ts";
+import { findUnresolved } from "../db/ingest/resolve_changelists.ts";
+import { createTest, deleteTest, getTest, getTestId, listTests, updateTest } from "../db/tests/tests.ts";
+import { findTestToScrape, listScrapes } from "../db/tests/scrapes.ts";
+import { checkSettings, createFetch, getScraper, readPolicyOf, tryScrape } from "../scrapers/mod.ts";
 import { caseAlias, caseRename } from "../schemas/alias.ts";
 import { flag, pageInput, pageOf, text } from "../schemas/common.ts";
 import { MAX_CASE } from "../schemas/record.ts";
@@ -20,7 +20,7 @@ import {
 } from "../schemas/test.ts";
 import { authorOf, type Context, maySee } from "./context.ts";
 import { procedure, router } from "./trpc.ts";
-import { wire } from "./wire.ts";
+import { wire } from "./output_schema.ts";
 
 const DRY_RUN_MS = 25_000;
 const byName = z.object({ name: testName });
@@ -40,7 +40,7 @@ export const testsRouter = router({
     .input(testInput)
     .output(wire(testShape))
     .mutation(async ({ ctx, input }) => {
-      const settings = await checkSettings(input.scraper, input.settings, allowanceOf(ctx.config));
+      const settings = await checkSettings(input.scraper, input.settings, readPolicyOf(ctx.config));
       await createTest(ctx.sql, { ...input, settings }, authorOf(ctx));
       ctx.reply.status = 201;
       return await getTest(ctx.sql, input.name);
@@ -73,7 +73,7 @@ export const testsRouter = router({
         const settings = await checkSettings(
           input.scraper ?? now.scraper,
           input.settings ?? now.settings,
-          allowanceOf(ctx.config),
+          readPolicyOf(ctx.config),
         );
         patch = { ...input, settings };
       }
@@ -178,14 +178,14 @@ export const testsRouter = router({
 async function dryRun(ctx: Context, testId: number) {
   const test = (await findTestToScrape(ctx.sql, testId, { disabled: true }))!;
   const scraper = getScraper(test.scraper);
-  const allow = allowanceOf(ctx.config);
+  const allow = readPolicyOf(ctx.config);
   const settings = await checkSettings(test.scraper, test.settings, allow);
   const { counts, ...dry } = await tryScrape(scraper, { name: test.name, settings }, test.watermark, {
     allow,
     fetch: createFetch({ allow, attempts: 2 }),
     signal: ctx.signal,
     timeLimitMs: DRY_RUN_MS,
-    findUnplaced: (runs) => findUnplaced(ctx.sql, runs),
+    findUnresolved: (runs) => findUnresolved(ctx.sql, runs),
   });
   return { ...dry, ...counts };
 }

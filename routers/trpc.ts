@@ -1,8 +1,8 @@
 import { initTRPC, TRPCError } from "@trpc/server";
 import { HubError, type HubErrorCode } from "../errors.ts";
 import { mayAct, type Role } from "../auth/roles.ts";
-import { databaseFault } from "../db/faults.ts";
-import { JsonText } from "../db/json_text.ts";
+import { databaseFault } from "../db/core/connection_errors.ts";
+import { JsonText } from "../db/core/json_text.ts";
 import type { Context } from "./context.ts";
 import { inTime } from "./deadline.ts";
 import { hasLabels, withNumbers } from "./labels.ts";
@@ -109,7 +109,6 @@ function entrance({ takesNewLabels }: { takesNewLabels: boolean }) {
 }
 
 export const router = t.router;
-export const mergeRouters = t.mergeRouters;
 /** For what takes labels that are new. */
 export const labellingProcedure = t.procedure.use(entrance({ takesNewLabels: true }));
 /** Every procedure states its `.meta()`; the guard reads the role there. Takes `label:…` for a changelist. */

@@ -1,10 +1,8 @@
 import { createHash } from "node:crypto";
-import type { Db } from "../db/client.ts";
-import type { JsonText } from "../db/json_text.ts";
-import { findBuildsVersion, findResultsVersions } from "../db/versions.ts";
-import type { Context } from "./context.ts";
+import type { Db } from "../db/core/queryable.ts";
+import { findBuildsVersion, findResultsVersions } from "../db/core/cache_versions.ts";
 import { inTime } from "./deadline.ts";
-import { createHeldPages, type HeldPages } from "./held_pages.ts";
+import { createPageCache, type PageCache } from "./page_cache.ts";
 
 /** Raise it where answers come to look otherwise for the same rows, or clients keep the old ones. */
 const FORM = 1;
@@ -16,10 +14,10 @@ export interface Versions {
   results(test: string): Promise<string | undefined>;
   /** Entity tag of what a question is answered at a version. */
   tagOf(version: string, question: string): string;
-  pages: HeldPages;
+  pages: PageCache;
 }
 
-/** Those asked for at once are asked of the database together. `held` is how much of pages is held, see `createHeldPages`. */
+/** Those asked for at once are asked of the database together. `held` is how much of pages is held, see `createPageCache`. */
 export function createVersions(sql: Db, { home, held }: { home: string; held: number }): Versions {
   const builds = together(async () => new Map([["", await findBuildsVersion(sql)]]));
   const results = together((tests) => findResultsVersions(sql, tests));
@@ -30,51 +28,8 @@ export function createVersions(sql: Db, { home, held }: { home: string; held: nu
       const text = JSON.stringify([FORM, home, version, question]);
       return `"${createHash("sha256").update(text).digest("base64url").slice(0, 16)}"`;
     },
-    pages: createHeldPages(held),
+    pages: createPageCache(held),
   };
-}
-
-/** What a read gives for an answer that the asker has already; the doors make a 304 of it. */
-export const UNCHANGED = Symbol("unchanged");
-
-/**
- * Answers by `read`, unless the asker has what would be answered, or it is held: then the version is asked for, and nothing
- * is read. An answer's version is read with it, in one statement, so that it is never newer than its tag says. `list` names
- * what is asked, and is part of the question.
- */
-export async function readOnce<T>(
-  { knownTags, isBatch, reply, versions }: Context,
-  { list, input, askVersion, read }: {
-    list: string;
-    input: unknown;
-    askVersion: () => Promise<string | undefined>;
-    read: () => Promise<JsonText<T>>;
-  },
-): Promise<JsonText<T>> {
-  const question = JSON.stringify([list, input]);
-  const held = versions.pages.find(question);
-  const mayKnow = knownTags.length > 0 && !isBatch;
-  if (held !== undefined || mayKnow) {
-    const version = await askVersion();
-    const isHeld = version !== undefined && held?.version === version;
-    const tag = isHeld ? held.tag : version === undefined ? undefined : versions.tagOf(version, question);
-    if (tag !== undefined && mayKnow && knownTags.includes(tag)) {
-      reply.etag = tag;
-      return UNCHANGED as unknown as JsonText<T>;
-    }
-    if (isHeld) {
-      if (!isBatch) reply.etag = held.tag;
-      reply.held = held;
-      return held.answer as JsonText<T>;
-    }
-  }
-  const answer = await read();
-  if (answer.version !== null) {
-    const tag = versions.tagOf(answer.version, question);
-    versions.pages.offer(question, { version: answer.version, tag, answer });
-    if (!isBatch) reply.etag = tag;
-  }
-  return answer;
 }
 
 /** Longest that a version is waited for; then what is asked for is read. */

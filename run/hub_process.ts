@@ -1,4 +1,4 @@
-import type { Config } from "../config.ts";
+import type { Config } from "../config/config.ts";
 import { ADDRESS_IN_USE, END_WITH_STDIN } from "./exit_codes.ts";
 import { bracketed, hubPermissions, toFlags } from "./permissions.ts";
 import { portOwner } from "./port_owner.ts";

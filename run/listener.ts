@@ -186,6 +186,8 @@ function closeIdlest(open: Set<Connection>): void {
 
 function listenPlainly(handler: Handler, { hostname, port, onListen, log }: ListenOptions): HubListener {
   const server = Deno.serve({ hostname, port, onListen }, handler);
-  log("this Deno cannot limit the time of headers and idle connections: serve behind nginx (run/nginx.conf)");
+  log(
+    "this Deno cannot limit the time of headers and idle connections: serve behind nginx (run/deploy/nginx.conf)",
+  );
   return { addr: server.addr, size: 0, shutdown: () => server.shutdown() };
 }

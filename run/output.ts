@@ -19,7 +19,7 @@ export interface Output {
 }
 
 /** Longer lines are passed over: no line that means anything is as long. */
-export const MAX_LINE = 64 << 10;
+const MAX_LINE = 64 << 10;
 const [NEWLINE, RETURN] = [10, 13];
 
 /** Reads a stream to its end in bounded memory: every line is seen, however much stands before it. */

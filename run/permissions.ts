@@ -1,4 +1,4 @@
-import { type Config, ENV_NAMES, PROGRAM_ENV } from "../config.ts";
+import { type Config, ENV_NAMES, PROGRAM_ENV } from "../config/config.ts";
 import { HubError } from "../errors.ts";
 import { USERS_LOCK } from "./data_lock.ts";
 import { guardLauncher } from "./guard_launcher.ts";

@@ -1,4 +1,4 @@
-import { type Config, loadConfig } from "../config.ts";
+import { type Config, loadConfig } from "../config/config.ts";
 import { HubError, reasonOf } from "../errors.ts";
 import { openDataLock } from "./data_lock.ts";
 import { startEmbedded } from "./embedded.ts";

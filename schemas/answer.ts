@@ -16,7 +16,7 @@ export const culpritQuery = z.object({
 });
 export type CulpritQuery = z.infer<typeof culpritQuery>;
 
-export const culpritItem = z.object({
+const culpritItem = z.object({
   case: z.string(),
   environment: z.record(z.string(), z.string()),
   lastGood: changelist.nullable().meta({ description: "null where it never was good before" }),
@@ -59,7 +59,7 @@ export const compareQuery = z.object({
 export type CompareQuery = z.infer<typeof compareQuery>;
 
 const verdict = z.enum(["good", "bad", "flaky", "silent", "lab_error", "missing"]);
-export const compareItem = z.object({
+const compareItem = z.object({
   case: z.string(),
   kind: z.enum(COMPARE_KINDS),
   base: verdict,

@@ -11,7 +11,7 @@ export const auditList = z.object({
 });
 export type AuditList = z.infer<typeof auditList>;
 
-export const auditEntry = z.object({
+const auditEntry = z.object({
   id,
   at: time,
   who: z.string(),

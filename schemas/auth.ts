@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { id, nameOf, nullableTime, pageInput, pageOf, text, time } from "./common.ts";
 
-export const SCOPES = ["read", "submit", "ingest", "triage", "admin"] as const;
+const SCOPES = ["read", "submit", "ingest", "triage", "admin"] as const;
 export type Scope = (typeof SCOPES)[number];
 const role = z.enum(["viewer", "submitter", "ingester", "triager", "admin"]);
 
@@ -35,7 +35,6 @@ export const tokenInput = z.object({
   scopes: z.array(z.enum(SCOPES)).min(1).max(SCOPES.length),
   expiresInMs: z.coerce.number().int().min(60_000).max(366 * DAY_MS).default(90 * DAY_MS),
 });
-export type TokenInput = z.infer<typeof tokenInput>;
 
 export const tokenShape = z.object({
   id,

@@ -1,10 +1,10 @@
 import { z } from "zod";
 import { changelist, changelistInput, nameOf, nullableTime, pageInput, pageOf } from "./common.ts";
 
-export const LABEL_ORDERS = ["list", "time"] as const;
+const LABEL_ORDERS = ["list", "time"] as const;
 export const axisName = nameOf(64);
 /** A commit hash, or whatever else names a changelist; no white space. */
-export const label = nameOf(200).regex(/^\S+$/, "must not hold white space");
+const label = nameOf(200).regex(/^\S+$/, "must not hold white space");
 
 export const axisShape = z.object({
   axis: z.string(),

@@ -12,7 +12,7 @@ import {
 } from "./common.ts";
 import { packageName } from "./package.ts";
 
-export const build = z.object({
+const build = z.object({
   package: z.string(),
   changelist,
   revision: z.number().int().meta({ description: "The .n behind the changelist; 0 without one" }),
@@ -30,10 +30,9 @@ export const build = z.object({
 export type Build = z.infer<typeof build>;
 
 /** A changelist of a package: its best build (an available one before others, then the newest revision) and how many there are. */
-export const changelistItem = build.extend({
+const changelistItem = build.extend({
   builds: z.number().int().meta({ description: "Builds of the package at the changelist" }),
 });
-export type ChangelistItem = z.infer<typeof changelistItem>;
 
 const range = {
   from: changelistInput.optional().meta({ description: "Lowest changelist" }),
@@ -64,7 +63,7 @@ export const changelistDetail = z.object({
 });
 export type ChangelistDetail = z.infer<typeof changelistDetail>;
 
-export const DIRECTIONS = ["before", "after", "either"] as const;
+const DIRECTIONS = ["before", "after", "either"] as const;
 export const nearestQuery = z.object({
   name: packageName,
   changelist: changelistInput,

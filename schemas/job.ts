@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { changelist, changelistInput, flag, id, nullableTime, pageInput, pageOf, time } from "./common.ts";
 
-export const JOB_STATES = [
+const JOB_STATES = [
   "queued",
   "submitting",
   "submitted",
@@ -12,7 +12,7 @@ export const JOB_STATES = [
   "lost",
   "unknown",
 ] as const;
-export const jobState = z.enum(JOB_STATES);
+const jobState = z.enum(JOB_STATES);
 export type JobState = z.infer<typeof jobState>;
 
 /** What becomes an argument of vrlsubmit: neither an option nor anything a terminal would act on. */
@@ -46,7 +46,7 @@ export const jobInput = z.object({
 });
 export type JobInput = z.infer<typeof jobInput>;
 
-export const job = z.object({
+const job = z.object({
   id,
   test: z.string(),
   labTest: z.string(),

@@ -6,7 +6,7 @@ import { PACKAGE_BUILDS } from "./package_name.ts";
 export const packageName = text(1000).meta({ description: "Name of the package" });
 const nullableChangelist = changelist.nullable();
 
-export const dropPackage = z.object({
+const dropPackage = z.object({
   name: z.string(),
   branch: z.string().nullable().meta({ description: "null where the name does not parse" }),
   build: z.string().nullable().meta({

@@ -7,7 +7,6 @@ export const environment = z.record(nameOf(64), nameOf(256)).refine(
   (value) => Object.keys(value).length <= 32,
   "has more than 32 keys",
 );
-export type Environment = z.infer<typeof environment>;
 
 /** Longest kept message or log excerpt of a result, in characters; formats cut to it. */
 export const MAX_EXCERPT = 4000;

@@ -4,7 +4,7 @@ import { counts, outcome } from "./outcome.ts";
 import { environment, runChangelist, runUrl } from "./record.ts";
 import { axisName, environmentFilter, range } from "./run.ts";
 
-export const result = z.object({
+const result = z.object({
   runId: id,
   case: z.string(),
   ordinal: z.number().int().meta({ description: "From 1: the nth time the run names the case" }),
@@ -15,7 +15,7 @@ export const result = z.object({
 });
 export type Result = z.infer<typeof result>;
 
-export const resultInRun = result.extend({
+const resultInRun = result.extend({
   changelist,
   package: z.string().nullable(),
   environment: z.record(z.string(), z.string()),
@@ -49,7 +49,7 @@ export const summaryList = z.object({
   ...pageInput,
 });
 export type SummaryList = z.infer<typeof summaryList>;
-export const summaryItem = z.object({
+const summaryItem = z.object({
   changelist,
   runs: z.number().int(),
   labErrors: z.number().int().meta({ description: "Runs that say nothing of the product" }),

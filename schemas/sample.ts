@@ -15,13 +15,13 @@ const measured = {
   }),
 };
 
-export const sampleInRun = z.object(measured);
+const sampleInRun = z.object(measured);
 export type SampleInRun = z.infer<typeof sampleInRun>;
 export const runSamples = z.object({ id, ...pageInput });
 export type RunSamples = z.infer<typeof runSamples>;
 export const sampleInRunPage = pageOf(sampleInRun);
 
-export const sampleAt = z.object({
+const sampleAt = z.object({
   ...measured,
   changelist,
   package: z.string().nullable(),

@@ -1,18 +1,18 @@
 import { z } from "zod";
 import { flag, id, nullableTime, pageInput, pageOf, time } from "./common.ts";
 
-export const SCAN_STATES = ["running", "done", "failed", "lost"] as const;
-export const scanState = z.enum(SCAN_STATES);
+const SCAN_STATES = ["running", "done", "failed", "lost"] as const;
+const scanState = z.enum(SCAN_STATES);
 export type ScanState = z.infer<typeof scanState>;
 
 /** Most places listed of what did not parse, and of what could not be read. */
 export const MAX_PLACES = 100;
-export const placeReason = z.object({ place: z.string(), reason: z.string() });
+const placeReason = z.object({ place: z.string(), reason: z.string() });
 export type PlaceReason = z.infer<typeof placeReason>;
 
 const count = z.number().int();
 
-export const scan = z.object({
+const scan = z.object({
   id,
   root: z.string().nullable().meta({
     description: "Name of the drop root; null for a scan that ended before it read one",

@@ -6,7 +6,7 @@ export const testName = nameOf(200).meta({ description: "Name of the test" });
 const MIN_INTERVAL_MS = 60_000;
 const MAX_INTERVAL_MS = 366 * 86_400_000;
 
-export const submitDefaults = z.strictObject({
+const submitDefaults = z.strictObject({
   labTest: nameOf(200).optional(),
   os: nameOf(100).optional(),
   machine: nameOf(100).optional(),

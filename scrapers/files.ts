@@ -2,12 +2,12 @@ import { z } from "zod";
 import { HubError, reasonOf } from "../errors.ts";
 import { compilePattern, type Pattern } from "../patterns.ts";
 import { environment, type RunRecord } from "../schemas/record.ts";
-import { type Allowance, checkPath, checkUrl } from "./allow.ts";
+import { checkPath, checkUrl, type ReadPolicy } from "./http/read_policy.ts";
 import { fetchIndex } from "./binarydrop/autoindex.ts";
 import { nameFault } from "./binarydrop/names.ts";
-import type { ScrapeContext } from "./context.ts";
+import type { ScrapeContext } from "./core/context.ts";
 import { MAX_ARTIFACT, readArtifact } from "../formats/artifact.ts";
-import { patternSetting } from "./pattern_setting.ts";
+import { patternSetting } from "./core/pattern_setting.ts";
 import { type ScrapeBatch, type ScrapedTest, Scraper } from "./scraper.ts";
 
 const MAX_FILES = 100_000;
@@ -59,7 +59,7 @@ export class FilesScraper extends Scraper<typeof settings> {
     return `files:${settings.url}`;
   }
 
-  override async check({ url }: Settings, allow: Allowance): Promise<void> {
+  override async check({ url }: Settings, allow: ReadPolicy): Promise<void> {
     if (url.startsWith("file:")) await checkPath(allow, folderOf(url));
     else checkUrl(allow, url);
   }

@@ -1,10 +1,12 @@
 import { z } from "zod";
 import { HubError } from "../errors.ts";
 import type { ResultRecord, RunRecord } from "../schemas/record.ts";
-import type { Allowance } from "./allow.ts";
-import { changelistOf, checkServer, ciSettings, findJson, makeRun } from "./ci.ts";
+import type { ReadPolicy } from "./http/read_policy.ts";
+import { changelistOf, checkServer, ciSettings, makeRun } from "./ci/ci.ts";
+import { findJson } from "./http/json_answers.ts";
 import { MAX_RESULTS } from "../formats/artifact.ts";
-import type { FetchInit, ScrapeContext } from "./context.ts";
+import type { ScrapeContext } from "./core/context.ts";
+import type { FetchInit } from "./http/bounded_fetch.ts";
 import {
   type Finder,
   finder,
@@ -15,8 +17,8 @@ import {
   resultMapping,
   runMapping,
   textOf,
-} from "./json_mapping.ts";
-import { nextPage, readPages } from "./json_pages.ts";
+} from "./json/mapping.ts";
+import { nextPage, readPages } from "./json/pages.ts";
 import { type ScrapeBatch, type ScrapedTest, Scraper } from "./scraper.ts";
 
 const { days: _days, overlapHours, ...common } = ciSettings;
@@ -64,7 +66,7 @@ export class JsonScraper extends Scraper<typeof settings> {
     return `json:${settings.url.split("?", 1)[0]}`;
   }
 
-  override async check({ url, resultsUrl, secret }: Settings, allow: Allowance): Promise<void> {
+  override async check({ url, resultsUrl, secret }: Settings, allow: ReadPolicy): Promise<void> {
     await checkServer(url, secret, allow);
     if (resultsUrl !== undefined) checkServer(resultsUrl, undefined, allow);
   }

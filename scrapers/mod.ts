@@ -1,22 +1,22 @@
 import { z } from "zod";
 import { HubError } from "../errors.ts";
-import type { Allowance } from "./allow.ts";
-import { BuildbotScraper } from "./buildbot.ts";
+import type { ReadPolicy } from "./http/read_policy.ts";
+import { BuildbotScraper } from "./ci/buildbot.ts";
 import { FilesScraper } from "./files.ts";
-import { GitHubScraper } from "./github.ts";
-import { GitLabScraper } from "./gitlab.ts";
-import { JenkinsScraper } from "./jenkins.ts";
+import { GitHubScraper } from "./ci/github.ts";
+import { GitLabScraper } from "./ci/gitlab.ts";
+import { JenkinsScraper } from "./ci/jenkins.ts";
 import { JsonScraper } from "./json.ts";
-import { LntScraper } from "./lnt.ts";
+import { LntScraper } from "./ci/lnt.ts";
 import { PushScraper } from "./push.ts";
 import type { Scraper } from "./scraper.ts";
 import { VrlScraper } from "./vrl.ts";
 
-export { allowanceOf } from "./allow.ts";
-export { tryScrape } from "./dry_run.ts";
-export { createFetch } from "./fetch.ts";
-export { createPace } from "./pace.ts";
-export { checkListUrl, MAX_LIST, readLabelList } from "./label_list.ts";
+export { readPolicyOf } from "./http/read_policy.ts";
+export { tryScrape } from "./core/dry_run.ts";
+export { createFetch } from "./http/fetch.ts";
+export { createRateLimits } from "./http/rate_limits.ts";
+export { checkListUrl, MAX_LIST, readLabelList } from "./http/label_list.ts";
 
 export type Registry = ReadonlyMap<string, Scraper>;
 
@@ -64,7 +64,7 @@ export function getScraper(tag: string, registry: Registry = scrapers): Scraper 
 export async function checkSettings(
   tag: string,
   settings: unknown,
-  allow: Allowance,
+  allow: ReadPolicy,
   registry: Registry = scrapers,
 ): Promise<Record<string, unknown>> {
   const scraper = getScraper(tag, registry);

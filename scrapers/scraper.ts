@@ -1,7 +1,7 @@
 import type { z } from "zod";
 import type { RunRecord } from "../schemas/record.ts";
-import type { Allowance } from "./allow.ts";
-import type { ScrapeContext } from "./context.ts";
+import type { ReadPolicy } from "./http/read_policy.ts";
+import type { ScrapeContext } from "./core/context.ts";
 
 /** A test as its scraper sees it. */
 export interface ScrapedTest<S> {
@@ -28,10 +28,10 @@ export abstract class Scraper<S extends z.ZodType = z.ZodType> {
   abstract readonly settings: S;
 
   /** `runs.source`: the same for the same source, so that a run is stored once. */
-  abstract source(test: ScrapedTest<z.infer<S>>, allow: Allowance): string;
+  abstract source(test: ScrapedTest<z.infer<S>>, allow: ReadPolicy): string;
 
   /** Throws a HubError BAD_REQUEST where the settings name what the hub may not read. */
-  async check(_settings: z.infer<S>, _allow: Allowance): Promise<void> {}
+  async check(_settings: z.infer<S>, _allow: ReadPolicy): Promise<void> {}
 
   /** Yields what is newer than `watermark` (null: everything), oldest first. Stops when `context.signal` aborts. */
   abstract scrape(

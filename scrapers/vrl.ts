@@ -1,10 +1,10 @@
 import { z } from "zod";
 import { HubError, reasonOf } from "../errors.ts";
 import { MAX_EXCERPT, type ResultRecord, type RunRecord } from "../schemas/record.ts";
-import type { Allowance } from "./allow.ts";
+import type { ReadPolicy } from "./http/read_policy.ts";
 import { parseLocation } from "./binarydrop/names.ts";
-import { isoTime } from "./records.ts";
-import type { ScrapeContext } from "./context.ts";
+import { isoTime } from "./core/records.ts";
+import type { ScrapeContext } from "./core/context.ts";
 import { MAX_ARTIFACT, MAX_RESULTS, readArtifact, resultFiles } from "../formats/artifact.ts";
 import { parseInSlices } from "../formats/json_slices.ts";
 import { type ScrapeBatch, type ScrapedTest, Scraper } from "./scraper.ts";
@@ -44,7 +44,7 @@ export class VrlScraper extends Scraper<typeof settings> {
   readonly summary = "Jobs of the lab (VRL_URL) and the result files they leave";
   readonly settings = settings;
 
-  source(_test: ScrapedTest<Settings>, allow: Allowance): string {
+  source(_test: ScrapedTest<Settings>, allow: ReadPolicy): string {
     return `vrl:${allow.labUrl ?? ""}`;
   }
 

@@ -1,6 +1,6 @@
 import { gzipSync } from "node:zlib";
 import { expect, test, vi } from "vitest";
-import { ResultSpool, spoolKnown } from "../db/spool.ts";
+import { ResultSpool, spoolKnown } from "../db/ingest/spool.ts";
 import { readResults } from "../formats/mod.ts";
 import { SLICE_BYTES, sliced } from "../formats/slices.ts";
 import type { Context } from "../routers/context.ts";

@@ -4,92 +4,14 @@ import { openApi } from "../routers/rest/openapi.ts";
 import { siteMap } from "../routers/rest/site_map.ts";
 import { Validator } from "@seriousme/openapi-schema-validator";
 import { HOME } from "./helpers/app.ts";
+import { sourceFiles } from "./helpers/source_files.ts";
 
-/** CONTRIBUTING's table, and files beside it: what each may import besides itself, packages and std. */
-const LAW: Record<string, string[]> = {
-  schemas: [],
-  errors: [],
-  patterns: ["errors"],
-  turns: [],
-  config: ["config_auth", "config_limits", "config_sources", "errors", "patterns"],
-  db: ["schemas", "errors"],
-  auth: ["db", "schemas", "errors"],
-  config_auth: [],
-  config_limits: [],
-  config_sources: [],
-  formats: ["schemas", "errors"],
-  scrapers: ["formats", "schemas", "errors", "patterns"],
-  answers: ["schemas", "errors"],
-  run: ["schemas", "errors"],
-  cron: ["scrapers", "formats", "run", "answers", "db", "schemas", "errors", "patterns"],
-  routers: [
-    "auth",
-    "db",
-    "answers",
-    "scrapers/mod",
-    "formats",
-    "cron/queue",
-    "cron/schedule",
-    "schemas",
-    "errors",
-  ],
-  app: ["routers", "auth", "config", "errors"],
-  client: ["schemas"],
-};
-/** Imports beyond the table, each with its reason; the list only shrinks. */
-const EXCEPTIONS = [
-  "run/permissions -> config", // the table says so
-  "run/start -> config", // a program of its own, which derives the hub's flags
-];
-/** What every folder may import. */
-const FREE = ["turns"];
-/** Imports of types that are free everywhere. */
-const FREE_TYPES = ["config", "config_auth", "db/client", "cron/queue"];
 /** Files over 300 lines; the list only shrinks. */
 const LIMIT = 300;
 const LONG: string[] = [];
 
-async function* sources(folder = HOME): AsyncGenerator<string> {
-  for await (const entry of Deno.readDir(folder)) {
-    if (["node_modules", "data", ".git", ".ci"].includes(entry.name)) continue;
-    if (entry.isDirectory) yield* sources(`${folder}/${entry.name}`);
-    else if (entry.name.endsWith(".ts")) yield `${folder}/${entry.name}`;
-  }
-}
-
-const files = (await Array.fromAsync(sources())).map((path) => path.slice(HOME.length + 1)).sort();
+const files = await sourceFiles();
 const read = (path: string) => Deno.readTextFileSync(`${HOME}/${path}`);
-
-test("who imports whom keeps to the table", () => {
-  const broken: string[] = [];
-  for (const file of files) {
-    const owner = file.includes("/") ? file.split("/")[0]! : file.replace(".ts", "");
-    const allowed = LAW[owner];
-    if (allowed === undefined) continue;
-    for (
-      const [, typed, target] of read(file).matchAll(/^(?:import|export) (type )?[^;]*?from "(\.[^"]+)";/gms)
-    ) {
-      const path = new URL(target!, `file:///${file}`).pathname.slice(1).replace(/\.ts$/, "");
-      const isOwn = path.split("/")[0] === owner && path.includes("/");
-      const isAllowed = allowed.some((one) => path === one || path.startsWith(`${one}/`));
-      const isFree = FREE.includes(path) || typed !== undefined && FREE_TYPES.includes(path);
-      const isTypeOfRouters = owner === "client" && typed !== undefined && path.startsWith("routers/");
-      const law = `${file.replace(/\.ts$/, "")} -> ${path}`;
-      if (!isOwn && !isAllowed && !isFree && !isTypeOfRouters && !EXCEPTIONS.includes(law)) broken.push(law);
-    }
-  }
-  expect(broken).toEqual([]);
-});
-
-test("CONTRIBUTING shows the same table", () => {
-  const rows = read("CONTRIBUTING.md").matchAll(/^\| `([\w.]+)\/?` +\|[^|]+\| ([^|(]+?) *(?:\([^|]*)?\|$/gm);
-  const shown = Array.from(rows, ([, owner, allowed]) => {
-    const names = allowed!.split(", ").filter((name) => name !== "zod" && name !== "std");
-    return [owner!.replace(".ts", ""), names.map((name) => name.replace(".ts", "")).sort()] as const;
-  });
-  expect(shown.length).toBeGreaterThan(8);
-  for (const [owner, allowed] of shown) expect([owner, allowed]).toEqual([owner, LAW[owner]?.toSorted()]);
-});
 
 test("no file is over the limit but those listed, and a listed one still is", () => {
   const long = files.filter((file) => read(file).split("\n").length - 1 > LIMIT);
@@ -103,10 +25,10 @@ test("SQL stands in db/ only", () => {
   expect(found).toEqual([]);
 });
 
-test("only config.ts and programs of their own read the environment", () => {
+test("only config/config.ts and programs of their own read the environment", () => {
   const allowed = [
-    "config.ts",
-    "config_sources.ts",
+    "config/config.ts",
+    "config/sources.ts",
     "main.ts",
     "run/start.ts",
     "run/demo_client.ts",

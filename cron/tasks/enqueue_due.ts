@@ -1,5 +1,5 @@
-import type { Db } from "../../db/client.ts";
-import { listDueTests } from "../../db/tests.ts";
+import type { Db } from "../../db/core/queryable.ts";
+import { listDueTests } from "../../db/tests/tests.ts";
 import type { Queue } from "../queue.ts";
 
 const AT_ONCE = 1000;

@@ -1,4 +1,4 @@
-import { getOwnMarks, isMarkOf, markStart } from "../../db/job_marks.ts";
+import { getOwnMarks, isMarkOf, markStart } from "../../db/jobs/job_marks.ts";
 import {
   findLabCursor,
   followLab,
@@ -7,8 +7,8 @@ import {
   listSerials,
   listSilentSerials,
   noteAsked,
-} from "../../db/lab_jobs.ts";
-import { makeTestsDue } from "../../db/tests.ts";
+} from "../../db/jobs/lab_jobs.ts";
+import { makeTestsDue } from "../../db/tests/tests.ts";
 import { HubError, reasonOf } from "../../errors.ts";
 import {
   cancelLabJob,

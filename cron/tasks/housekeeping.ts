@@ -1,11 +1,11 @@
-import type { Config } from "../../config.ts";
-import type { Db } from "../../db/client.ts";
-import { pruneIdempotencyKeys } from "../../db/idempotency.ts";
-import { pruneScans } from "../../db/scans.ts";
-import { pruneScrapes } from "../../db/scrapes.ts";
-import { pruneSessions } from "../../db/sessions.ts";
-import { pruneThrottles } from "../../db/throttles.ts";
-import { recordTick } from "../../db/ticks.ts";
+import type { Config } from "../../config/config.ts";
+import type { Db } from "../../db/core/queryable.ts";
+import { pruneIdempotencyKeys } from "../../db/core/idempotency.ts";
+import { pruneScans } from "../../db/drop/scans.ts";
+import { pruneScrapes } from "../../db/tests/scrapes.ts";
+import { pruneSessions } from "../../db/access/sessions.ts";
+import { pruneThrottles } from "../../db/access/throttles.ts";
+import { recordTick } from "../../db/work/schedule_runs.ts";
 
 const DAY_MS = 86_400_000;
 

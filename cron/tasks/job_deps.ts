@@ -1,5 +1,5 @@
-import type { Config } from "../../config.ts";
-import type { Db } from "../../db/client.ts";
+import type { Config } from "../../config/config.ts";
+import type { Db } from "../../db/core/queryable.ts";
 import { HubError } from "../../errors.ts";
 import type { LabOptions } from "../../run/lab_client.ts";
 import type { Queue } from "../queue.ts";

@@ -12,11 +12,11 @@ import {
   noteWaiting,
   postponeAttempt,
   requeueUnknown,
-} from "../../db/job_progress.ts";
-import { formatMark } from "../../db/job_marks.ts";
-import { failRemoved } from "../../db/job_roots.ts";
-import { moveJob } from "../../db/jobs.ts";
-import { hasOpenLabJobs } from "../../db/lab_jobs.ts";
+} from "../../db/jobs/job_progress.ts";
+import { formatMark } from "../../db/jobs/job_marks.ts";
+import { failRemoved } from "../../db/jobs/job_roots.ts";
+import { moveJob } from "../../db/jobs/jobs.ts";
+import { hasOpenLabJobs } from "../../db/jobs/lab_jobs.ts";
 import { reasonOf } from "../../errors.ts";
 import { guardLauncher } from "../../run/guard_launcher.ts";
 import type { LabJob } from "../../run/lab_client.ts";

@@ -1,13 +1,13 @@
 import { createHash } from "node:crypto";
-import { listAxisLists, recordListReading } from "../../db/axes.ts";
-import { addChangelists } from "../../db/changelists.ts";
-import type { Db } from "../../db/client.ts";
+import { listAxisLists, recordListReading } from "../../db/axes/axes.ts";
+import { addChangelists } from "../../db/axes/changelists.ts";
+import type { Db } from "../../db/core/queryable.ts";
 import { reasonOf } from "../../errors.ts";
-import type { Config } from "../../config.ts";
-import { allowanceOf } from "../../scrapers/allow.ts";
-import type { BoundedFetch } from "../../scrapers/context.ts";
-import { createFetch } from "../../scrapers/fetch.ts";
-import { fetchLabelList, readLabelList } from "../../scrapers/label_list.ts";
+import type { Config } from "../../config/config.ts";
+import { readPolicyOf } from "../../scrapers/http/read_policy.ts";
+import type { BoundedFetch } from "../../scrapers/http/bounded_fetch.ts";
+import { createFetch } from "../../scrapers/http/fetch.ts";
+import { fetchLabelList, readLabelList } from "../../scrapers/http/label_list.ts";
 
 export interface ReadListsDeps {
   sql: Db;
@@ -22,7 +22,7 @@ const TIME_LIMIT_MS = 10 * 60_000;
 /** Reads the lists that number the labels of axes; one that is as it was is not written again. */
 export async function readListsTask(deps: ReadListsDeps, signal: AbortSignal): Promise<void> {
   const { sql, config, log } = deps;
-  const allow = allowanceOf(config);
+  const allow = readPolicyOf(config);
   const fetch = deps.fetch ?? createFetch({ allow, timeLimitMs: TIME_LIMIT_MS });
   const either = AbortSignal.any([signal, AbortSignal.timeout(TIME_LIMIT_MS)]);
   for (const { axis, listUrl, hash } of await listAxisLists(sql)) {

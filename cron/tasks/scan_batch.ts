@@ -5,10 +5,15 @@ import {
   goneUnseen,
   mergeBuilds,
   noteSeen,
-} from "../../db/build_store.ts";
-import type { Queryable } from "../../db/client.ts";
-import { ensurePackages } from "../../db/drop_roots.ts";
-import { beginReadings, recordReadings, recordUnchanged, recordUnread } from "../../db/readings.ts";
+} from "../../db/drop/build_store.ts";
+import type { Queryable } from "../../db/core/queryable.ts";
+import { ensurePackages } from "../../db/drop/drop_roots.ts";
+import {
+  beginReadings,
+  recordReadings,
+  recordUnchanged,
+  recordUnread,
+} from "../../db/drop/package_readings.ts";
 import type { PackageName } from "../../scrapers/binarydrop/names.ts";
 import type { BuildEntry } from "../../scrapers/binarydrop/source.ts";
 

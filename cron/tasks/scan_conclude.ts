@@ -1,7 +1,7 @@
-import { describeBuilds, goneBuilds } from "../../db/build_store.ts";
-import { holdLease } from "../../db/leases.ts";
-import { filterFull, recordEmpty, recordReadings } from "../../db/readings.ts";
-import { recordProgress } from "../../db/scans.ts";
+import { describeBuilds, goneBuilds } from "../../db/drop/build_store.ts";
+import { renewLease } from "../../db/core/leases.ts";
+import { filterFull, recordEmpty, recordReadings } from "../../db/drop/package_readings.ts";
+import { recordProgress } from "../../db/drop/scans.ts";
 import { HubError } from "../../errors.ts";
 import type { RootScan, ScanReport } from "./scan_report.ts";
 
@@ -39,7 +39,7 @@ export async function concludeRoot(scan: RootScan, report: ScanReport, listed: L
     })),
   ];
   await sql.begin(async (tx) => {
-    await holdLease(tx, lease, leaseS);
+    await renewLease(tx, lease, leaseS);
     const full = suspects.length === 0
       ? new Set()
       : await filterFull(tx, rootId, suspects.map((each) => each.id));

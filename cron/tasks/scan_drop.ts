@@ -1,13 +1,13 @@
-import type { Config } from "../../config.ts";
-import { forgetSeen } from "../../db/build_store.ts";
-import { databaseFault } from "../../db/faults.ts";
-import type { Db } from "../../db/client.ts";
-import { findConfiguredRoots, listKnownPackages, type StoredRoot } from "../../db/drop_roots.ts";
-import { dropLease, findLease, type Lease } from "../../db/leases.ts";
-import { findScanLeaseMark, finishScan, loseScans, SCAN_LEASE, startScan } from "../../db/scans.ts";
+import type { Config } from "../../config/config.ts";
+import { forgetSeen } from "../../db/drop/build_store.ts";
+import { databaseFault } from "../../db/core/connection_errors.ts";
+import type { Db } from "../../db/core/queryable.ts";
+import { findConfiguredRoots, listKnownPackages, type StoredRoot } from "../../db/drop/drop_roots.ts";
+import { acquireLease, type Lease, releaseLease } from "../../db/core/leases.ts";
+import { findScanLeaseMark, finishScan, loseScans, SCAN_LEASE, startScan } from "../../db/drop/scans.ts";
 import { reasonOf } from "../../errors.ts";
 import { compilePattern } from "../../patterns.ts";
-import type { BoundedFetch } from "../../scrapers/context.ts";
+import type { BoundedFetch } from "../../scrapers/http/bounded_fetch.ts";
 import { openSource } from "../../scrapers/binarydrop/scan.ts";
 import { keepLease } from "../keep_lease.ts";
 import type { TaskData } from "../queue.ts";
@@ -59,7 +59,7 @@ export async function scanDropTask(
     }
   } finally {
     await kept.stop();
-    await dropLease(sql, lease).catch((error) => {
+    await releaseLease(sql, lease).catch((error) => {
       deps.log?.("the scan's lease could not be given back; it expires", { reason: reasonOf(error) });
     });
   }
@@ -70,7 +70,7 @@ async function takeLease(sql: Db, leaseS: number, signal: AbortSignal): Promise<
   const holder = `process ${Deno.pid} at ${new Date().toISOString()}`;
   const first = await findScanLeaseMark(sql);
   while (true) {
-    const lease = await findLease(sql, SCAN_LEASE, holder, leaseS);
+    const lease = await acquireLease(sql, SCAN_LEASE, holder, leaseS);
     if (lease !== undefined) return lease;
     if (await findScanLeaseMark(sql) !== first) return undefined;
     await delay(Math.min(1000, leaseS * 100), signal);

@@ -1,7 +1,7 @@
-import type { Db } from "../../db/client.ts";
-import type { KnownPackage } from "../../db/drop_roots.ts";
-import type { Lease } from "../../db/leases.ts";
-import type { ScanCounts } from "../../db/scans.ts";
+import type { Db } from "../../db/core/queryable.ts";
+import type { KnownPackage } from "../../db/drop/drop_roots.ts";
+import type { Lease } from "../../db/core/leases.ts";
+import type { ScanCounts } from "../../db/drop/scans.ts";
 import type { Pattern } from "../../patterns.ts";
 import { MAX_PLACES, type PlaceReason } from "../../schemas/scan.ts";
 

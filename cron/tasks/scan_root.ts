@@ -1,5 +1,5 @@
 import { turns } from "../../turns.ts";
-import type { KnownPackage } from "../../db/drop_roots.ts";
+import type { KnownPackage } from "../../db/drop/drop_roots.ts";
 import type { PackageName } from "../../scrapers/binarydrop/names.ts";
 import { scanDrop, type ScanEvent, type ScanOptions } from "../../scrapers/binarydrop/scan.ts";
 import type { BuildEntry, DropSource } from "../../scrapers/binarydrop/source.ts";

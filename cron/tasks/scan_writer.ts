@@ -1,6 +1,6 @@
-import { isRepeat } from "../../db/build_store.ts";
-import { holdLease } from "../../db/leases.ts";
-import { recordProgress } from "../../db/scans.ts";
+import { isRepeat } from "../../db/drop/build_store.ts";
+import { renewLease } from "../../db/core/leases.ts";
+import { recordProgress } from "../../db/drop/scans.ts";
 import { type Batch, writeBatch } from "./scan_batch.ts";
 import type { RootScan, ScanReport } from "./scan_report.ts";
 
@@ -60,7 +60,7 @@ export class BatchWriter {
     const changes = await sql.begin(async (tx) => {
       const changes = await writeBatch(tx, rootId, { batch, ...how }, startedAt);
       // Last, so that two batches can be written at once: where the lease is lost, all of it is rolled back.
-      await holdLease(tx, lease, leaseS);
+      await renewLease(tx, lease, leaseS);
       await recordProgress(tx, scanId, {
         ...counts,
         buildsAdded: counts.buildsAdded + changes.added,

@@ -1,7 +1,7 @@
-import type { Config } from "../../config.ts";
-import { databaseFault } from "../../db/faults.ts";
-import type { Db, Queryable } from "../../db/client.ts";
-import { dropLease, findLease, holdLease, type Lease, LeaseLost } from "../../db/leases.ts";
+import type { Config } from "../../config/config.ts";
+import { databaseFault } from "../../db/core/connection_errors.ts";
+import type { Db, Queryable } from "../../db/core/queryable.ts";
+import { acquireLease, type Lease, LeaseLost, releaseLease, renewLease } from "../../db/core/leases.ts";
 import {
   beginScrape,
   endScrape,
@@ -11,22 +11,23 @@ import {
   scrapeLeaseName,
   type ScrapeProgress,
   type TestToScrape,
-} from "../../db/scrapes.ts";
-import { placeRuns } from "../../db/placed_runs.ts";
-import { spoolRuns } from "../../db/cases.ts";
-import { getCasesVersion, holdTest } from "../../db/known_tests.ts";
-import { storeTurns } from "../../db/store_turns.ts";
-import { prepareStore, type SpooledRun, storeRuns } from "../../db/store.ts";
+} from "../../db/tests/scrapes.ts";
+import { resolveRuns } from "../../db/ingest/resolve_changelists.ts";
+import { spoolRuns } from "../../db/ingest/cases.ts";
+import { getCasesVersion, holdTest } from "../../db/tests/test_locks.ts";
+import { storeTurns } from "../../db/ingest/store_turns.ts";
+import { prepareStore, type SpooledRun, storeRuns } from "../../db/ingest/run_writer.ts";
 import type { RunRecord } from "../../schemas/record.ts";
 import { HubError, reasonOf } from "../../errors.ts";
 import { cleanText } from "../../formats/text.ts";
-import { allowanceOf } from "../../scrapers/allow.ts";
-import { checkedBatches } from "../../scrapers/checked.ts";
-import { type BoundedFetch, createContext, type ScrapeContext } from "../../scrapers/context.ts";
-import { createFetch } from "../../scrapers/fetch.ts";
-import { ignoreUnplaced } from "../../scrapers/records.ts";
+import { readPolicyOf } from "../../scrapers/http/read_policy.ts";
+import { checkedBatches } from "../../scrapers/core/validate_batches.ts";
+import { createContext, type ScrapeContext } from "../../scrapers/core/context.ts";
+import { type BoundedFetch } from "../../scrapers/http/bounded_fetch.ts";
+import { createFetch } from "../../scrapers/http/fetch.ts";
+import { ignoreUnplaced } from "../../scrapers/core/records.ts";
 import type { ScrapeBatch } from "../../scrapers/scraper.ts";
-import type { Pace } from "../../scrapers/pace.ts";
+import type { Pace } from "../../scrapers/http/rate_limits.ts";
 import { checkSettings, getScraper, type Registry, scrapers } from "../../scrapers/mod.ts";
 import { keepLease } from "../keep_lease.ts";
 import { readAhead } from "../read_ahead.ts";
@@ -60,7 +61,7 @@ export async function scrapeTask(
   signal: AbortSignal,
 ): Promise<void> {
   const { sql, leaseS = LEASE_S } = deps;
-  const lease = await findLease(sql, scrapeLeaseName(testId), `${Deno.pid}`, leaseS);
+  const lease = await acquireLease(sql, scrapeLeaseName(testId), `${Deno.pid}`, leaseS);
   if (lease === undefined) return;
   const kept = keepLease(sql, lease, leaseS);
   try {
@@ -71,7 +72,7 @@ export async function scrapeTask(
     deps.log("a scrape was taken over", { testId });
   } finally {
     await kept.stop();
-    await dropLease(sql, lease);
+    await releaseLease(sql, lease);
   }
 }
 
@@ -87,7 +88,7 @@ interface ScrapeTurn {
 async function scrapeTest(deps: ScrapeDeps, test: TestToScrape, turn: ScrapeTurn): Promise<void> {
   const { sql, config, leaseS = LEASE_S, timeLimitMs = TIME_LIMIT_MS } = deps;
   const { lease, cause, stop, lost } = turn;
-  const allow = allowanceOf(config);
+  const allow = readPolicyOf(config);
   const timeUp = AbortSignal.timeout(timeLimitMs);
   const over = new AbortController();
   const { context, counts } = createContext({
@@ -99,7 +100,7 @@ async function scrapeTest(deps: ScrapeDeps, test: TestToScrape, turn: ScrapeTurn
   });
   const hold = <T>(write: (tx: Queryable) => Promise<T>): Promise<T> =>
     sql.begin(async (tx) => {
-      await holdLease(tx, lease, leaseS);
+      await renewLease(tx, lease, leaseS);
       return await write(tx);
     }) as Promise<T>;
   const scrapeId = await hold((tx) => beginScrape(tx, test, cause));
@@ -174,7 +175,7 @@ async function* readyBatches(
     const ready = async () => {
       context.signal.throwIfAborted();
       const refused: RunRecord[] = [];
-      const runs = await placeRuns(
+      const runs = await resolveRuns(
         sql,
         batch.runs,
         (run, reason) => {

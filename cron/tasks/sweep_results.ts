@@ -1,6 +1,6 @@
-import type { Db } from "../../db/client.ts";
-import { dropLease, findLease, LeaseLost } from "../../db/leases.ts";
-import { dropSlot, type Keeping, listSlots, sweepSlot } from "../../db/retention.ts";
+import type { Db } from "../../db/core/queryable.ts";
+import { acquireLease, LeaseLost, releaseLease } from "../../db/core/leases.ts";
+import { dropSlot, type Keeping, listSlots, sweepSlot } from "../../db/results/retention.ts";
 import { reasonOf } from "../../errors.ts";
 import { keepLease } from "../keep_lease.ts";
 
@@ -27,7 +27,7 @@ const LEASE_S = 60;
 export async function sweepResults(deps: SweepDeps, signal: AbortSignal): Promise<Swept> {
   const { sql, config, log } = deps;
   const swept: Swept = { runs: 0, partitions: 0 };
-  const lease = await findLease(sql, "retention", `${Deno.pid}`, LEASE_S);
+  const lease = await acquireLease(sql, "retention", `${Deno.pid}`, LEASE_S);
   if (lease === undefined) return swept;
   const kept = keepLease(sql, lease, LEASE_S);
   const either = AbortSignal.any([signal, kept.signal]);
@@ -50,7 +50,7 @@ export async function sweepResults(deps: SweepDeps, signal: AbortSignal): Promis
     if (!either.aborted && !(error instanceof LeaseLost)) throw error;
   } finally {
     await kept.stop();
-    await dropLease(sql, lease);
+    await releaseLease(sql, lease);
   }
   if (swept.runs > 0 || swept.partitions > 0) log("old results were deleted", { ...swept });
   return swept;

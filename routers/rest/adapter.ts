@@ -1,11 +1,11 @@
 import { callTRPCProcedure } from "@trpc/server";
 import { accepts } from "hono/accepts";
 import { z } from "zod";
-import { JsonText } from "../../db/json_text.ts";
+import { JsonText } from "../../db/core/json_text.ts";
 import { HubError } from "../../errors.ts";
 import { appRouter } from "../mod.ts";
 import { asHubError } from "../trpc.ts";
-import { UNCHANGED } from "../versions.ts";
+import { UNCHANGED } from "../read_once.ts";
 import { answerPacked, answerRead, answerUnchanged } from "./answer.ts";
 import { OPEN_LIMIT, readJson } from "./body.ts";
 import { pathParameters, type RestContext, type Route } from "./route.ts";

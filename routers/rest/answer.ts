@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import type { Context } from "../context.ts";
-import { type HeldPage, packed } from "../held_pages.ts";
+import { type CachedPage, packed } from "../page_cache.ts";
 import { CACHE_CONTROL, headersOf, VARY } from "./headers.ts";
 
 /**
@@ -15,7 +15,7 @@ export function answerRead(hub: Context, text: string): Response {
 }
 
 /** A held page as gzip, or 304. */
-export async function answerPacked(hub: Context, page: HeldPage): Promise<Response> {
+export async function answerPacked(hub: Context, page: CachedPage): Promise<Response> {
   const { tag } = page;
   if (hub.knownTags.includes(tag) || hub.knownTags.includes("*")) return answerUnchanged(hub, tag);
   const body = await packed(page);

@@ -1,4 +1,4 @@
-import { openSpoolFile, spoolFault, writeAll } from "../../db/spool_file.ts";
+import { openSpoolFile, spoolFault, writeAll } from "../../db/core/spool_file.ts";
 
 /** Bytes that are kept in memory; a longer body goes to a file. */
 const KEPT = 1 << 20;

@@ -4,7 +4,7 @@ import { checkOrigin, type Client } from "../../auth/client.ts";
 import type { Allowance, Throttle } from "../../auth/throttle.ts";
 import type { Context, SessionCookie } from "../context.ts";
 import type { RestContext, RestOnly, Route } from "./route.ts";
-import type { Target } from "./table.ts";
+import type { Target } from "./route.ts";
 
 const NAME = "chub";
 const READS = ["GET", "HEAD", "OPTIONS"];

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { addChangelists } from "../../db/changelists.ts";
+import { addChangelists } from "../../db/axes/changelists.ts";
 import { MAX_LIST, readLabelList } from "../../scrapers/mod.ts";
 import { axisName } from "../../schemas/axis.ts";
 import { changelist } from "../../schemas/common.ts";

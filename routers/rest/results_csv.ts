@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { listResults } from "../../db/result_list.ts";
+import { listResults } from "../../db/results/result_list.ts";
 import { isFormula } from "../../formats/csv_formula.ts";
 import { resultList } from "../../schemas/result.ts";
 import { withNumbers } from "../labels.ts";

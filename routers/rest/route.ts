@@ -4,8 +4,7 @@ import type { Role } from "../../auth/roles.ts";
 import { appRouter } from "../mod.ts";
 import type { Context } from "../context.ts";
 import type { RouteMeta } from "../trpc.ts";
-import type { Target } from "./table.ts";
-import type { Wire } from "../wire.ts";
+import type { Wire } from "../output_schema.ts";
 
 /** What the middleware leaves for a handler. */
 export interface RestEnv {
@@ -49,6 +48,17 @@ export interface RestOnly extends Omit<Route, "procedure" | "output" | "input" |
   when?(c: RestContext): boolean;
   handle(c: RestContext): Promise<Response> | Response;
 }
+
+/** What a request calls, decided once; the guard, origin checks, costs and limits all go by it. */
+export type Target =
+  | { kind: "rest"; route: Route | RestOnly; handle: Handler; params: Record<string, string> }
+  /** Names of procedures, and the routes of those that exist. */
+  | { kind: "trpc"; calls: readonly string[]; routes: readonly (Route | undefined)[] }
+  /** `methods` are those that other routes of this path take. */
+  | { kind: "none"; path: string; methods: string[] };
+
+/** Called once the guard has let the request in. */
+export type Handler = (c: RestContext) => Response | Promise<Response>;
 
 interface Procedure {
   _def: { meta?: RouteMeta; inputs: z.ZodType[]; output?: Wire<z.ZodType> };

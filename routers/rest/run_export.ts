@@ -1,6 +1,6 @@
 import { z } from "zod";
-import { exportRun } from "../../db/export.ts";
-import { getRun } from "../../db/runs.ts";
+import { exportRun } from "../../db/results/run_export.ts";
+import { getRun } from "../../db/results/runs.ts";
 import { JUNIT_TAIL, junitCase, junitHead } from "../../formats/junit_write.ts";
 import { id as runId } from "../../schemas/common.ts";
 import { parseInput, readQuery } from "./adapter.ts";

@@ -1,17 +1,6 @@
 import { type MountOptions, toHandler } from "./adapter.ts";
 import { readSegments } from "./path.ts";
-import type { RestContext, RestOnly, Route } from "./route.ts";
-
-/** What a request calls, decided once; the guard, origin checks, costs and limits all go by it. */
-export type Target =
-  | { kind: "rest"; route: Route | RestOnly; handle: Handler; params: Record<string, string> }
-  /** Names of procedures, and the routes of those that exist. */
-  | { kind: "trpc"; calls: readonly string[]; routes: readonly (Route | undefined)[] }
-  /** `methods` are those that other routes of this path take. */
-  | { kind: "none"; path: string; methods: string[] };
-
-/** Called once the guard has let the request in. */
-export type Handler = (c: RestContext) => Response | Promise<Response>;
+import type { Handler, RestContext, RestOnly, Route, Target } from "./route.ts";
 
 export interface RouteTable {
   /** @throws HubError BAD_REQUEST where the path cannot be decoded */

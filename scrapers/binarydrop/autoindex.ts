@@ -1,5 +1,5 @@
 import { HubError } from "../../errors.ts";
-import type { BoundedFetch } from "../context.ts";
+import type { BoundedFetch } from "../http/bounded_fetch.ts";
 import { linksIn } from "./links.ts";
 import { nameFault, parseBuildFile, parseBuildFolder } from "./names.ts";
 import {

@@ -1,6 +1,6 @@
 import { SaxesParser } from "saxes";
 import { HubError } from "../../errors.ts";
-import type { BoundedFetch } from "../context.ts";
+import type { BoundedFetch } from "../http/bounded_fetch.ts";
 import { nameFault, parseBuildFile, parseBuildFolder } from "./names.ts";
 import type {
   BuildEntry,

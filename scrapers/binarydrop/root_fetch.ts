@@ -1,6 +1,6 @@
 import { HubError, reasonOf } from "../../errors.ts";
-import type { BoundedFetch } from "../context.ts";
-import { AnswerTooLarge } from "../fetch.ts";
+import type { BoundedFetch } from "../http/bounded_fetch.ts";
+import { AnswerTooLarge } from "../http/fetch.ts";
 import { Gate } from "./gate.ts";
 
 /** Requests in a row that fail, after which the root itself is asked. */

@@ -1,6 +1,6 @@
 import { HubError, reasonOf } from "../../errors.ts";
 import type { Pattern } from "../../patterns.ts";
-import type { BoundedFetch } from "../context.ts";
+import type { BoundedFetch } from "../http/bounded_fetch.ts";
 import { AutoindexSource } from "./autoindex.ts";
 import { BucketSource, parseBucketPage } from "./bucket.ts";
 import { DirectorySource } from "./directory.ts";

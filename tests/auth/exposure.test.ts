@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { clientOf } from "../../auth/client.ts";
-import { loadConfig } from "../../config.ts";
+import { loadConfig } from "../../config/config.ts";
 import { HOME, type TestApp, testApp } from "../helpers/app.ts";
 import { stopClock } from "../helpers/clock.ts";
 

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { startQueue } from "../../cron/boss.ts";
 import type { Queue } from "../../cron/queue.ts";
-import { countQueuedTasks, listQueuedTasks } from "../../db/queue.ts";
+import { countQueuedTasks, listQueuedTasks } from "../../db/work/queue.ts";
 import { testDatabase } from "../helpers/postgres.ts";
 
 let database: Awaited<ReturnType<typeof testDatabase>>;

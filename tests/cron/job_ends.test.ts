@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
 import { cancelJobInLab } from "../../cron/tasks/follow_lab.ts";
 import { lookUpJob } from "../../cron/tasks/jobs.ts";
-import { cancelJob, retryJob } from "../../db/job_requests.ts";
+import { cancelJob, retryJob } from "../../db/jobs/job_requests.ts";
 import { HOME } from "../helpers/app.ts";
 import { BY } from "../helpers/author.ts";
 import { type JobBench, jobBench } from "../helpers/job_bench.ts";

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { formatMark, isMarkOf } from "../../db/job_marks.ts";
+import { formatMark, isMarkOf } from "../../db/jobs/job_marks.ts";
 import type { JobDeps } from "../../cron/tasks/job_deps.ts";
 import { type JobBench, jobBench } from "../helpers/job_bench.ts";
 

@@ -1,13 +1,13 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { loadConfig } from "../../config.ts";
+import { loadConfig } from "../../config/config.ts";
 import { startQueue } from "../../cron/boss.ts";
 import type { Queue } from "../../cron/queue.ts";
 import { followLabTask } from "../../cron/tasks/follow_lab.ts";
 import type { JobDeps } from "../../cron/tasks/job_deps.ts";
 import { lookUpJob, submitJob, tickJobs } from "../../cron/tasks/jobs.ts";
-import { configureRoots } from "../../db/drop_roots.ts";
-import { retryJob } from "../../db/job_requests.ts";
-import { getJob } from "../../db/jobs.ts";
+import { configureRoots } from "../../db/drop/drop_roots.ts";
+import { retryJob } from "../../db/jobs/job_requests.ts";
+import { getJob } from "../../db/jobs/jobs.ts";
 import { ensureGuard } from "../../run/guard_launcher.ts";
 import { HOME } from "../helpers/app.ts";
 import { BY } from "../helpers/author.ts";

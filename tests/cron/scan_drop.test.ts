@@ -1,10 +1,10 @@
 import { expect, test } from "vitest";
 import { BY } from "../helpers/author.ts";
 import { scanDropTask } from "../../cron/tasks/scan_drop.ts";
-import { configureRoots } from "../../db/drop_roots.ts";
-import { getChangelist } from "../../db/builds.ts";
-import { getPackage, setPackageScanned } from "../../db/packages.ts";
-import { listScans } from "../../db/scans.ts";
+import { configureRoots } from "../../db/drop/drop_roots.ts";
+import { getChangelist } from "../../db/drop/builds.ts";
+import { getPackage, setPackageScanned } from "../../db/drop/packages.ts";
+import { listScans } from "../../db/drop/scans.ts";
 import { makeDrop, makePackage, serve } from "../helpers/drop_tree.ts";
 import { HOUR, scanBench } from "../helpers/scan_bench.ts";
 

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
-import { getPackage } from "../../db/packages.ts";
-import { getScan } from "../../db/scans.ts";
+import { getPackage } from "../../db/drop/packages.ts";
+import { getScan } from "../../db/drop/scans.ts";
 import { makePackage, serveIndex } from "../helpers/drop_tree.ts";
 import { scanBench } from "../helpers/scan_bench.ts";
 

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { scanDropTask } from "../../cron/tasks/scan_drop.ts";
-import { findLease } from "../../db/leases.ts";
-import { getScan, listScans } from "../../db/scans.ts";
+import { acquireLease } from "../../db/core/leases.ts";
+import { getScan, listScans } from "../../db/drop/scans.ts";
 import { scanBench } from "../helpers/scan_bench.ts";
 
 const bench = scanBench();
@@ -31,7 +31,7 @@ test("a scan whose lease was taken over writes nothing more", async () => {
       // In one transaction, so that no renewal comes in between.
       await bench.db.sql.begin(async (tx) => {
         await tx`update leases set expires_at = '-infinity' where name = 'scan'`;
-        expect(await findLease(tx, "scan", "another", 60)).toBeDefined();
+        expect(await acquireLease(tx, "scan", "another", 60)).toBeDefined();
       });
       const [row] = await bench.db.sql`select count(*)::int as count from builds`;
       writtenBefore = row!.count;

@@ -1,9 +1,9 @@
 import { expect, test } from "vitest";
 import { enqueueDue } from "../../cron/tasks/enqueue_due.ts";
-import { findLease } from "../../db/leases.ts";
-import { spoolOf } from "../../db/spool.ts";
-import { storeTurns } from "../../db/store_turns.ts";
-import { getTest, listDueTests } from "../../db/tests.ts";
+import { acquireLease } from "../../db/core/leases.ts";
+import { spoolOf } from "../../db/ingest/spool.ts";
+import { storeTurns } from "../../db/ingest/store_turns.ts";
+import { getTest, listDueTests } from "../../db/tests/tests.ts";
 import { scrapeBench } from "../helpers/scrape_bench.ts";
 
 const bench = scrapeBench();
@@ -63,7 +63,7 @@ test("a worker whose lease was taken over writes nothing more", async () => {
     await bench.hasRuns(id, 1);
     await bench.database
       .sql`update leases set expires_at = now() - interval '1 second' where name = ${`scrape:${id}`}`;
-    await findLease(bench.database.sql, `scrape:${id}`, "another", 60);
+    await acquireLease(bench.database.sql, `scrape:${id}`, "another", 60);
   };
   await bench.scrape(id);
   expect(await bench.runsOf(id)).toBe(1);

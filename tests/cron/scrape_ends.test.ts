@@ -1,9 +1,9 @@
 import { expect, test, vi } from "vitest";
 import { BY } from "../helpers/author.ts";
-import { holdTest } from "../../db/known_tests.ts";
-import { findLease } from "../../db/leases.ts";
-import { deleteTest, getTest, updateTest } from "../../db/tests.ts";
-import { listScrapes } from "../../db/scrapes.ts";
+import { holdTest } from "../../db/tests/test_locks.ts";
+import { acquireLease } from "../../db/core/leases.ts";
+import { deleteTest, getTest, updateTest } from "../../db/tests/tests.ts";
+import { listScrapes } from "../../db/tests/scrapes.ts";
 import { scrapeBench } from "../helpers/scrape_bench.ts";
 
 const bench = scrapeBench();
@@ -63,7 +63,7 @@ test("a slow source loses no lease: it is renewed while the source is waited for
     };
     const first = await expiry();
     await expect.poll(expiry, { interval: 20 }).toBeGreaterThan(first);
-    expect(await findLease(bench.database.sql, name, "another", 60)).toBeUndefined();
+    expect(await acquireLease(bench.database.sql, name, "another", 60)).toBeUndefined();
   };
   await bench.scrape(id, { leaseS: 6 });
   expect(await bench.runsOf(id)).toBe(3);

@@ -1,10 +1,10 @@
 import { expect, test } from "vitest";
-import { addChangelists } from "../../db/changelists.ts";
-import { loadConfig } from "../../config.ts";
-import { findUnplaced } from "../../db/placed_runs.ts";
-import { listScrapes } from "../../db/scrapes.ts";
+import { addChangelists } from "../../db/axes/changelists.ts";
+import { loadConfig } from "../../config/config.ts";
+import { findUnresolved } from "../../db/ingest/resolve_changelists.ts";
+import { listScrapes } from "../../db/tests/scrapes.ts";
 import { checkSettings, createRegistry, tryScrape } from "../../scrapers/mod.ts";
-import { JenkinsScraper } from "../../scrapers/jenkins.ts";
+import { JenkinsScraper } from "../../scrapers/ci/jenkins.ts";
 import { HOME } from "../helpers/app.ts";
 import { allowance, scrapeContext } from "../helpers/lab_server.ts";
 import { replay } from "../helpers/replay.ts";
@@ -44,7 +44,7 @@ test("a build whose commit its axis's list did not have yet is taken once it has
   const dry = await tryScrape(new JenkinsScraper(), { name: "late", settings: checked }, null, {
     ...scrapeContext(allow).context,
     timeLimitMs: 60_000,
-    findUnplaced: (runs) => findUnplaced(sql, runs),
+    findUnresolved: (runs) => findUnresolved(sql, runs),
   });
   await bench.scrape(row!.id, deps);
   expect(await bench.runsOf(row!.id)).toBe(1);

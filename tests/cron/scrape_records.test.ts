@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { listScrapes } from "../../db/scrapes.ts";
+import { listScrapes } from "../../db/tests/scrapes.ts";
 import { tryScrape } from "../../scrapers/mod.ts";
 import { allowance, scrapeContext } from "../helpers/lab_server.ts";
 import { scrapeBench } from "../helpers/scrape_bench.ts";

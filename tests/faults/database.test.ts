@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { type Db, openDatabase } from "../../db/client.ts";
+import { openDatabase } from "../../db/core/client.ts";
+import type { Db } from "../../db/core/queryable.ts";
 import { type TestApp, testApp } from "../helpers/app.ts";
 import { persist, prepareStates, STATES } from "../helpers/database_states.ts";
 import { FAULTS_MS, faultSeed, report, seeded, shuffled, trialCount } from "../helpers/faults.ts";

@@ -5,7 +5,7 @@ import { FAULTS_MS, faultSeed, type Random, report, seeded, trialCount } from ".
 import { type JobBench, jobBench } from "../helpers/job_bench.ts";
 import { submitAndDie } from "../helpers/job_child.ts";
 import { until } from "../helpers/lab.ts";
-import { LAB_FAULTS } from "../helpers/odd_lab.ts";
+import { LAB_FAULTS } from "../helpers/faulty_lab.ts";
 import { listProcesses } from "../helpers/processes.ts";
 import { hasProgram } from "../helpers/require.ts";
 

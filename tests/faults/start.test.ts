@@ -4,7 +4,7 @@ import { FAULTS_MS, faultSeed, report, seeded, trialCount } from "../helpers/fau
 import { until } from "../helpers/lab.ts";
 import { endProcess } from "../helpers/processes.ts";
 import { compare, type PushLoad, type SendPush, startPushing, type StoredRun } from "../helpers/push_load.ts";
-import { isReady, type Started, type StartWorld, startWorld } from "../helpers/start_world.ts";
+import { isReady, type Started, type StartWorld, startWorld } from "../helpers/start_bench.ts";
 
 const TRIALS = trialCount(3, 40);
 const VICTIMS = ["starter", "hub and starter", "Postgres", "lab"] as const;

@@ -3,12 +3,13 @@ import { readAdminToken } from "../../auth/admin_token.ts";
 import { createAuth } from "../../auth/auth.ts";
 import { openDirectory } from "../../auth/directory.ts";
 import { createThrottle } from "../../auth/throttle.ts";
-import { type Config, loadConfig } from "../../config.ts";
+import { type Config, loadConfig } from "../../config/config.ts";
 import { startQueue } from "../../cron/boss.ts";
 import type { Queue } from "../../cron/queue.ts";
-import { type Db, openDatabase } from "../../db/client.ts";
-import type { SilenceLimits } from "../../db/watch.ts";
-import { checkAnswers } from "../../routers/wire.ts";
+import { openDatabase } from "../../db/core/client.ts";
+import type { Db } from "../../db/core/queryable.ts";
+import type { SilenceLimits } from "../../db/core/watch.ts";
+import { checkAnswers } from "../../routers/output_schema.ts";
 import { checkExecutable } from "../../run/vrlsubmit.ts";
 import { testDatabase } from "./postgres.ts";
 

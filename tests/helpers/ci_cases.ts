@@ -1,10 +1,10 @@
-import { BuildbotScraper } from "../../scrapers/buildbot.ts";
-import { GitHubScraper } from "../../scrapers/github.ts";
-import { GitLabScraper } from "../../scrapers/gitlab.ts";
-import { JenkinsScraper } from "../../scrapers/jenkins.ts";
-import { LntScraper } from "../../scrapers/lnt.ts";
-import { buildbotWorld, jenkinsWorld, NOW } from "./ci_worlds.ts";
-import { githubWorld, gitlabWorld, lntWorld } from "./git_worlds.ts";
+import { BuildbotScraper } from "../../scrapers/ci/buildbot.ts";
+import { GitHubScraper } from "../../scrapers/ci/github.ts";
+import { GitLabScraper } from "../../scrapers/ci/gitlab.ts";
+import { JenkinsScraper } from "../../scrapers/ci/jenkins.ts";
+import { LntScraper } from "../../scrapers/ci/lnt.ts";
+import { buildbotWorld, jenkinsWorld, NOW } from "./ci_servers.ts";
+import { githubWorld, gitlabWorld, lntWorld } from "./git_hosts.ts";
 import { type Fault, replay, scrapeWith, type World } from "./replay.ts";
 
 export interface Case {

@@ -1,4 +1,4 @@
-import type { Db } from "../../db/client.ts";
+import type { Db } from "../../db/core/queryable.ts";
 import type { Random } from "./faults.ts";
 import { until } from "./lab.ts";
 import type { OwnPostgres } from "./own_postgres.ts";

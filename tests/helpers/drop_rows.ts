@@ -1,7 +1,7 @@
-import { addBuilds, type BuildColumns, mergeBuilds } from "../../db/build_store.ts";
-import type { Db } from "../../db/client.ts";
-import { configureRoots, ensurePackages } from "../../db/drop_roots.ts";
-import { recordReadings } from "../../db/readings.ts";
+import { addBuilds, type BuildColumns, mergeBuilds } from "../../db/drop/build_store.ts";
+import type { Db } from "../../db/core/queryable.ts";
+import { configureRoots, ensurePackages } from "../../db/drop/drop_roots.ts";
+import { recordReadings } from "../../db/drop/package_readings.ts";
 
 /** Columns of builds `SW_<CL>[.<n>]_<package>.tgz`. */
 export function columnsOf(

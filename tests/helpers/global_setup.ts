@@ -1,6 +1,6 @@
 import type { TestProject } from "vitest/node";
-import { openDatabase } from "../../db/client.ts";
-import { migrate } from "../../db/migrate.ts";
+import { openDatabase } from "../../db/core/client.ts";
+import { migrate } from "../../db/core/migrate.ts";
 import { startEmbedded } from "../../run/embedded.ts";
 
 declare module "vitest" {

@@ -1,14 +1,14 @@
-import { type Config, loadConfig } from "../../config.ts";
+import { type Config, loadConfig } from "../../config/config.ts";
 import { startQueue } from "../../cron/boss.ts";
 import { followLabTask } from "../../cron/tasks/follow_lab.ts";
 import type { JobDeps } from "../../cron/tasks/job_deps.ts";
 import { lookUpJob, submitJob, tickJobs } from "../../cron/tasks/jobs.ts";
-import { getJob } from "../../db/jobs.ts";
+import { getJob } from "../../db/jobs/jobs.ts";
 import { ensureGuard } from "../../run/guard_launcher.ts";
 import type { JobDetail } from "../../schemas/job.ts";
 import { HOME } from "./app.ts";
 import { freePort } from "./lab.ts";
-import { type OddLab, startOddLab } from "./odd_lab.ts";
+import { type OddLab, startOddLab } from "./faulty_lab.ts";
 import { testDatabase } from "./postgres.ts";
 
 export interface JobBench {

@@ -1,8 +1,8 @@
 /** Submits a job as a hub does, and ends itself with SIGKILL where it is asked to; what a crash of the hub does. */
-import { loadConfig } from "../../config.ts";
+import { loadConfig } from "../../config/config.ts";
 import { startQueue } from "../../cron/boss.ts";
 import { submitJob } from "../../cron/tasks/jobs.ts";
-import { openDatabase } from "../../db/client.ts";
+import { openDatabase } from "../../db/core/client.ts";
 import { ensureGuard } from "../../run/guard_launcher.ts";
 import { signalProcess } from "../../run/kill.ts";
 

@@ -1,5 +1,5 @@
-import type { Db } from "../../db/client.ts";
-import { createJobs, type RequestOptions } from "../../db/job_requests.ts";
+import type { Db } from "../../db/core/queryable.ts";
+import { createJobs, type RequestOptions } from "../../db/jobs/job_requests.ts";
 import { type JobInput, jobInput } from "../../schemas/job.ts";
 import { BY } from "./author.ts";
 import { testDatabase } from "./postgres.ts";

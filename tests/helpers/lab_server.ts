@@ -1,6 +1,6 @@
-import type { Allowance } from "../../scrapers/allow.ts";
-import { createContext } from "../../scrapers/context.ts";
-import { createFetch, type FetchOptions } from "../../scrapers/fetch.ts";
+import type { ReadPolicy } from "../../scrapers/http/read_policy.ts";
+import { createContext } from "../../scrapers/core/context.ts";
+import { createFetch, type FetchOptions } from "../../scrapers/http/fetch.ts";
 
 /** A real HTTP server on 127.0.0.1 that answers as a test says. */
 export function serve(handler: (request: Request, url: URL) => Response | Promise<Response>) {
@@ -15,12 +15,12 @@ export function serve(handler: (request: Request, url: URL) => Response | Promis
   };
 }
 
-export function allowance(options: Partial<Allowance> = {}): Allowance {
+export function allowance(options: Partial<ReadPolicy> = {}): ReadPolicy {
   return { hosts: [], roots: [], dataDir: "/nowhere/data", labUrl: undefined, secrets: [], ...options };
 }
 
 /** A context over the real fetch, whose waits between tries are noted, not waited for. */
-export function scrapeContext(allow: Allowance, options: Partial<FetchOptions> = {}) {
+export function scrapeContext(allow: ReadPolicy, options: Partial<FetchOptions> = {}) {
   const waits: number[] = [];
   const fetch = createFetch({
     allow,

@@ -1,5 +1,6 @@
 import { inject } from "vitest";
-import { type Db, openDatabase } from "../../db/client.ts";
+import { openDatabase } from "../../db/core/client.ts";
+import type { Db } from "../../db/core/queryable.ts";
 
 export interface TestDatabase {
   sql: Db;

@@ -1,4 +1,4 @@
-import { loadConfig } from "../../config.ts";
+import { loadConfig } from "../../config/config.ts";
 import { ensureGuard } from "../../run/guard_launcher.ts";
 import { runVrlsubmit, type Submission } from "../../run/vrlsubmit.ts";
 import { HOME } from "./app.ts";

@@ -1,4 +1,4 @@
-import type { Queryable } from "../../db/client.ts";
+import type { Queryable } from "../../db/core/queryable.ts";
 
 /** Sends a push; undefined: no answer came. */
 export type SendPush = (headers: Record<string, string>, body: string) => Promise<Response | undefined>;

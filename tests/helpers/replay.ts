@@ -1,8 +1,8 @@
 import type { RunRecord } from "../../schemas/record.ts";
-import { checkedBatches } from "../../scrapers/checked.ts";
+import { checkedBatches } from "../../scrapers/core/validate_batches.ts";
 import { checkSettings, createRegistry } from "../../scrapers/mod.ts";
 import type { Scraper } from "../../scrapers/scraper.ts";
-import type { SecretBinding } from "../../scrapers/secrets.ts";
+import type { SecretBinding } from "../../scrapers/http/read_policy.ts";
 import { allowance, scrapeContext, serve } from "./lab_server.ts";
 
 /** Answers of a server by path and query; undefined is a 404. */

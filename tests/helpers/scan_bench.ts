@@ -1,11 +1,11 @@
 import { afterAll, afterEach, beforeAll, beforeEach } from "vitest";
 import { type ScanDeps, scanDropTask } from "../../cron/tasks/scan_drop.ts";
-import { listChangelists } from "../../db/build_list.ts";
-import { configureRoots } from "../../db/drop_roots.ts";
-import { getScan, listScans } from "../../db/scans.ts";
+import { listChangelists } from "../../db/drop/build_list.ts";
+import { configureRoots } from "../../db/drop/drop_roots.ts";
+import { getScan, listScans } from "../../db/drop/scans.ts";
 import { changelistList } from "../../schemas/build.ts";
 import type { ScanDetail } from "../../schemas/scan.ts";
-import { createFetch } from "../../scrapers/fetch.ts";
+import { createFetch } from "../../scrapers/http/fetch.ts";
 import { makeDrop, makePackage } from "./drop_tree.ts";
 import { type TestDatabase, testDatabase } from "./postgres.ts";
 

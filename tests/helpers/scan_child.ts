@@ -1,6 +1,6 @@
 // A process that scans a drop, says so after its first batch, and then waits to be killed.
 import { scanDropTask } from "../../cron/tasks/scan_drop.ts";
-import { openDatabase } from "../../db/client.ts";
+import { openDatabase } from "../../db/core/client.ts";
 
 const [databaseUrl, dropUrl] = Deno.args;
 await scanDropTask(

@@ -1,10 +1,10 @@
 import { afterAll, beforeAll, beforeEach, expect } from "vitest";
 import { z } from "zod";
-import { loadConfig } from "../../config.ts";
+import { loadConfig } from "../../config/config.ts";
 import { type ScrapeDeps, scrapeTask } from "../../cron/tasks/scrape.ts";
 import type { RunRecord } from "../../schemas/record.ts";
 import { createRegistry } from "../../scrapers/mod.ts";
-import type { ScrapeContext } from "../../scrapers/context.ts";
+import type { ScrapeContext } from "../../scrapers/core/context.ts";
 import { type ScrapeBatch, type ScrapedTest, Scraper } from "../../scrapers/scraper.ts";
 import { HOME } from "./app.ts";
 import { type TestDatabase, testDatabase } from "./postgres.ts";

@@ -1,5 +1,5 @@
 import { expect } from "vitest";
-import type { Db } from "../../db/client.ts";
+import type { Db } from "../../db/core/queryable.ts";
 
 /**
  * Waits until versions of what was written can be told: once no older transaction runs. Other files' tests run theirs on the

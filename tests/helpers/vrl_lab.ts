@@ -1,6 +1,6 @@
 import { afterEach } from "vitest";
 import type { RunRecord } from "../../schemas/record.ts";
-import { checkedBatches } from "../../scrapers/checked.ts";
+import { checkedBatches } from "../../scrapers/core/validate_batches.ts";
 import type { Scraper } from "../../scrapers/scraper.ts";
 import { VrlScraper } from "../../scrapers/vrl.ts";
 import { allowance, scrapeContext, serve } from "./lab_server.ts";

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, inject, test } from "vitest";
-import { openDatabase } from "../../db/client.ts";
+import { openDatabase } from "../../db/core/client.ts";
 import { type TestApp, testApp } from "../helpers/app.ts";
 import { Browser } from "../helpers/browser.ts";
 

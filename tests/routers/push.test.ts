@@ -1,6 +1,6 @@
 import { gzipSync } from "node:zlib";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { pushRun } from "../../db/pushes.ts";
+import { pushRun } from "../../db/ingest/pushes.ts";
 import type { Context } from "../../routers/context.ts";
 import { lookUpNames, Received } from "../../routers/push.ts";
 import { pushHead } from "../../schemas/result.ts";

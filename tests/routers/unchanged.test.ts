@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { z } from "zod";
-import { findLease, holdLease } from "../../db/leases.ts";
-import { JsonText } from "../../db/json_text.ts";
+import { acquireLease, renewLease } from "../../db/core/leases.ts";
+import { JsonText } from "../../db/core/json_text.ts";
 import { together } from "../../routers/versions.ts";
-import { wire } from "../../routers/wire.ts";
+import { wire } from "../../routers/output_schema.ts";
 import { type TestApp, testApp } from "../helpers/app.ts";
 import { settled } from "../helpers/settled.ts";
 
@@ -185,11 +185,11 @@ test("builds are unchanged until a batch of a scan, or the roots, change", async
   const path = "/api/dvs/packages/calc/changelists";
   const before = (await read(path))!;
   expect(await read(path, before)).toBeUndefined();
-  const lease = (await findLease(sql, "scan", "test", 60))!;
+  const lease = (await acquireLease(sql, "scan", "test", 60))!;
   const begun = (await read(path))!;
   await sql.begin(async (tx) => {
     await tx`insert into builds (root_id, package_id, changelist, file, first_seen) select roots.id, packages.id, 5, 'f', now() from roots, packages`;
-    await holdLease(tx, lease, 60);
+    await renewLease(tx, lease, 60);
   });
   const after = await read(path, begun);
   expect(after).toBeDefined();

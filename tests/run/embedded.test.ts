@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { openDatabase } from "../../db/client.ts";
+import { openDatabase } from "../../db/core/client.ts";
 import { type Embedded, startEmbedded } from "../../run/embedded.ts";
 import { HOME } from "../helpers/app.ts";
 import { requires } from "../helpers/require.ts";

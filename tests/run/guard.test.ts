@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { loadConfig } from "../../config.ts";
+import { loadConfig } from "../../config/config.ts";
 import { ensureGuard, guardLauncher } from "../../run/guard_launcher.ts";
 import { HOME } from "../helpers/app.ts";
 import { until } from "../helpers/lab.ts";

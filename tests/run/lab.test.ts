@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { readTar, readTgz, writeTgz } from "../../run/lab/unpack.ts";
-import { loadConfig } from "../../config.ts";
+import { loadConfig } from "../../config/config.ts";
 import { ensureGuard } from "../../run/guard_launcher.ts";
 import { startLab } from "../../run/lab_process.ts";
 import { runVrlsubmit, type Submission } from "../../run/vrlsubmit.ts";

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { loadConfig } from "../../config.ts";
+import { loadConfig } from "../../config/config.ts";
 import { allocatorEnv, HEAP_FLAGS, hubPermissions, toFlags } from "../../run/permissions.ts";
 import { ensureGuard, guardLauncher } from "../../run/guard_launcher.ts";
 import { HOME } from "../helpers/app.ts";

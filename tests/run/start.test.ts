@@ -3,7 +3,7 @@ import { HOME } from "../helpers/app.ts";
 import { freePort, until } from "../helpers/lab.ts";
 import { endProcess, listProcesses } from "../helpers/processes.ts";
 import { findProgram, requires } from "../helpers/require.ts";
-import { type StartOptions, type StartWorld, startWorld } from "../helpers/start_world.ts";
+import { type StartOptions, type StartWorld, startWorld } from "../helpers/start_bench.ts";
 
 let world: StartWorld;
 let data: string;

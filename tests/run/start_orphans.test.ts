@@ -2,7 +2,7 @@ import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
 import { isListening } from "../../run/listening.ts";
 import { until } from "../helpers/lab.ts";
 import { endProcess, listProcesses } from "../helpers/processes.ts";
-import { isReady, type StartWorld, startWorld } from "../helpers/start_world.ts";
+import { isReady, type StartWorld, startWorld } from "../helpers/start_bench.ts";
 
 let world: StartWorld;
 beforeAll(async () => {

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { loadConfig } from "../../config.ts";
+import { loadConfig } from "../../config/config.ts";
 import { HubError } from "../../errors.ts";
 import { buildArguments, checkExecutable, parseSerials } from "../../run/vrlsubmit.ts";
 import { ACCEPTED, programs, SUBMISSION } from "../helpers/programs.ts";

@@ -136,8 +136,8 @@ const BAD =
   `if (peek() === "+" || peek() === "-") left = { kind: "binary", operator: next().kind, left, right: sum() };`;
 
 /** Changelists between which the compiler takes a chain of subtractions from the wrong end. */
-export const BROKEN_FROM = 1083;
-export const FIXED_AT = 1158;
+const BROKEN_FROM = 1083;
+const FIXED_AT = 1158;
 
 /** The compiler's source as it was at a changelist. */
 export function compilerAt(changelist: number): string {

@@ -3,7 +3,7 @@ import { HubError } from "../../../errors.ts";
 import { parseIndex } from "../../../scrapers/binarydrop/autoindex.ts";
 import { parseBucketPage } from "../../../scrapers/binarydrop/bucket.ts";
 import { openSource, scanDrop, type ScanEvent } from "../../../scrapers/binarydrop/scan.ts";
-import { createFetch } from "../../../scrapers/fetch.ts";
+import { createFetch } from "../../../scrapers/http/fetch.ts";
 import { freePort, until } from "../../helpers/lab.ts";
 import { hasProgram, requires } from "../../helpers/require.ts";
 

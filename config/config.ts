@@ -1,0 +1,231 @@
+import { z } from "zod";
+import { AUTH_SETTINGS, type AuthConfig, authConfig, authEnvironment } from "./auth.ts";
+import { LIMIT_SETTINGS, type LimitConfig, limitConfig, limitEnvironment } from "./limits.ts";
+import { type DropRoot, dropRoots, fileUrl, type ScrapeSecret, scrapeSecrets } from "./sources.ts";
+import { HubError } from "../errors.ts";
+import { patternFault } from "../patterns.ts";
+
+/** The hub's settings: name, what it means, and its default in words. docs/settings.md is checked against this table. */
+export const SETTINGS = {
+  HOST: ["Address to listen on", "127.0.0.1"],
+  PORT: ["Port to listen on", "8000"],
+  DATABASE_URL: [
+    "Postgres 14 or newer; without it `deno task start` runs an embedded Postgres 18",
+    "embedded",
+  ],
+  DATABASE_POOL: ["Most connections to the database", "10"],
+  DATA_DIR: [
+    "Folder of what the hub itself keeps: tokens, embedded database, embedded lab, default drop",
+    "data",
+  ],
+  ADMIN_TOKEN_FILE: ["File that holds the admin token; made on first start", "$DATA_DIR/admin.token"],
+  DROP_URLS: [
+    "Roots of the binary drop, separated by spaces; each `[name=]url`: file:, http(s): (a directory index), s3+https:, gcs+https: (bucket listings)",
+    "file: $DATA_DIR/drop",
+  ],
+  DROP_PATTERN: [
+    "A site's own pattern of build file names: a regular expression with the named groups changelist, revision, package",
+    "none",
+  ],
+  DROP_FULL_SCAN_DAYS: ["After how many days an unchanged directory is read all the same", "7"],
+  KEEP_RESULTS_DAYS: [
+    "Days that results are kept, of tests that do not say themselves; 0 keeps them for ever",
+    "0",
+  ],
+  KEEP_RECORDS_DAYS: [
+    "Days that records of scrapes and scans, and Idempotency-Keys, are kept; each test's and root's last stays",
+    "90",
+  ],
+  DROP_SCAN_CRON: ["When the daily scan of the drop runs (UTC)", "0 3 * * *"],
+  VRL_URL: ["The lab's HTTP address; without it `deno task start` runs an embedded lab", "embedded"],
+  VRL_USER: ["User name that jobs are submitted under", "chub"],
+  VRL_NOTE_SEARCH: [
+    "`authoritative` if a job the lab accepted is always found by its note; else `advisory`",
+    "advisory; authoritative for the embedded lab",
+  ],
+  VRL_LOST_AFTER: [
+    "Seconds after which a job is lost whose serial the lab answers not to know (404)",
+    "600",
+  ],
+  VRL_TOKEN_FILE: [
+    "File with the lab's token, handed to vrlsubmit",
+    "none; $DATA_DIR/lab.token for the embedded lab",
+  ],
+  VRLSUBMIT_PATH: ["The program that submits jobs", "run/vrlsubmit"],
+  VRLSUBMIT_TIMEOUT: ["Seconds after which a submission is ended", "60"],
+  SCRAPE_HOSTS: ["Hosts that scrapers may read, as host or host:port, separated by spaces", "none"],
+  SCRAPE_ROOTS: ["Folders that scrapers may read, separated by spaces", "none"],
+  SCRAPE_SECRETS: [
+    "Secrets that scrapers may send, and where to: words like `name@host,host:port` (https) or `name@http://host:port`; the value of each is in `SCRAPE_SECRET_<NAME>`, or in a file",
+    "none",
+  ],
+  SCRAPE_SECRETS_DIR: [
+    "Folder with a file for each secret of SCRAPE_SECRETS, by its name; without it the environment is asked",
+    "none",
+  ],
+  SCRAPE_CONCURRENCY: ["Scrapes at once in this process", "4"],
+  HELD_PAGES: [
+    "Room for pages of builds and results that are asked for again and again, in bytes; each is told again only while nothing it tells of has changed. 0 holds none",
+    "16777216",
+  ],
+  SPOOL_DIR: [
+    "Folder for what is pushed, while it is received: files without a name, gone by themselves",
+    "$DATA_DIR/spool",
+  ],
+  LOG_LEVEL: ["`debug`, `info`, `warn` or `error`", "info"],
+  ...LIMIT_SETTINGS,
+  ...AUTH_SETTINGS,
+} as const satisfies Record<string, readonly [string, string]>;
+
+/** Passed on to vrlsubmit, which starts with an otherwise empty environment. */
+export const PROGRAM_ENV = ["PATH", "HOME", "TMPDIR", "DENO_DIR"] as const;
+
+export type SettingName = keyof typeof SETTINGS;
+export const ENV_NAMES = Object.keys(SETTINGS) as SettingName[];
+
+const words = z.string().default("").transform((value) => value.split(/[\s,]+/).filter(Boolean));
+const whole = (min: number, max: number) => z.coerce.number().int().min(min).max(max);
+const httpUrl = z.url({ protocol: /^https?$/, error: "must be an http or https URL" }).transform((url) =>
+  url.replace(/(?<!\/)\/+$/, "")
+);
+
+const environment = z.object({
+  HOST: z.string().default("127.0.0.1"),
+  PORT: whole(0, 65535).default(8000),
+  DATABASE_URL: z.string().regex(/^postgres(ql)?:\/\//, "must begin with postgres://").optional(),
+  DATABASE_POOL: whole(2, 200).default(10),
+  DATA_DIR: z.string().min(1).default("data"),
+  ADMIN_TOKEN_FILE: z.string().optional(),
+  DROP_URLS: z.string().optional(),
+  DROP_PATTERN: z.string().superRefine((source, context) => {
+    const message = patternFault(source, ["changelist"]);
+    if (message !== undefined) context.addIssue({ code: "custom", message });
+  }).optional(),
+  DROP_FULL_SCAN_DAYS: whole(0, 365).default(7),
+  KEEP_RESULTS_DAYS: whole(0, 36_500).default(0),
+  KEEP_RECORDS_DAYS: whole(1, 36_500).default(90),
+  DROP_SCAN_CRON: z.string().regex(/^\S+ \S+ \S+ \S+ \S+$/, "must have five fields, as in `0 3 * * *`")
+    .default("0 3 * * *"),
+  VRL_URL: httpUrl.optional(),
+  VRL_USER: z.string().regex(/^[A-Za-z0-9_][\w.@-]{0,63}$/, "must be a plain user name").default("chub"),
+  VRL_NOTE_SEARCH: z.enum(["authoritative", "advisory"]).default("advisory"),
+  VRL_LOST_AFTER: whole(1, 604_800).default(600),
+  VRL_TOKEN_FILE: z.string().optional(),
+  VRLSUBMIT_PATH: z.string().min(1).default("run/vrlsubmit"),
+  VRLSUBMIT_TIMEOUT: whole(1, 3600).default(60),
+  SCRAPE_HOSTS: words,
+  SCRAPE_ROOTS: words,
+  SCRAPE_SECRETS: z.string().default(""),
+  SCRAPE_SECRETS_DIR: z.string().min(1).optional(),
+  SCRAPE_CONCURRENCY: whole(1, 64).default(4),
+  HELD_PAGES: whole(0, 1 << 30).default(16 << 20),
+  SPOOL_DIR: z.string().min(1).optional(),
+  LOG_LEVEL: z.enum(["debug", "info", "warn", "error"]).default("info"),
+  ...limitEnvironment,
+  ...authEnvironment,
+});
+
+export interface Config extends LimitConfig {
+  host: string;
+  port: number;
+  /** Undefined where nothing named a database: only run/start.ts goes on then. */
+  databaseUrl: string | undefined;
+  databasePool: number;
+  /** Absolute. */
+  dataDir: string;
+  adminTokenFile: string;
+  dropRoots: DropRoot[];
+  dropPattern: string | undefined;
+  dropFullScanDays: number;
+  keepResultsDays: number;
+  keepRecordsDays: number;
+  dropScanCron: string;
+  /** Without a slash at its end; undefined where no lab is named. */
+  vrlUrl: string | undefined;
+  vrlUser: string;
+  vrlNoteSearch: "authoritative" | "advisory";
+  vrlLostAfterMs: number;
+  vrlTokenFile: string | undefined;
+  vrlsubmitPath: string;
+  vrlsubmitTimeoutMs: number;
+  /** What vrlsubmit finds in its environment; CHUB_DENO is the path of the Deno that runs. */
+  programEnv: Record<string, string>;
+  scrapeHosts: string[];
+  /** Absolute folders. */
+  scrapeRoots: string[];
+  /** Named secrets and the origins each may be sent to; values are not here. */
+  scrapeSecrets: ScrapeSecret[];
+  scrapeConcurrency: number;
+  /** Characters. */
+  heldPages: number;
+  /** Absolute. */
+  spoolDir: string;
+  logLevel: "debug" | "info" | "warn" | "error";
+  auth: AuthConfig;
+  /** The folder the hub was started in; relative paths are resolved against it. */
+  home: string;
+}
+
+/**
+ * Reads the settings. `home` is the folder that relative paths start from.
+ * @throws HubError BAD_REQUEST that lists every problem at once.
+ */
+export function loadConfig(env: Record<string, string | undefined>, home: string): Readonly<Config> {
+  const named = Object.fromEntries(ENV_NAMES.map((name) => [name, env[name] === "" ? undefined : env[name]]));
+  const parsed = environment.safeParse(named);
+  const issues = parsed.error?.issues.map((issue) => ({
+    path: issue.path.join("."),
+    message: `${issue.message} (now: ${JSON.stringify(named[String(issue.path[0])])})`,
+  })) ?? [];
+  const absolute = (path: string) => path.startsWith("/") ? path : `${home}/${path}`;
+  const dataDir = absolute(named.DATA_DIR ?? "data").replace(/(?<!\/)\/+$/, "");
+  const roots = dropRoots(named.DROP_URLS ?? `drop=${fileUrl(`${dataDir}/drop`)}`, home, issues);
+  const secrets = scrapeSecrets(named.SCRAPE_SECRETS ?? "", {
+    folder: named.SCRAPE_SECRETS_DIR && absolute(named.SCRAPE_SECRETS_DIR).replace(/(?<!\/)\/+$/, ""),
+    issues,
+  });
+  const auth = parsed.data &&
+    authConfig(parsed.data, absolute, (path, message) => issues.push({ path, message }));
+  if (!parsed.success || auth === undefined || issues.length > 0) {
+    const lines = issues.map((issue) => `  ${issue.path}: ${issue.message}`);
+    throw new HubError("BAD_REQUEST", `The settings cannot be used:\n${lines.join("\n")}`, { issues });
+  }
+  const value = parsed.data;
+  return Object.freeze({
+    host: value.HOST,
+    port: value.PORT,
+    databaseUrl: value.DATABASE_URL,
+    databasePool: value.DATABASE_POOL,
+    dataDir,
+    adminTokenFile: absolute(value.ADMIN_TOKEN_FILE ?? `${dataDir}/admin.token`),
+    dropRoots: roots,
+    dropPattern: value.DROP_PATTERN,
+    dropFullScanDays: value.DROP_FULL_SCAN_DAYS,
+    keepResultsDays: value.KEEP_RESULTS_DAYS,
+    keepRecordsDays: value.KEEP_RECORDS_DAYS,
+    dropScanCron: value.DROP_SCAN_CRON,
+    vrlUrl: value.VRL_URL,
+    vrlUser: value.VRL_USER,
+    vrlNoteSearch: value.VRL_NOTE_SEARCH,
+    vrlLostAfterMs: value.VRL_LOST_AFTER * 1000,
+    vrlTokenFile: value.VRL_TOKEN_FILE === undefined ? undefined : absolute(value.VRL_TOKEN_FILE),
+    vrlsubmitPath: absolute(value.VRLSUBMIT_PATH),
+    vrlsubmitTimeoutMs: value.VRLSUBMIT_TIMEOUT * 1000,
+    programEnv: programEnv(env),
+    scrapeHosts: value.SCRAPE_HOSTS,
+    scrapeRoots: value.SCRAPE_ROOTS.map(absolute),
+    scrapeSecrets: secrets,
+    scrapeConcurrency: value.SCRAPE_CONCURRENCY,
+    ...limitConfig(value),
+    heldPages: value.HELD_PAGES,
+    spoolDir: absolute(value.SPOOL_DIR ?? `${dataDir}/spool`),
+    logLevel: value.LOG_LEVEL,
+    auth,
+    home,
+  });
+}
+
+function programEnv(env: Record<string, string | undefined>): Record<string, string> {
+  const named = PROGRAM_ENV.flatMap((name) => env[name] ? [[name, env[name]]] : []);
+  return { ...Object.fromEntries(named), CHUB_DENO: Deno.execPath() };
+}

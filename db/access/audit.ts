@@ -1,0 +1,68 @@
+import type { AuditEntry, AuditList } from "../../schemas/audit.ts";
+import type { Page } from "../../schemas/common.ts";
+import type { Db, Queryable } from "../core/queryable.ts";
+import { decodeCursor, toPage } from "../core/cursor.ts";
+
+/** Who does something, by what, and where from. */
+export interface Author {
+  name: string;
+  /** `session`, `token <id>`, `admin token`, `sign-in`. */
+  via: string;
+  address: string;
+  requestId: string;
+}
+
+export interface AuditRecord {
+  /** `<noun>.<verb>` */
+  action: string;
+  /** `<noun> <name or id>` */
+  object: string;
+  before?: Record<string, unknown> | undefined;
+  after?: Record<string, unknown> | undefined;
+}
+
+/** Writes down what was done, in the transaction that does it. Never a secret: no password, token, session id, or setting. */
+export async function recordAudit(tx: Queryable, by: Author, record: AuditRecord): Promise<void> {
+  const json = (value: unknown) => value === undefined ? null : JSON.stringify(value);
+  await tx`
+    insert into audit (who, via, address, request_id, action, object, before, after)
+    values (${by.name}, ${by.via}, ${by.address}, ${by.requestId}, ${record.action}, ${
+    record.object.slice(0, 500)
+  },
+      ${json(record.before)}::text::jsonb, ${json(record.after)}::text::jsonb)`;
+}
+
+/** Does something and writes it down, in one transaction; what `act` returns false for was not done. */
+export async function audited(
+  sql: Db,
+  by: Author,
+  record: AuditRecord,
+  act: (tx: Queryable) => Promise<boolean>,
+): Promise<boolean> {
+  return await sql.begin(async (tx) => {
+    const isDone = await act(tx);
+    if (isDone) await recordAudit(tx, by, record);
+    return isDone;
+  });
+}
+
+interface AuditRow extends Omit<AuditEntry, "at"> {
+  at: Date;
+}
+
+/** What was done, newest first. */
+export async function listAudit(sql: Queryable, input: AuditList): Promise<Page<AuditEntry>> {
+  const [before] = input.cursor === undefined ? [null] : decodeCursor(input.cursor, ["number"]);
+  const { who, action, object, from, to, limit } = input;
+  const rows = await sql<AuditRow[]>`
+    select id, at, who, via, address, request_id as "requestId", action, object, before, after
+    from audit
+    where ${before === null ? sql`true` : sql`id < ${before}`}
+      and ${who === undefined ? sql`true` : sql`who = ${who}`}
+      and ${action === undefined ? sql`true` : sql`action = ${action}`}
+      and ${object === undefined ? sql`true` : sql`object = ${object}`}
+      and ${from === undefined ? sql`true` : sql`at >= ${from}`}
+      and ${to === undefined ? sql`true` : sql`at <= ${to}`}
+    order by id desc limit ${limit + 1}`;
+  return toPage(rows, limit, (row) => ({ ...row, at: row.at.toISOString() }), (row) => [row.id]);
+}

@@ -1,0 +1,154 @@
+import { createHash } from "node:crypto";
+import { HubError } from "../../errors.ts";
+import type { Placed } from "../../schemas/record.ts";
+import type { PushHead } from "../../schemas/result.ts";
+import { type Author, recordAudit } from "../access/audit.ts";
+import { getNumber, labelKey, placeLabels } from "../axes/changelists.ts";
+import type { Db, Queryable } from "../core/queryable.ts";
+import { internCases } from "./cases.ts";
+import { mergeRun } from "./merge.ts";
+import type { ResultSpool } from "./spool.ts";
+import { storeTurns } from "./store_turns.ts";
+import { prepareStore, type StoredRun, storeRuns } from "./run_writer.ts";
+import { ensureTest, findKnownTest } from "../tests/test_locks.ts";
+import { LOCKS } from "../core/locks.ts";
+
+type Numbered = Placed<PushHead>;
+
+export interface PushOptions {
+  by: Author;
+  idempotencyKey: string | undefined;
+}
+
+/**
+ * Stores a pushed run with its results; makes the test where it is not known. Without an external id the run is named by
+ * the hash of its content. `append` is kept from doing it twice by its key.
+ * @throws HubError NOT_FOUND (a label without a number), BAD_REQUEST (append without a key, merge without an
+ * external id), CONFLICT (reject, a key used for another run, or a piece of another run)
+ */
+export async function pushRun(
+  sql: Db,
+  asked: PushHead,
+  results: ResultSpool,
+  options: PushOptions,
+): Promise<StoredRun> {
+  const head = await placed(sql, spelled(asked));
+  // What a run is does not depend on what a repeat of it does.
+  const { test, mode, externalId = hashOf({ ...head, mode: "replace" }, results), ...rest } = head;
+  if (mode === "append" && options.idempotencyKey === undefined) {
+    throw new HubError(
+      "BAD_REQUEST",
+      "Appending an attempt wants an Idempotency-Key, so that a repeat of the request is none of the run.",
+    );
+  }
+  if (mode === "merge" && head.externalId === undefined) {
+    throw new HubError("BAD_REQUEST", "Merging wants an externalId, which says what run the piece is of.");
+  }
+  await prepareStore(sql, 1);
+  await results.settle();
+  return await storeTurns.run([results], async () => {
+    // Outside of the transaction: others that push new cases of the test need not wait for its end.
+    const known = results.caseIds.unknown === 0 ? undefined : await findKnownTest(sql, test);
+    if (known !== undefined) {
+      results.expectVersion(known.casesVersion);
+      await internCases(sql, known.id, [results]);
+    }
+    return await sql.begin(async (tx) => {
+      const stored = await store(tx);
+      await recordAudit(tx, options.by, {
+        action: "results.push",
+        object: `test ${test}`,
+        after: { run: stored.id, isNew: stored.isNew, changelist: head.changelist, counts: stored.counts },
+      });
+      return stored;
+    });
+  });
+
+  async function store(tx: Queryable): Promise<StoredRun> {
+    const { id: testId, casesVersion } = await ensureTest(tx, test);
+    results.expectVersion(casesVersion);
+    const run = { ...rest, externalId, attempt: 1, status: "done" as const, results };
+    const source = `push:${test}`;
+    if (mode === "merge") return await mergeRun(tx, { testId, source, piece: run });
+    if (mode !== "append") return (await storeRuns(tx, { testId, source, runs: [run], mode })).runs[0]!;
+    // Two that append to the same run at once must not take the same attempt.
+    await tx`select pg_advisory_xact_lock(${LOCKS.appendAttempt}, hashtext(${`${source} ${externalId}`}))`;
+    const scope = `push:${options.by.name}:${test}`;
+    const hash = hashOf({ ...head, externalId }, results);
+    const taken = await tx`
+      insert into idempotency_keys (scope, key, request_hash, target_id) values (${scope}, ${options
+      .idempotencyKey!}, ${hash}, 0)
+      on conflict do nothing returning key`;
+    if (taken.length === 0) {
+      const first = await findFirst(tx, { scope, key: options.idempotencyKey!, hash });
+      if (first !== undefined) return first;
+    }
+    const stored = (await storeRuns(tx, {
+      testId,
+      source,
+      runs: [{ ...run, attempt: 1 }],
+      mode: await hasRun(tx, { testId, source, externalId }) ? "append" : "replace",
+    })).runs[0]!;
+    await tx`update idempotency_keys set target_id = ${stored.id} where scope = ${scope} and key = ${options
+      .idempotencyKey!}`;
+    return stored;
+  }
+}
+
+/** The head with its label's number. @throws HubError NOT_FOUND where it has none */
+async function placed(sql: Db, asked: PushHead): Promise<Numbered> {
+  const { committedAt, changelist, ...head } = asked;
+  if (typeof changelist === "number") return { ...head, changelist };
+  const label = changelist.slice("label:".length);
+  const placed = await placeLabels(sql, [{ axis: head.axis, label, committedAt }]);
+  const number = placed.get(labelKey(head.axis, label))!;
+  if (typeof number === "number") return { ...head, changelist: number };
+  // What begins a label that is known will do.
+  return {
+    ...head,
+    changelist: await getNumber(sql, head.axis, label).catch((error) => {
+      if (!(error instanceof HubError) || error.code !== "NOT_FOUND") throw error;
+      throw new HubError("NOT_FOUND", `The changelist ${changelist} has no number: ${number}.`);
+    }),
+  };
+}
+
+/** The same said in one way: it is told apart by what it says, not by how. */
+function spelled(head: PushHead): PushHead {
+  const { startedAt, finishedAt, environment } = head;
+  return {
+    ...head,
+    environment: Object.fromEntries(Object.entries(environment).sort(([a], [b]) => a < b ? -1 : 1)),
+    ...(startedAt === undefined ? {} : { startedAt: new Date(startedAt).toISOString() }),
+    ...(finishedAt === undefined ? {} : { finishedAt: new Date(finishedAt).toISOString() }),
+  };
+}
+
+async function hasRun(
+  tx: Queryable,
+  { testId, source, externalId }: { testId: number; source: string; externalId: string },
+): Promise<boolean> {
+  const rows = await tx`select id from runs
+    where test_id = ${testId} and source = ${source} and external_id = ${externalId} limit 1`;
+  return rows.length > 0;
+}
+
+async function findFirst(
+  tx: Queryable,
+  { scope, key, hash }: { scope: string; key: string; hash: string },
+): Promise<StoredRun | undefined> {
+  const [row] = await tx<(Omit<StoredRun, "isNew" | "id"> & { id: number | null; isSame: boolean })[]>`
+    select runs.id, runs.external_id as "externalId", runs.attempt, runs.counts, keys.request_hash = ${hash} as "isSame"
+    from idempotency_keys as keys left join runs on runs.id = keys.target_id
+    where keys.scope = ${scope} and keys.key = ${key}`;
+  if (row === undefined || !row.isSame) {
+    throw new HubError("CONFLICT", `The Idempotency-Key ${JSON.stringify(key)} was used for another run.`);
+  }
+  const { isSame: _isSame, id, ...run } = row;
+  // Deleted since, with its test.
+  return id === null ? undefined : { ...run, id, isNew: false };
+}
+
+function hashOf(head: Numbered, results: ResultSpool): string {
+  return createHash("sha256").update(JSON.stringify(head)).update(results.digest()).digest("hex");
+}

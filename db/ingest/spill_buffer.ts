@@ -1,0 +1,132 @@
+import { Buffer } from "node:buffer";
+import { createHash, type Hash } from "node:crypto";
+import { openSpoolFile, spoolFault, writeAll } from "../core/spool_file.ts";
+
+/** Characters that are joined before they become bytes. */
+const BLOCK = 1 << 16;
+/** Bytes that are held before they go to the file. */
+const HELD = 1 << 20;
+/** Bytes that are read back at once. */
+const CHUNK = 1 << 16;
+
+export interface SpillPlace {
+  bytes: number;
+  hash: Hash;
+}
+
+/**
+ * Text that is written once and read once: in memory, and where a folder is named, in a file of it beyond a MiB, which has
+ * no name and is gone with the process whatever happens to it.
+ */
+export class SpillBuffer {
+  #pending: string[] = [];
+  #pendingLength = 0;
+  #blocks: Buffer[] = [];
+  #heldBytes = 0;
+  #file: Deno.FsFile | undefined;
+  #fileBytes = 0;
+  #hash = createHash("sha256");
+  #folder: string | undefined;
+  #open: (folder: string) => Deno.FsFile;
+
+  /** `open` makes the file; a test's may refuse to write. */
+  constructor(folder?: string, open: (folder: string) => Deno.FsFile = openSpoolFile) {
+    this.#folder = folder;
+    this.#open = open;
+  }
+
+  write(text: string): void {
+    this.#pending.push(text);
+    this.#pendingLength += text.length;
+    if (this.#pendingLength >= BLOCK) this.#settle();
+  }
+
+  /** Bytes that were written, without those of the last few KiB. */
+  get bytes(): number {
+    return this.#fileBytes + this.#heldBytes;
+  }
+
+  mark(): SpillPlace {
+    this.#settle();
+    return { bytes: this.bytes, hash: this.#hash.copy() };
+  }
+
+  rewind({ bytes, hash }: SpillPlace): void {
+    this.#pending = [];
+    this.#pendingLength = 0;
+    this.#hash = hash.copy();
+    if (bytes < this.#fileBytes) {
+      this.#file!.truncateSync(bytes);
+      this.#file!.seekSync(bytes, Deno.SeekMode.Start);
+      this.#fileBytes = bytes;
+    }
+    const kept = Buffer.concat(this.#blocks).subarray(0, bytes - this.#fileBytes);
+    this.#blocks = kept.length === 0 ? [] : [kept];
+    this.#heldBytes = kept.length;
+  }
+
+  /** SHA-256 of all that was written. */
+  digest(): Buffer {
+    this.#settle();
+    return this.#hash.copy().digest();
+  }
+
+  *read(): Generator<Uint8Array> {
+    this.#settle();
+    if (this.#file !== undefined) {
+      this.#file.seekSync(0, Deno.SeekMode.Start);
+      let left = this.#fileBytes;
+      while (left > 0) {
+        const chunk = new Uint8Array(Math.min(CHUNK, left));
+        const size = this.#file.readSync(chunk) ?? 0;
+        if (size === 0) throw new Error("The spool ends early.");
+        left -= size;
+        yield chunk.subarray(0, size);
+      }
+    }
+    yield* this.#blocks;
+  }
+
+  /** What was written, as lines, some at a time; each was written with its line feed. */
+  *lines(): Generator<string[]> {
+    const decoder = new TextDecoder();
+    let rest = "";
+    for (const bytes of this.read()) {
+      const lines = (rest + decoder.decode(bytes, { stream: true })).split("\n");
+      rest = lines.pop()!;
+      if (lines.length > 0) yield lines;
+    }
+  }
+
+  dispose(): void {
+    this.#file?.close();
+    this.#file = undefined;
+    this.#fileBytes = 0;
+    this.#blocks = [];
+    this.#pending = [];
+  }
+
+  #settle(): void {
+    if (this.#pending.length === 0) return;
+    const block = Buffer.from(this.#pending.join(""));
+    this.#pending = [];
+    this.#pendingLength = 0;
+    this.#hash.update(block);
+    this.#blocks.push(block);
+    this.#heldBytes += block.length;
+    if (this.#folder !== undefined && this.#heldBytes >= HELD) this.#spill(this.#folder);
+  }
+
+  /** @throws HubError INSUFFICIENT_STORAGE, SERVICE_UNAVAILABLE */
+  #spill(folder: string): void {
+    try {
+      this.#file ??= this.#open(folder);
+      for (const block of this.#blocks) writeAll(this.#file, block);
+    } catch (error) {
+      throw spoolFault(error);
+    }
+    this.#fileBytes += this.#heldBytes;
+    this.#blocks = [];
+    this.#heldBytes = 0;
+  }
+}

@@ -1,0 +1,126 @@
+import type { Fragment } from "postgres";
+import { OUTCOMES } from "../../schemas/outcome.ts";
+import type { ResultInRun, ResultInRunPage, ResultList } from "../../schemas/result.ts";
+import type { Queryable } from "../core/queryable.ts";
+import { decodeCursor, encodeCursor } from "../core/cursor.ts";
+import { type JsonText, pageText, withoutLast } from "../core/json_text.ts";
+import { outcomeIds } from "./results.ts";
+import { unknownTest } from "../tests/tests.ts";
+import { resultsVersion } from "../core/cache_versions.ts";
+
+/** Runs looked at for one page of results; a page may hold fewer than `limit` and still have a next one. */
+const RUN_WINDOW = 500;
+
+/** One row for a page and one result more. */
+interface Listed {
+  testId: number | null;
+  version: string | null;
+  /** Items as JSON, a line each. */
+  lines: string | null;
+  count: number;
+  /** Id of the case of the last item that a page has room for. */
+  lastCase: number | null;
+  /** Changelist and id of the run after those looked at, where these do not fill the page. */
+  next: [number, number] | null;
+}
+
+/** Last changelist, run, case and ordinal of the page before. */
+type After = [changelist: number, run: number, caseId: number, ordinal: number];
+
+/**
+ * Results of a test by changelist, newest first. Its runs are gone through in order, and no further than the page needs: so
+ * a page costs the same however deep it lies and however large the runs are. @throws HubError NOT_FOUND
+ */
+export async function listResults(sql: Queryable, input: ResultList): Promise<JsonText<ResultInRunPage>> {
+  const { limit, outcome } = input;
+  const after = input.cursor === undefined
+    ? undefined
+    : decodeCursor(input.cursor, ["number", "number", "number", "number"]) as After;
+  // A join over what a limited subquery gives in order is a loop over it, and ends with the page.
+  const [listed] = await sql<[Listed]>`
+    with asked as materialized (${askedOf(sql, input)}),
+    in_order as materialized (${runsInOrder(sql, input, after)} limit ${RUN_WINDOW + 1})
+    select (select test_id from asked) as "testId",
+      (${resultsVersion(sql, sql`(select test_id from asked)`)}) as version,
+      case when count(*) <= ${limit} then (
+        select json_build_array(changelist, id) from in_order offset ${RUN_WINDOW} limit 1
+      ) end as next,
+      count(*)::int as count, (array_agg(case_id))[${limit}::int] as "lastCase",
+      string_agg(
+        '{"runId":' || run_id || ',"case":' || to_json(name)::text || ',"ordinal":' || ordinal
+          || ',"outcome":"' || outcome_name || '","word":' || coalesce(to_json(word)::text, 'null')
+          || ',"durationMs":' || coalesce(duration_ms::text, 'null')
+          || ',"message":' || coalesce(to_json(message)::text, 'null') || tail,
+        E',\n'
+      ) as lines
+    from (
+      select chosen.changelist, chosen.id as run_id, chosen.tail, found.*,
+        (select name from cases where id = found.case_id) as name,
+        (${OUTCOMES}::text[])[found.outcome] as outcome_name
+      from (
+        select id, changelist, expired_at is null and ${
+    outcome === undefined ? sql`true` : sql`counts ?| ${outcome}::text[]`
+  } as holds,
+          ',"changelist":' || changelist
+            || ',"package":' || coalesce((select to_json(name)::text from packages where id = package_id), 'null')
+            || ',"environment":' || (select keys::text from environments where id = environment_id) || '}' as tail
+        from (select * from in_order limit ${RUN_WINDOW}) as in_order
+      ) as chosen
+      cross join lateral (
+        select case_id, ordinal, outcome, word, duration_ms, message from results
+        where run_id = chosen.id and chosen.holds
+          and ${
+    after === undefined ? sql`true` : sql`(case_id, ordinal) > (
+            case when chosen.id = ${after[1]} then ${after[2]}::integer else 0 end,
+            case when chosen.id = ${after[1]} then ${after[3]}::integer else 0 end
+          )`
+  }
+          and ${
+    input.case === undefined ? sql`true` : sql`case_id = (
+            select coalesce(alias_of, id) from cases
+            where test_id = (select test_id from asked) and hash = md5(${input.case})::uuid
+          )`
+  }
+          and ${outcome === undefined ? sql`true` : sql`outcome = any(${outcomeIds(outcome)}::smallint[])`}
+        order by case_id, ordinal
+        limit ${limit + 1}
+      ) as found
+      limit ${limit + 1}
+    ) as result`;
+  const { testId, version, lines, count, lastCase, next } = listed;
+  if (testId === null) throw await unknownTest(sql, input.test);
+  if (lines !== null && lastCase !== null && count > limit) {
+    const page = withoutLast(lines);
+    const { changelist, runId, ordinal } = JSON.parse(page.slice(page.lastIndexOf("\n") + 1)) as ResultInRun;
+    return pageText(page, encodeCursor([changelist, runId, lastCase, ordinal]), version);
+  }
+  return pageText(lines, next === null ? null : encodeCursor([...next, 0, 0]), version);
+}
+
+/** Ids of the test and the axis, null where there is none. */
+function askedOf(sql: Queryable, { test, axis }: ResultList): Fragment {
+  return sql`
+    select (select id from tests where name = ${test} and deleted_at is null) as test_id,
+      (select id from axes where name = ${axis}) as axis_id`;
+}
+
+/** Runs that are asked for, newest first, from the one that the page before ended in. */
+function runsInOrder(sql: Queryable, input: ResultList, after: After | undefined): Fragment {
+  const { changelist, from, to, environment } = input;
+  return sql`
+    select runs.id, runs.changelist, runs.expired_at, runs.counts, runs.package_id, runs.environment_id
+    from runs
+    where runs.test_id = (select test_id from asked) and runs.axis_id = (select axis_id from asked)
+      and ${after === undefined ? sql`true` : sql`(runs.changelist, runs.id) <= (${after[0]}, ${after[1]})`}
+      and ${changelist === undefined ? sql`true` : sql`runs.changelist = ${changelist}`}
+      and ${from === undefined ? sql`true` : sql`runs.changelist >= ${from}`}
+      and ${to === undefined ? sql`true` : sql`runs.changelist <= ${to}`}
+      and ${
+    environment === undefined
+      ? sql`true`
+      : sql`(select keys from environments where id = runs.environment_id) @> ${
+        JSON.stringify(environment)
+      }::text::jsonb`
+  }
+    order by runs.changelist desc, runs.id desc`;
+}

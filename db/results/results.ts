@@ -1,0 +1,86 @@
+import type { Page } from "../../schemas/common.ts";
+import type { Result, RunResults, SummaryItem, SummaryList } from "../../schemas/result.ts";
+import { OUTCOMES } from "../../schemas/outcome.ts";
+import type { Queryable } from "../core/queryable.ts";
+import { decodeCursor, toPage } from "../core/cursor.ts";
+import { axisId, getRun } from "./runs.ts";
+import { getTestId } from "../tests/tests.ts";
+
+interface ResultRow extends Result {
+  caseId: number;
+}
+
+/** Ids of outcomes by their names. */
+export function outcomeIds(outcomes: readonly string[] | undefined): number[] {
+  return (outcomes ?? []).map((name) => OUTCOMES.indexOf(name as typeof OUTCOMES[number]) + 1);
+}
+
+function columns(sql: Queryable) {
+  return sql`
+    results.run_id as "runId", cases.name as case, results.case_id as "caseId", results.ordinal, outcomes.name as outcome,
+    results.word, results.duration_ms as "durationMs", results.message`;
+}
+
+/** Results of a run, in the order its cases became known. @throws HubError NOT_FOUND */
+export async function listRunResults(sql: Queryable, input: RunResults): Promise<Page<Result>> {
+  await getRun(sql, input.id);
+  const after = input.cursor === undefined ? undefined : decodeCursor(input.cursor, ["number", "number"]);
+  const rows = await sql<ResultRow[]>`
+    select ${columns(sql)}
+    from results join cases on cases.id = results.case_id join outcomes on outcomes.id = results.outcome
+    where results.run_id = ${input.id}
+      and ${
+    after === undefined ? sql`true` : sql`(results.case_id, results.ordinal) > (${after[0]}, ${after[1]})`
+  }
+      and ${
+    input.outcome === undefined
+      ? sql`true`
+      : sql`results.outcome = any(${outcomeIds(input.outcome)}::smallint[])`
+  }
+    order by results.case_id, results.ordinal
+    limit ${input.limit + 1}`;
+  return toPage(rows, input.limit, toResult, (row) => [row.caseId, row.ordinal]);
+}
+
+function toResult({ caseId: _caseId, ...row }: ResultRow): Result {
+  return row;
+}
+
+/** Per changelist, newest first: runs, and counts by outcome out of the runs that say something of the product. */
+export async function listSummary(sql: Queryable, input: SummaryList): Promise<Page<SummaryItem>> {
+  const testId = await getTestId(sql, input.test);
+  const axis = await axisId(sql, input.axis);
+  const [before] = input.cursor === undefined ? [undefined] : decodeCursor(input.cursor, ["number"]);
+  const { from, to, environment, limit } = input;
+  const chosen = sql`
+    from runs join environments on environments.id = runs.environment_id
+      left join packages on packages.id = runs.package_id
+    where runs.test_id = ${testId} and runs.axis_id = ${axis}
+      and ${
+    environment === undefined
+      ? sql`true`
+      : sql`environments.keys @> ${JSON.stringify(environment)}::text::jsonb`
+  }
+      and ${input.package === undefined ? sql`true` : sql`packages.name = ${input.package}`}`;
+  const rows = await sql<SummaryItem[]>`
+    with newest as (
+      select runs.changelist, count(*)::int as runs,
+        count(*) filter (where runs.status = 'lab_error')::int as "labErrors"
+      ${chosen}
+        and ${before === undefined ? sql`true` : sql`runs.changelist < ${before}`}
+        and ${from === undefined ? sql`true` : sql`runs.changelist >= ${from}`}
+        and ${to === undefined ? sql`true` : sql`runs.changelist <= ${to}`}
+      group by runs.changelist order by runs.changelist desc limit ${limit + 1}
+    )
+    select newest.changelist, newest.runs, newest."labErrors", coalesce((
+      select jsonb_object_agg(key, total) from (
+        select key, sum(value::int)::int as total
+        from (
+          select runs.counts ${chosen} and runs.changelist = newest.changelist and runs.status <> 'lab_error'
+        ) as of_changelist, jsonb_each_text(of_changelist.counts)
+        group by key
+      ) as totals
+    ), '{}') as counts
+    from newest order by newest.changelist desc`;
+  return toPage(rows, limit, (row) => row, (row) => [row.changelist]);
+}

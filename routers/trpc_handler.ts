@@ -1,0 +1,96 @@
+import { fetchRequestHandler } from "@trpc/server/adapters/fetch";
+import { databaseFault } from "../db/core/connection_errors.ts";
+import type { JsonText } from "../db/core/json_text.ts";
+import { HubError } from "../errors.ts";
+import type { Context } from "./context.ts";
+import { appRouter } from "./mod.ts";
+import { answerRead } from "./rest/answer.ts";
+import { limitOf } from "./rest/adapter.ts";
+import { checkDepth, readBody, readText } from "./rest/body.ts";
+import type { Route } from "./rest/route.ts";
+import type { Target } from "./rest/route.ts";
+import { asHubError, requireRole } from "./trpc.ts";
+
+type TrpcTarget = Target & { kind: "trpc" };
+
+const MAX_BATCH = 20;
+
+/**
+ * tRPC under `/api/trpc`, within the limits that hold for REST.
+ * @throws HubError PAYLOAD_TOO_LARGE, BAD_REQUEST; the fault of a call that could not be served (503, 507)
+ */
+export async function answerTrpc(
+  given: Request,
+  { calls, routes }: TrpcTarget,
+  hub: Context,
+): Promise<Response> {
+  if (calls.length > MAX_BATCH) {
+    throw new HubError("BAD_REQUEST", `A batch holds at most ${MAX_BATCH} calls.`);
+  }
+  const isRead = given.method === "GET" || given.method === "HEAD";
+  const text = isRead ? undefined : await readPermitted(given, routes, hub);
+  if (text !== undefined) await checkDepth(text);
+  const request = rewrite(given, calls, text);
+  hub.isBatch = calls.length > 1;
+  const texts: JsonText<unknown>[] = hub.reply.texts = [];
+  let unserved: HubError | undefined;
+  const response = await fetchRequestHandler({
+    endpoint: "/api/trpc",
+    req: request,
+    router: appRouter,
+    createContext: () => hub,
+    onError({ error }) {
+      const fault = asHubError(error);
+      if (fault.status === 507 || databaseFault(error) !== undefined) unserved = fault;
+    },
+  });
+  if (unserved !== undefined) throw unserved;
+  const isAnswer = isRead && response.status === 200 &&
+    response.headers.get("content-type")?.startsWith("application/json") === true;
+  if (!isAnswer && texts.length === 0) return response;
+  let json = await response.text();
+  for (const text of texts) json = text.putInto(json);
+  const { status, headers } = response;
+  // Where the asker has it already, what was written is no answer (see UNCHANGED), and is not sent.
+  return isAnswer ? answerRead(hub, json) : new Response(json, { status, headers });
+}
+
+/** The body, where the caller may make one of the calls that take one; the guard refuses the others without looking at it. */
+async function readPermitted(
+  request: Request,
+  routes: TrpcTarget["routes"],
+  hub: Context,
+): Promise<string> {
+  const limits = routes.flatMap((route) =>
+    route === undefined || route.method === "GET" || !isPermitted(hub, route)
+      ? []
+      : [limitOf(route, hub.config)]
+  );
+  if (limits.length === 0) return "";
+  return await readText(readBody(request, hub, { limit: Math.max(...limits) }));
+}
+
+function isPermitted(hub: Context, route: Route): boolean {
+  try {
+    requireRole(hub, route);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/**
+ * The request with its path as it was resolved, so that tRPC cannot read another one out of it, and with its body as `text`,
+ * which a `Request` would copy into bytes and back.
+ */
+function rewrite(request: Request, calls: readonly string[], text: string | undefined): Request {
+  const path = `/api/trpc/${calls.map(encodeURIComponent).join(",")}`;
+  const { url, method, headers, signal } = request;
+  const from = url.indexOf("/", url.indexOf("://") + 3);
+  const query = url.indexOf("?", from);
+  const end = query < 0 ? url.length : query;
+  if (text === undefined && url.slice(from, end) === path) return request;
+  const rewritten = new Request(url.slice(0, from) + path + url.slice(end), { method, headers, signal });
+  if (text !== undefined) rewritten.text = () => Promise.resolve(text);
+  return rewritten;
+}

@@ -1,0 +1,78 @@
+import { z } from "zod";
+import type { ResultRecord } from "../../schemas/record.ts";
+import { checkAnswer, findJson } from "../http/json_answers.ts";
+import { compileResult, isCompileStep } from "./compile_step.ts";
+import type { ScrapeContext } from "../core/context.ts";
+import type { FetchInit } from "../http/bounded_fetch.ts";
+import { readLines } from "../../formats/lines.ts";
+
+const stages = z.object({
+  stages: z.array(z.object({
+    name: z.string().nullish(),
+    status: z.string().nullish(),
+    durationMillis: z.number().nullish(),
+    error: z.object({ message: z.string().nullish() }).nullish(),
+  })).max(10_000).nullish(),
+});
+/** Of a log; its end is where a step's failure is told. */
+const MAX_LOG = 64 << 20;
+const FAILED_STEP = /^Build step '([^']{1,200})' marked build as failure$/;
+/** Steps behind the build: they fail where there is nothing to publish. */
+const PUBLISHER = /^(?:Publish|Record|Archive|Report)/;
+
+/** A build of a job. */
+export interface FailedBuild {
+  url: string;
+  context: ScrapeContext;
+  init: FetchInit;
+}
+
+/**
+ * Why a build that failed has no results, where the product did not build: the first stage of a pipeline that failed is one
+ * that compiles (`wfapi/describe` of the plugin Pipeline: Stage View), or the job's own build step failed, as its log says.
+ * Empty where neither is told: the agent, the checkout or the harness may be at fault.
+ */
+export async function readCompileFailure(build: FailedBuild): Promise<ResultRecord[]> {
+  const { url, context, init } = build;
+  const found = await findJson(context, `${url}/wfapi/describe`, stages, init);
+  const all = found?.value.stages ?? [];
+  if (all.length === 0) return await readBuildStep(build);
+  const failed = all.find(({ status }) => status === "FAILED");
+  const message = failed?.error?.message;
+  // Another error than a script's is Jenkins's own, such as an agent that is lost.
+  const isScripts = !message || /exit code/i.test(message);
+  if (!failed?.name || !isCompileStep(failed.name) || !isScripts) return [];
+  const durationMs = failed.durationMillis ?? undefined;
+  return [
+    compileResult(failed.name, {
+      message: message ?? "",
+      ...(durationMs === undefined ? {} : { durationMs }),
+    }),
+  ];
+}
+
+/** The build step of a job without stages that failed, as Jenkins's core says in the log. */
+async function readBuildStep({ url, context, init }: FailedBuild): Promise<ResultRecord[]> {
+  const response = await context.fetch(`${url}/consoleText`, {
+    ...init,
+    maxBytes: MAX_LOG,
+    signal: context.signal,
+  });
+  if ([401, 403, 404, 410].includes(response.status)) {
+    await response.body?.cancel();
+    return [];
+  }
+  await checkAnswer(response, url);
+  try {
+    for await (const lines of readLines(response.body!)) {
+      for (const { text } of lines) {
+        const name = FAILED_STEP.exec(text)?.[1];
+        if (name !== undefined) return PUBLISHER.test(name) ? [] : [compileResult(name, { message: text })];
+      }
+    }
+  } catch (error) {
+    context.signal.throwIfAborted();
+    context.log("a build's log cannot be read", { url, reason: String(error) });
+  }
+  return [];
+}

@@ -1,0 +1,75 @@
+import { HubError, reasonOf } from "../../errors.ts";
+import { MAX_ARTIFACT, readArtifact } from "../../formats/artifact.ts";
+import type { ResultFormat } from "../../formats/format.ts";
+import type { ResultRecord } from "../../schemas/record.ts";
+import { checkAnswer } from "../http/json_answers.ts";
+import type { ScrapeContext } from "../core/context.ts";
+import type { FetchInit } from "../http/bounded_fetch.ts";
+import { AnswerTooLarge, shownUrl } from "../http/fetch.ts";
+
+/** What a build's result files say together. */
+export interface FoundResults {
+  results: ResultRecord[];
+  /** Files that are gone. */
+  gone: number;
+  /** Why one that is there cannot be read. */
+  fault: string | undefined;
+}
+
+/** Nothing yet, to add others to. */
+export function noResults(): FoundResults {
+  return { results: [], gone: 0, fault: undefined };
+}
+
+export function addResults(all: FoundResults, { results, gone, fault }: FoundResults): void {
+  for (const one of results) all.results.push(one);
+  all.gone += gone;
+  all.fault ??= fault;
+}
+
+/**
+ * The results in a file of a server; what is gone, of no known format, or cannot be read is counted as ignored.
+ * @throws HubError BAD_GATEWAY where it cannot be read now
+ */
+export async function findResults(
+  context: ScrapeContext,
+  url: string,
+  { name, place, format, ...init }: FetchInit & { name: string; place: string; format?: ResultFormat },
+): Promise<FoundResults> {
+  for (let attempt = 1;; attempt++) {
+    const response = await context.fetch(url, { maxBytes: MAX_ARTIFACT, ...init, signal: context.signal });
+    if (response.status === 404 || response.status === 410) {
+      await response.body?.cancel();
+      context.ignore("is a result file that is gone", place);
+      return { ...noResults(), gone: 1 };
+    }
+    await checkAnswer(response, url);
+    try {
+      const { results, rejected, faults } = await readArtifact(name, response.body!, { format });
+      for (const one of rejected) context.ignore(one.reason, `${place} ${one.place}`);
+      for (const { file, reason } of faults) {
+        context.ignore("is a result file that cannot be read", `${place} ${file}: ${reason}`);
+      }
+      const [first] = faults;
+      return { results, gone: 0, fault: first && `${first.file} cannot be read: ${first.reason}` };
+    } catch (error) {
+      context.signal.throwIfAborted();
+      const isOther = error instanceof HubError && error.code === "UNSUPPORTED_MEDIA_TYPE";
+      const isLarge = error instanceof AnswerTooLarge;
+      if (isOther && /^text\/html\b/i.test(response.headers.get("content-type") ?? "")) {
+        throw new HubError("BAD_GATEWAY", `${shownUrl(url)} answered with a page, such as one to sign in.`);
+      }
+      // What came broken may be whole the next time.
+      if (!isOther && !isLarge && attempt === 1) continue;
+      if (!(error instanceof HubError)) {
+        throw new HubError("BAD_GATEWAY", `${shownUrl(url)} broke off: ${reasonOf(error)}`, { cause: error });
+      }
+      if (error.code === "BAD_GATEWAY" && !isLarge) throw error;
+      context.ignore(
+        isOther ? "is a file of no known format" : "is a result file that cannot be read",
+        isOther ? place : `${place}: ${reasonOf(error)}`,
+      );
+      return { ...noResults(), fault: isOther ? undefined : `${name} cannot be read: ${reasonOf(error)}` };
+    }
+  }
+}

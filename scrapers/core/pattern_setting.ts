@@ -1,0 +1,10 @@
+import { z } from "zod";
+import { patternFault } from "../../patterns.ts";
+
+/** A setting that is a pattern, refused where it cannot run in linear time. `oneOf`: named groups, one of which it must have. */
+export function patternSetting(oneOf: readonly string[] = []) {
+  return z.string().min(1).max(500).superRefine((source, context) => {
+    const message = patternFault(source, oneOf);
+    if (message !== undefined) context.addIssue({ code: "custom", message });
+  });
+}

@@ -1,0 +1,66 @@
+import { HubError } from "../../errors.ts";
+import type { ReadPolicy, SecretBinding } from "./read_policy.ts";
+
+/** Which secret goes with a request, and how: as HTTP Basic (`user:password`), a bearer token, or the value of a header. */
+export interface SentSecret {
+  name: string;
+  as: "basic" | "bearer" | { header: string };
+}
+
+/** @throws HubError BAD_REQUEST where there is no such secret, or it is not for that address */
+export function checkSecret(allow: ReadPolicy, name: string, address: string | URL): void {
+  bindingOf(allow, name, new URL(address));
+}
+
+function bindingOf({ secrets }: ReadPolicy, name: string, url: URL): SecretBinding {
+  const binding = secrets.find((one) => one.name === name);
+  if (binding === undefined) {
+    throw new HubError(
+      "BAD_REQUEST",
+      `There is no secret ${JSON.stringify(name)}: name it in SCRAPE_SECRETS (now: ${
+        secrets.map((one) => one.name).join(" ") || "none"
+      }).`,
+      { issues: [{ path: "settings.secret", message: "is not a known secret" }] },
+    );
+  }
+  if (!binding.origins.includes(url.origin)) {
+    throw new HubError(
+      "BAD_REQUEST",
+      `The secret ${name} may not be sent to ${url.origin}: SCRAPE_SECRETS binds it to ${
+        binding.origins.join(", ")
+      }.`,
+      { issues: [{ path: "settings.secret", message: "is not for that host" }] },
+    );
+  }
+  return binding;
+}
+
+/**
+ * The header that carries a secret to a URL.
+ * @throws HubError BAD_REQUEST (unknown, not for that host), SERVICE_UNAVAILABLE (it has no value that can be sent)
+ */
+export async function secretHeader(
+  allow: ReadPolicy,
+  url: URL,
+  { name, as }: SentSecret,
+): Promise<Record<string, string>> {
+  const binding = bindingOf(allow, name, url);
+  const { place } = binding;
+  const value = (await binding.read())?.trim();
+  if (!value) {
+    throw new HubError(
+      "SERVICE_UNAVAILABLE",
+      `The secret ${name} has no value: ${place} is missing or empty.`,
+    );
+  }
+  if (!/^[\x20-\x7e]+$/.test(value) && as !== "basic" || /\p{Cc}/u.test(value)) {
+    throw new HubError(
+      "SERVICE_UNAVAILABLE",
+      `The secret ${name} (${place}) is more than one line of plain text.`,
+    );
+  }
+  if (as === "bearer") return { authorization: `Bearer ${value}` };
+  if (as !== "basic") return { [as.header]: value };
+  const pair = new TextEncoder().encode(value.includes(":") ? value : `${value}:`);
+  return { authorization: `Basic ${btoa(String.fromCharCode(...pair))}` };
+}

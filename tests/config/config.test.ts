@@ -1,0 +1,62 @@
+import { expect, test } from "vitest";
+import { ENV_NAMES, loadConfig } from "../../config/config.ts";
+import { HubError } from "../../errors.ts";
+
+test("nothing set is a hub on loopback that keeps all under data", () => {
+  const config = loadConfig({}, "/srv/hub");
+  expect(config).toMatchObject({
+    host: "127.0.0.1",
+    port: 8000,
+    dataDir: "/srv/hub/data",
+    adminTokenFile: "/srv/hub/data/admin.token",
+    dropRoots: [{ name: "drop", url: "file:///srv/hub/data/drop" }],
+    vrlsubmitPath: "/srv/hub/run/vrlsubmit",
+  });
+  expect(Object.isFrozen(config)).toBe(true);
+});
+
+test("roots may be named, be folders, indexes and buckets", () => {
+  const { dropRoots } = loadConfig({
+    DROP_URLS: "a=file:///x/ /y/z index+http://h/i s3+https://b.example/p?x=1",
+  }, "/srv");
+  expect(dropRoots).toEqual([
+    { name: "a", url: "file:///x" },
+    { name: "file:///y/z", url: "file:///y/z" },
+    { name: "index+http://h/i", url: "index+http://h/i" },
+    { name: "s3+https://b.example/p?x=1", url: "s3+https://b.example/p?x=1" },
+  ]);
+});
+
+test("every problem is listed at once, with the present value", () => {
+  const bad = {
+    PORT: "99999",
+    DATABASE_URL: "mysql://x",
+    DROP_URLS: "ftp://h/x",
+    SCRAPE_CONCURRENCY: "none",
+    DROP_PATTERN: "(",
+  };
+  try {
+    loadConfig(bad, "/srv");
+    expect.unreachable();
+  } catch (error) {
+    expect(error).toBeInstanceOf(HubError);
+    for (const [name, value] of Object.entries(bad)) {
+      expect((error as HubError).message).toContain(name);
+      expect((error as HubError).message).toContain(JSON.stringify(value));
+    }
+  }
+});
+
+test("a DROP_PATTERN that cannot run in linear time ends the start, with what to write", () => {
+  const load = (pattern: string) => () => loadConfig({ DROP_PATTERN: pattern }, "/srv");
+  expect(load("^b(?<changelist>\\d+)_(?<package>\\w+)\\.tgz$")).not.toThrow();
+  expect(load("(?<changelist>\\d+)(?!x)")).toThrow(
+    /DROP_PATTERN.*has a lookahead, "\(\?!x\)".*match the text itself/s,
+  );
+  expect(load("(\\d+)")).toThrow(/DROP_PATTERN.*lacks the named group \(\?<changelist>…\)/s);
+});
+
+test("docs/settings.md tells every setting", () => {
+  const docs = Deno.readTextFileSync(new URL("../../docs/settings.md", import.meta.url));
+  for (const name of ENV_NAMES) expect(docs).toContain(`\`${name}\``);
+});

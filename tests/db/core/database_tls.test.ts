@@ -1,0 +1,71 @@
+import { afterAll, beforeAll, expect, test as plainTest } from "vitest";
+import { openDatabase } from "../../../db/core/client.ts";
+import type { Db } from "../../../db/core/queryable.ts";
+import { makeCertificates } from "../../helpers/certificates.ts";
+import { type TestDatabase, testDatabase } from "../../helpers/postgres.ts";
+import { hasProgram, requires } from "../../helpers/require.ts";
+import { openProxy, type TcpProxy } from "../../helpers/tcp_proxy.ts";
+
+const isThere = hasProgram("openssl");
+const test = requires("openssl", isThere, "install openssl") as typeof plainTest;
+let database: TestDatabase;
+/** A server with TLS, by a certificate of an authority that is not a usual one, and one without. */
+let secure: TcpProxy;
+let plain: TcpProxy;
+let folder: string;
+beforeAll(async () => {
+  folder = await Deno.makeTempDir();
+  database = await testDatabase();
+  plain = await openProxy(database.url);
+  if (!isThere) return;
+  const { cert, key } = await makeCertificates(folder);
+  secure = await openProxy(database.url, {
+    tls: { cert: await Deno.readTextFile(cert), key: await Deno.readTextFile(key) },
+  });
+});
+afterAll(async () => {
+  await Promise.all([secure?.close(), plain.close()]);
+  await database.drop();
+  await Deno.remove(folder, { recursive: true });
+});
+
+function open(proxy: TcpProxy, sslmode: string): Db {
+  const url = new URL(proxy.url);
+  url.searchParams.set("sslmode", sslmode);
+  return openDatabase(url.href, { max: 1, limits: { askMs: 300 } });
+}
+
+test.each(["require", "prefer", "allow"])("sslmode=%s takes TLS where there is some", async (mode) => {
+  const sql = open(secure, mode);
+  expect(await sql`select 1 as one`).toEqual([{ one: 1 }]);
+  // Silent connections are found below TLS too.
+  secure.freeze();
+  await expect(sql`select 2`).rejects.toMatchObject({ code: "CONNECTION_CLOSED" });
+  expect(await sql`select 3 as three`).toEqual([{ three: 3 }]);
+  await sql.end({ timeout: 1 });
+});
+
+test.each(["verify-full", "verify-ca", "odd"])(
+  "sslmode=%s refuses a certificate it cannot verify",
+  async (mode) => {
+    const sql = open(secure, mode);
+    for (let at = 0; at < 3; at++) await expect(sql`select 1`).rejects.toThrow(/certificate/);
+    await sql.end({ timeout: 1 });
+  },
+);
+
+plainTest(
+  "a server without TLS is used where TLS is only preferred, and refused, each time, where it is required",
+  async () => {
+    for (const mode of ["disable", "allow", "prefer"]) {
+      const sql = open(plain, mode);
+      expect(await sql`select 1 as one`).toEqual([{ one: 1 }]);
+      await sql.end({ timeout: 1 });
+    }
+    for (const mode of ["require", "verify-full"]) {
+      const sql = open(plain, mode);
+      for (let at = 0; at < 3; at++) await expect(sql`select 1`).rejects.toThrow(/does not offer TLS/);
+      await sql.end({ timeout: 1 });
+    }
+  },
+);

@@ -1,0 +1,96 @@
+import { afterAll, beforeAll, expect } from "vitest";
+import { HOME } from "../../helpers/app.ts";
+import { hasProgram, requires } from "../../helpers/require.ts";
+
+const test = requires("curl", hasProgram("curl"), "apt-get install curl");
+
+/** Reads files of settings by systemd's own rules for them. */
+const GENERATOR = "/usr/lib/systemd/user-environment-generators/30-systemd-environment-d-generator";
+const hasGenerator = await Deno.stat(GENERATOR).then(() => true, () => false);
+
+let folder: string;
+beforeAll(async () => {
+  folder = await Deno.makeTempDir({ prefix: "chub-settings-" });
+  await Deno.mkdir(`${folder}/bin`);
+  await Deno.symlink(Deno.execPath(), `${folder}/bin/deno`);
+});
+afterAll(() => Deno.remove(folder, { recursive: true }));
+
+/** Settings lines, and the value that the last of them names; undefined where they are refused, by what is said. */
+const LINES: [string, string | undefined][] = [
+  ["# a comment\n\n   # another; with 'quotes\nX=1", "1"],
+  ["X=postgres://u:p%40w@h:5432/db,x=+1-2", "postgres://u:p%40w@h:5432/db,x=+1-2"],
+  ["X='file:///a b=c;#&?*~'", "file:///a b=c;#&?*~"],
+  ['X="two words, it\'s"', "two words, it's"],
+  ["X=1\nX=2", "2"],
+  ["X=two words", undefined],
+  ["X=8000 # the port", undefined],
+  ["X=a#b", undefined],
+  ["X=~/data", undefined],
+  ["X=a;b", undefined],
+  ["X=$HOME", undefined],
+  ['X="$HOME"', undefined],
+  ['X="a\\b"', undefined],
+  ["X='a\\b'", undefined],
+  ["X='a'b", undefined],
+  ["X='a", undefined],
+  ["X=1 ", undefined],
+  ["X = 1", undefined],
+  ["export X=1", undefined],
+  ["; comment\nX=1", undefined],
+  ["# goes on \\\nX=1", undefined],
+  ["X=1\r", undefined],
+  ["2X=1", undefined],
+];
+
+test.each(LINES)(
+  "settings of %j are %j to the shell and to systemd, or refused by line",
+  async (text, value) => {
+    const settings = `${folder}/lines.conf`;
+    await Deno.writeTextFile(settings, `${text}\n`);
+    await Deno.mkdir(`${folder}/empty`, { recursive: true });
+    await Deno.writeTextFile(`${folder}/empty/main.ts`, "");
+    // Stops behind the settings: there is no such user.
+    const { code, stdout, stderr } = await new Deno.Command("sh", {
+      args: [`${HOME}/run/deploy/deploy.sh`, `${folder}/empty`],
+      env: {
+        PATH: `${folder}/bin:${Deno.env.get("PATH")}`,
+        CHUB_PREFIX: `${folder}/opt`,
+        CHUB_ENV: settings,
+        CHUB_USER: "no-such-user",
+        CHUB_RESTART: "true",
+      },
+    }).output();
+    const said = new TextDecoder().decode(stdout) + new TextDecoder().decode(stderr);
+    expect(code).toBe(1);
+    if (value === undefined) {
+      expect(said).toMatch(/^deploy: .*lines\.conf: line \d+ .*; nothing was changed\n$/);
+      // Values may be secret.
+      expect(said).not.toContain("two words");
+      return;
+    }
+    expect(said).toContain("there is no user no-such-user");
+    const sh = await new Deno.Command("sh", { args: ["-c", `. "$1"; printf %s "$X"`, "sh", settings] })
+      .output();
+    expect(new TextDecoder().decode(sh.stdout)).toBe(value);
+    if (!hasGenerator) return;
+    await Deno.mkdir(`${folder}/config/environment.d`, { recursive: true });
+    await Deno.copyFile(settings, `${folder}/config/environment.d/x.conf`);
+    const systemd = await new Deno.Command(GENERATOR, {
+      env: { XDG_CONFIG_HOME: `${folder}/config`, HOME: "/nowhere" },
+      clearEnv: true,
+    }).output();
+    const line = new TextDecoder().decode(systemd.stdout).split("\n").find((one) => one.startsWith("X="));
+    expect(line?.slice(2).replace(/^"(.*)"$/, "$1")).toBe(value);
+  },
+);
+
+test("the folders that deploy.sh makes are those of the service", async () => {
+  const unit = await Deno.readTextFile(`${HOME}/run/deploy/chub.service`);
+  const script = await Deno.readTextFile(`${HOME}/run/deploy/deploy.sh`);
+  const [, data] = /CHUB_DATA:-([^}]+)/.exec(script)!;
+  const [, cache] = /CHUB_CACHE:-([^}]+)/.exec(script)!;
+  expect(unit).toContain(` DATA_DIR=${data} DENO_DIR=${cache} `);
+  expect(unit).toContain(`StateDirectory=${data!.replace("/var/lib/", "")}\n`);
+  expect(unit).toContain(`CacheDirectory=${cache!.replace("/var/cache/", "")}\n`);
+});
