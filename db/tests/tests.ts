@@ -1,4 +1,4 @@
-import { levenshteinDistance } from "@std/text/levenshtein-distance";
+import { distance as editDistance } from "fastest-levenshtein";
 import { HubError } from "../../errors.ts";
 import type { Page } from "../../schemas/common.ts";
 import type { TestInput, TestList, TestPatch, TestShape } from "../../schemas/test.ts";
@@ -90,7 +90,7 @@ export async function unknownTest(sql: Queryable, name: string): Promise<HubErro
     select name from tests where deleted_at is null order by name limit ${MAX_NAMES}`;
   const asked = name.toLowerCase();
   const alike = rows
-    .map((row) => ({ name: row.name, distance: levenshteinDistance(asked, row.name.toLowerCase()) }))
+    .map((row) => ({ name: row.name, distance: editDistance(asked, row.name.toLowerCase()) }))
     .filter((row) => row.distance <= Math.max(2, asked.length / 3) || row.name.toLowerCase().includes(asked))
     .sort((a, b) => a.distance - b.distance)
     .slice(0, 5)

@@ -1,8 +1,9 @@
 import { z } from "zod";
 import { createDocument, type ZodOpenApiOperationObject, type ZodOpenApiPathsObject } from "zod-openapi";
+import project from "../../deno.json" with { type: "json" };
 import { pathParameters, type RestOnly, type Route } from "./route.ts";
 
-export const VERSION = "0.1.0";
+export const VERSION = project.version;
 
 const problem = z.object({
   type: z.string(),

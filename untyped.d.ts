@@ -1,17 +1,12 @@
-// deno-std ships no types; the parts used are declared here, after the documentation of jsr:@std.
-declare module "@std/async/retry" {
-  export interface RetryOptions {
-    multiplier?: number;
-    maxTimeout?: number;
-    maxAttempts?: number;
-    minTimeout?: number;
-    jitter?: number;
-  }
-  export function retry<T>(fn: () => Promise<T> | T, options?: RetryOptions): Promise<T>;
-}
+// Types of packages that ship none, or wrong ones.
 
-declare module "@std/text/levenshtein-distance" {
-  export function levenshteinDistance(a: string, b: string): number;
+// nspell's README is the source of these; its own types lack its methods.
+declare module "nspell" {
+  export interface Spelling {
+    correct(word: string): boolean;
+    add(word: string): Spelling;
+  }
+  export default function nspell(dictionary: { aff: Uint8Array; dic: Uint8Array }): Spelling;
 }
 
 // yauzl ships no types; its README is the source of these.
