@@ -55,7 +55,7 @@ async function version(
   const { success } = await new Deno.Command("sh", {
     args: [
       "-c",
-      `mkdir "$2" && cd "$1" && cp -R *.ts deno.json deno.lock auth answers cron db routers run schemas formats scrapers "$2"`,
+      `mkdir "$2" && cd "$1" && cp -R *.ts deno.json deno.lock auth analysis config cron db routers run schemas formats scrapers "$2"`,
       "sh",
       HOME,
       path,
