@@ -11,7 +11,7 @@ import { authorOf, type Context } from "./context.ts";
 const MAX_REJECTED = 1000;
 const MAX_NOTES = 100;
 /** Results of one run. */
-const MAX_RESULTS = 20_000_000;
+const MAX_PUSHED_RESULTS = 20_000_000;
 
 type Rejected = PushAnswer["rejected"][number];
 type Note = PushAnswer["notes"][number];
@@ -40,8 +40,8 @@ export class Received {
   }
 
   add(record: ResultRecord, isMissing = false): void {
-    if (this.spool.count >= MAX_RESULTS) {
-      throw new HubError("PAYLOAD_TOO_LARGE", `A run has at most ${MAX_RESULTS} results.`);
+    if (this.spool.count >= MAX_PUSHED_RESULTS) {
+      throw new HubError("PAYLOAD_TOO_LARGE", `A run has at most ${MAX_PUSHED_RESULTS} results.`);
     }
     this.spool.add(record, isMissing);
   }

@@ -42,6 +42,14 @@ export function groupOf(value: Outcome): OutcomeGroup {
   return GROUPS[value];
 }
 
+/** The number of an outcome in the database. */
+export function outcomeId(value: Outcome): number {
+  return OUTCOMES.indexOf(value) + 1;
+}
+
+/** The numbers of the bad outcomes. */
+export const BAD_OUTCOME_IDS = OUTCOMES.filter((name) => groupOf(name) === "bad").map(outcomeId);
+
 /** Counts by outcome; an outcome that did not occur is absent. */
 export const counts = z.partialRecord(outcome, z.number().int());
 export type Counts = z.infer<typeof counts>;

@@ -12,6 +12,9 @@ export const environment = z.record(nameOf(64), nameOf(256)).refine(
 export const MAX_EXCERPT = 4000;
 export const MAX_CASE = 1000;
 
+/** Results of one case in one run, or values of one of its metrics: a Postgres `smallint` numbers them. */
+export const MAX_ORDINAL = 32_767;
+
 /** Samples of one result. */
 export const MAX_SAMPLES = 1000;
 export const MAX_SAMPLE_TEXT = 300;

@@ -1,6 +1,6 @@
 import type { CulpritQuery } from "../../schemas/answer.ts";
 import type { Outcome } from "../../schemas/outcome.ts";
-import { OUTCOMES } from "../../schemas/outcome.ts";
+import { BAD_OUTCOME_IDS, OUTCOMES } from "../../schemas/outcome.ts";
 import type { Queryable } from "../core/queryable.ts";
 import { axisId } from "../results/runs.ts";
 import { getTestId } from "../tests/tests.ts";
@@ -22,8 +22,6 @@ export interface Histories {
   /** Whether there are more cases behind the last one. */
   hasMore: boolean;
 }
-
-const BAD_IDS = [3, 4, 5, 6, 7];
 
 /**
  * Histories of the cases that are or were bad, in one package's runs: `limit` of them, by case and environment, after the
@@ -59,7 +57,7 @@ export async function listBadHistories(
       : sql`join cases on cases.test_id = runs.test_id and cases.hash = md5(${input.case})::uuid
           and coalesce(cases.alias_of, cases.id) = results.case_id`
   }
-      where ${scope} and results.outcome = any(${BAD_IDS}::smallint[])
+      where ${scope} and results.outcome = any(${BAD_OUTCOME_IDS}::smallint[])
     )
     select case_id as "caseId", environment from found
     where ${

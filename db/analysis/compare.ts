@@ -1,5 +1,5 @@
 import type { CompareQuery } from "../../schemas/answer.ts";
-import { type Outcome, OUTCOMES } from "../../schemas/outcome.ts";
+import { type Outcome, outcomeId, OUTCOMES } from "../../schemas/outcome.ts";
 import type { Queryable } from "../core/queryable.ts";
 import { axisId } from "../results/runs.ts";
 import { getTestId } from "../tests/tests.ts";
@@ -114,5 +114,5 @@ function toOutcomes(ids: number[]): Outcome[] {
 }
 
 function toIds(outcomes: Outcome[]): string {
-  return outcomes.map((outcome) => OUTCOMES.indexOf(outcome) + 1).join(",");
+  return outcomes.map(outcomeId).join(",");
 }

@@ -1,4 +1,5 @@
 import { HubError } from "../../errors.ts";
+import { MAX_ORDINAL } from "../../schemas/record.ts";
 import { Ordinals } from "./case_ids.ts";
 import type { Queryable } from "../core/queryable.ts";
 import { copyInto, uncopied } from "../core/copy.ts";
@@ -11,9 +12,6 @@ export interface RunRows {
   changelist: number;
   results: ResultSpool;
 }
-
-/** Postgres `smallint`. */
-const MAX_ORDINAL = 32_767;
 
 /** Writes the results and samples of new runs. @throws HubError BAD_REQUEST where a case comes too often in one run */
 export async function writeRows(tx: Queryable, runs: RunRows[]): Promise<void> {

@@ -1,6 +1,6 @@
 import type { Page } from "../../schemas/common.ts";
 import type { Result, RunResults, SummaryItem, SummaryList } from "../../schemas/result.ts";
-import { OUTCOMES } from "../../schemas/outcome.ts";
+import { type Outcome, outcomeId } from "../../schemas/outcome.ts";
 import type { Queryable } from "../core/queryable.ts";
 import { decodeCursor, toPage } from "../core/cursor.ts";
 import { axisId, getRun } from "./runs.ts";
@@ -12,7 +12,7 @@ interface ResultRow extends Result {
 
 /** Ids of outcomes by their names. */
 export function outcomeIds(outcomes: readonly string[] | undefined): number[] {
-  return (outcomes ?? []).map((name) => OUTCOMES.indexOf(name as typeof OUTCOMES[number]) + 1);
+  return (outcomes ?? []).map((name) => outcomeId(name as Outcome));
 }
 
 function columns(sql: Queryable) {

@@ -1,4 +1,4 @@
-import { groupOf, OUTCOMES } from "../../schemas/outcome.ts";
+import { BAD_OUTCOME_IDS } from "../../schemas/outcome.ts";
 import type { RetentionPlan } from "../../schemas/retention.ts";
 import type { Db, Queryable } from "../core/queryable.ts";
 import { LOCKS } from "../core/locks.ts";
@@ -13,7 +13,6 @@ export interface Keeping {
 /** Runs in one partition of results, as in migration 0001. */
 const PARTITION = 20_000;
 const BATCH = 200;
-const BAD_IDS = OUTCOMES.flatMap((name, at) => groupOf(name) === "bad" ? [at + 1] : []);
 
 /** Runs that are old enough: `runs`, `tests` and `environments` joined. */
 function oldRuns(sql: Queryable, { keepDays, now }: Keeping) {
@@ -35,7 +34,7 @@ function isHeld(sql: Queryable, { now }: Keeping) {
         and exists (
           select from results
           where results.run_id = runs.id and (waivers.case_id is null or results.case_id = waivers.case_id)
-            and results.outcome = any(${BAD_IDS}::smallint[])
+            and results.outcome = any(${BAD_OUTCOME_IDS}::smallint[])
         )
     ))`;
 }

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { HTTP_STATUS } from "../../errors.ts";
 import { openApi, tagOf, VERSION } from "./openapi.ts";
 import type { RestOnly, Route } from "./route.ts";
 import { escapeHtml, linkOf, page, prose, type SiteLine, siteMap, siteMapPage } from "./site_map.ts";
@@ -65,22 +66,6 @@ function docsPage(lines: SiteLine[]): Response {
       }</details>`
     ).join("")
   );
-  const problems = [
-    "BAD_REQUEST",
-    "UNAUTHORIZED",
-    "FORBIDDEN",
-    "NOT_FOUND",
-    "METHOD_NOT_SUPPORTED",
-    "TIMEOUT",
-    "CONFLICT",
-    "PAYLOAD_TOO_LARGE",
-    "UNSUPPORTED_MEDIA_TYPE",
-    "MISDIRECTED_REQUEST",
-    "TOO_MANY_REQUESTS",
-    "BAD_GATEWAY",
-    "SERVICE_UNAVAILABLE",
-    "INTERNAL_SERVER_ERROR",
-  ];
   return page(
     "C Hub: API",
     `<h1>C Hub API ${VERSION}</h1><p>${tags.map((tag) => `<a href="#${tag}">${tag}</a>`).join(" · ")} · ` +
@@ -89,7 +74,9 @@ function docsPage(lines: SiteLine[]): Response {
       `Writes need <code>Authorization: Bearer &lt;token&gt;</code>. The same procedures answer tRPC under <code>/api/trpc</code>.</p>` +
       sections.join("") +
       `<h2>Problems</h2><p>Errors are <code>application/problem+json</code> with one of these codes:</p><ul>${
-        problems.map((code) => `<li id="${code}"><code>${code}</code></li>`).join("")
+        Object.entries(HTTP_STATUS).map(([code, status]) =>
+          `<li id="${code}"><code>${code}</code> (${status})</li>`
+        ).join("")
       }</ul>`,
   );
 }

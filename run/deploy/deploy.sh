@@ -59,7 +59,8 @@ fault=$(awk '
 [ -z "$fault" ] || fail "$settings: $fault; nothing was changed"
 
 # The number of a version's code, and the oldest code that its migrations still work with.
-code_of() { sed -n 's/^export const CODE = \([0-9]*\);.*/\1/p' "$1/db/migrate.ts"; }
+# Versions before 0.1.0 have the file in db/.
+code_of() { cat "$1/db/core/migrate.ts" "$1/db/migrate.ts" 2>/dev/null | sed -n 's/^export const CODE = \([0-9]*\);.*/\1/p'; }
 oldest_of() { sed -n 's/^-- oldest code: \([0-9]*\)$/\1/p' "$1"/db/migrations/*.sql | sort -n | tail -n 1; }
 is_ready() {
   n=0

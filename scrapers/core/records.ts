@@ -1,12 +1,17 @@
 import { asObject } from "../../formats/json.ts";
 import { fitRecord } from "../../formats/record.ts";
 import { cleanText } from "../../formats/text.ts";
-import { MAX_EXCERPT, type ResultRecord, runHead, type RunRecord, runUrl } from "../../schemas/record.ts";
+import {
+  MAX_EXCERPT,
+  MAX_ORDINAL,
+  type ResultRecord,
+  runHead,
+  type RunRecord,
+  runUrl,
+} from "../../schemas/record.ts";
 import { turns } from "../../turns.ts";
 import type { ScrapeContext } from "./context.ts";
 
-/** Results of one case in one run, or values of one of its metrics; their number is a Postgres `smallint`. */
-const MAX_ORDINAL = 32_767;
 /** Characters of an environment's value. */
 const MAX_VALUE = 256;
 

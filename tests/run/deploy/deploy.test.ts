@@ -143,9 +143,9 @@ test(
           `${path}/db/migrations/9999_one_way.sql`,
           `-- oldest code: ${CODE + 1}\nselect 1;\n`,
         );
-        await replace(`${path}/db/migrate.ts`, '"0002_auth"', '"9999_one_way", "0002_auth"');
+        await replace(`${path}/db/core/migrate.ts`, '"0002_auth"', '"9999_one_way", "0002_auth"');
         await replace(
-          `${path}/db/migrate.ts`,
+          `${path}/db/core/migrate.ts`,
           `export const CODE = ${CODE};`,
           `export const CODE = ${CODE + 1};`,
         );

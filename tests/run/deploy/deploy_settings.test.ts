@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, expect } from "vitest";
+import { CODE } from "../../../db/core/migrate.ts";
 import { HOME } from "../../helpers/app.ts";
 import { hasProgram, requires } from "../../helpers/require.ts";
 
@@ -93,4 +94,19 @@ test("the folders that deploy.sh makes are those of the service", async () => {
   expect(unit).toContain(` DATA_DIR=${data} DENO_DIR=${cache} `);
   expect(unit).toContain(`StateDirectory=${data!.replace("/var/lib/", "")}\n`);
   expect(unit).toContain(`CacheDirectory=${cache!.replace("/var/cache/", "")}\n`);
+});
+
+test("the code number of a version is read where the version has it, also before 0.1.0", async () => {
+  const script = await Deno.readTextFile(`${HOME}/run/deploy/deploy.sh`);
+  const codeOf = /^code_of\(\).*$/m.exec(script)![0];
+  const folder = await Deno.makeTempDir();
+  await Deno.mkdir(`${folder}/db`);
+  await Deno.writeTextFile(`${folder}/db/migrate.ts`, "export const CODE = 7;\n");
+  for (const [version, code] of [[HOME, String(CODE)], [folder, "7"]] as const) {
+    const { stdout } = await new Deno.Command("sh", {
+      args: ["-c", `${codeOf}\ncode_of "$1"`, "sh", version],
+    }).output();
+    expect(new TextDecoder().decode(stdout).trim()).toBe(code);
+  }
+  await Deno.remove(folder, { recursive: true });
 });
