@@ -3,7 +3,6 @@ import { flag, id, nullableTime, pageInput, pageOf, time } from "./common.ts";
 
 const SCAN_STATES = ["running", "done", "failed", "lost"] as const;
 const scanState = z.enum(SCAN_STATES);
-export type ScanState = z.infer<typeof scanState>;
 
 /** Most places listed of what did not parse, and of what could not be read. */
 export const MAX_PLACES = 100;

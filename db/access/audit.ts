@@ -1,5 +1,6 @@
 import type { AuditEntry, AuditList } from "../../schemas/audit.ts";
 import type { Page } from "../../schemas/common.ts";
+import { Conditions } from "../core/conditions.ts";
 import type { Db, Queryable } from "../core/queryable.ts";
 import { decodeCursor, toPage } from "../core/cursor.ts";
 
@@ -54,15 +55,17 @@ interface AuditRow extends Omit<AuditEntry, "at"> {
 export async function listAudit(sql: Queryable, input: AuditList): Promise<Page<AuditEntry>> {
   const [before] = input.cursor === undefined ? [null] : decodeCursor(input.cursor, ["number"]);
   const { who, action, object, from, to, limit } = input;
+  const where = new Conditions(sql)
+    .below("id", before)
+    .equal("who", who)
+    .equal("action", action)
+    .equal("object", object)
+    .given(from, (time) => sql`at >= ${time}`)
+    .given(to, (time) => sql`at <= ${time}`);
   const rows = await sql<AuditRow[]>`
     select id, at, who, via, address, request_id as "requestId", action, object, before, after
     from audit
-    where ${before === null ? sql`true` : sql`id < ${before}`}
-      and ${who === undefined ? sql`true` : sql`who = ${who}`}
-      and ${action === undefined ? sql`true` : sql`action = ${action}`}
-      and ${object === undefined ? sql`true` : sql`object = ${object}`}
-      and ${from === undefined ? sql`true` : sql`at >= ${from}`}
-      and ${to === undefined ? sql`true` : sql`at <= ${to}`}
+    where ${where.all}
     order by id desc limit ${limit + 1}`;
   return toPage(rows, limit, (row) => ({ ...row, at: row.at.toISOString() }), (row) => [row.id]);
 }

@@ -2,6 +2,7 @@ import { HubError } from "../../errors.ts";
 import type { Scope, TokenShape } from "../../schemas/auth.ts";
 import type { Page } from "../../schemas/common.ts";
 import { type Author, recordAudit } from "./audit.ts";
+import { Conditions } from "../core/conditions.ts";
 import type { Db, Queryable } from "../core/queryable.ts";
 import { decodeCursor, toPage } from "../core/cursor.ts";
 import { writeIfPossible } from "../core/connection_errors.ts";
@@ -65,7 +66,7 @@ export async function listTokens(
   const [before] = cursor === undefined ? [null] : decodeCursor(cursor, ["number"]);
   const rows = await sql<TokenRow[]>`
     select ${columns(sql)} from tokens
-    where person = ${person} and ${before === null ? sql`true` : sql`id < ${before}`}
+    where person = ${person} and ${new Conditions(sql).below("id", before).all}
     order by id desc limit ${limit + 1}`;
   return toPage(rows, limit, toToken, (row) => [row.id]);
 }

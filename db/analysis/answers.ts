@@ -1,6 +1,7 @@
 import type { CulpritQuery } from "../../schemas/answer.ts";
 import type { Outcome } from "../../schemas/outcome.ts";
 import { BAD_OUTCOME_IDS, OUTCOMES } from "../../schemas/outcome.ts";
+import { Conditions } from "../core/conditions.ts";
 import type { Queryable } from "../core/queryable.ts";
 import { axisId } from "../results/runs.ts";
 import { getTestId } from "../tests/tests.ts";
@@ -36,16 +37,14 @@ export async function listBadHistories(
   const axis = await axisId(sql, input.axis);
   const { from, to, environment, limit } = input;
   const chosen = await choosePackage(sql, { testId, axis, name: input.package });
+  const period = new Conditions(sql)
+    .atLeast("runs.changelist", from)
+    .atMost("runs.changelist", to)
+    .contains("environments.keys", environment);
   const scope = sql`
     runs.test_id = ${testId} and runs.axis_id = ${axis} and runs.package_id is not distinct from ${chosen.id}
     and runs.status <> 'lab_error'
-    and ${from === undefined ? sql`true` : sql`runs.changelist >= ${from}`}
-    and ${to === undefined ? sql`true` : sql`runs.changelist <= ${to}`}
-    and ${
-    environment === undefined
-      ? sql`true`
-      : sql`environments.keys @> ${JSON.stringify(environment)}::text::jsonb`
-  }`;
+    and ${period.all}`;
   const pairs = await sql<{ caseId: number; environment: string }[]>`
     with found as (
       select distinct results.case_id, (environments.keys - 'machine')::text as environment
@@ -61,9 +60,10 @@ export async function listBadHistories(
     )
     select case_id as "caseId", environment from found
     where ${
-    after === undefined
-      ? sql`true`
-      : sql`(case_id, environment collate "C") > (${after[0]}, ${after[1]} collate "C")`
+    new Conditions(sql).given(
+      after,
+      ([caseId, kind]) => sql`(case_id, environment collate "C") > (${caseId}, ${kind} collate "C")`,
+    ).all
   }
     order by case_id, environment collate "C" limit ${limit + 1}`;
   const wanted = pairs.slice(0, limit);

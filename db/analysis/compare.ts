@@ -1,5 +1,6 @@
 import type { CompareQuery } from "../../schemas/answer.ts";
 import { type Outcome, outcomeId, OUTCOMES } from "../../schemas/outcome.ts";
+import { Conditions } from "../core/conditions.ts";
 import type { Queryable } from "../core/queryable.ts";
 import { axisId } from "../results/runs.ts";
 import { getTestId } from "../tests/tests.ts";
@@ -88,11 +89,7 @@ function scopeOf(sql: Queryable, input: CompareQuery, { testId, axis }: Ids) {
   const { base, head, environment } = input;
   return sql`
     runs.test_id = ${testId} and runs.axis_id = ${axis} and runs.changelist = any(${[base, head]}::int[])
-    and ${
-    environment === undefined
-      ? sql`true`
-      : sql`environments.keys @> ${JSON.stringify(environment)}::text::jsonb`
-  }`;
+    and ${new Conditions(sql).contains("environments.keys", environment).all}`;
 }
 
 /** Each case of the runs in scope with its outcomes at base and at head, as sorted ids. */

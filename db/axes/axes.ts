@@ -1,6 +1,7 @@
 import { HubError } from "../../errors.ts";
 import type { AxisPatch, AxisShape } from "../../schemas/axis.ts";
 import { type Author, recordAudit } from "../access/audit.ts";
+import { Conditions } from "../core/conditions.ts";
 import type { Db, Queryable } from "../core/queryable.ts";
 
 interface AxisRow extends Omit<AxisShape, "listReadAt"> {
@@ -14,7 +15,7 @@ export async function listAxes(sql: Queryable, name?: string): Promise<AxisShape
       axes.list_error as "listError",
       (select json_build_object('number', changelists.number, 'label', changelists.label) from changelists
         where changelists.axis_id = axes.id order by changelists.number desc limit 1) as newest
-    from axes where ${name === undefined ? sql`true` : sql`axes.name = ${name}`}
+    from axes where ${new Conditions(sql).equal("axes.name", name).all}
     order by axes.name`;
   return rows.map(({ listReadAt, ...row }) => ({ ...row, listReadAt: listReadAt?.toISOString() ?? null }));
 }

@@ -2,6 +2,7 @@ import { HubError } from "../../errors.ts";
 import type { Page } from "../../schemas/common.ts";
 import type { DropPackage, PackageDetail, PackageList } from "../../schemas/package.ts";
 import { type Author, recordAudit } from "../access/audit.ts";
+import { Conditions } from "../core/conditions.ts";
 import type { Db, Queryable } from "../core/queryable.ts";
 import { decodeCursor, toPage } from "../core/cursor.ts";
 
@@ -37,21 +38,19 @@ function columns(sql: Queryable) {
 export async function listPackages(sql: Queryable, input: PackageList): Promise<Page<DropPackage>> {
   const [after] = input.cursor === undefined ? [null] : decodeCursor(input.cursor, ["string"]);
   const { search, branch, build, scanned } = input;
+  const where = new Conditions(sql)
+    .given(after, (name) => sql`packages.name > ${name}`)
+    .includes("packages.name", search)
+    .equal("packages.branch", branch)
+    .equal("packages.build", build)
+    .equal("packages.scanned", scanned);
   const rows = await sql<PackageRow[]>`
     select ${columns(sql)}
     from packages
-    where ${after === null ? sql`true` : sql`packages.name > ${after}`}
-      and ${search === undefined ? sql`true` : sql`packages.name ilike ${`%${escapeLike(search)}%`}`}
-      and ${branch === undefined ? sql`true` : sql`packages.branch = ${branch}`}
-      and ${build === undefined ? sql`true` : sql`packages.build = ${build}`}
-      and ${scanned === undefined ? sql`true` : scanned ? sql`packages.scanned` : sql`not packages.scanned`}
+    where ${where.all}
     order by packages.name
     limit ${input.limit + 1}`;
   return toPage(rows, input.limit, toPackage, (row) => [row.name]);
-}
-
-function escapeLike(value: string): string {
-  return value.replace(/[\\%_]/g, "\\$&");
 }
 
 interface ReadingRow {

@@ -1,6 +1,7 @@
 import { HubError } from "../../errors.ts";
 import type { Page } from "../../schemas/common.ts";
-import type { PlaceReason, Scan, ScanDetail, ScanList, ScanState } from "../../schemas/scan.ts";
+import type { PlaceReason, Scan, ScanDetail, ScanList } from "../../schemas/scan.ts";
+import { Conditions } from "../core/conditions.ts";
 import type { Queryable } from "../core/queryable.ts";
 import { decodeCursor, toPage } from "../core/cursor.ts";
 
@@ -119,8 +120,7 @@ export async function listScans(
   const rows = await sql<ScanRow[]>`
     select ${columns(sql)}
     from scans left join roots on roots.id = scans.root_id
-    where ${before === null ? sql`true` : sql`scans.id < ${before}`}
-      and ${state === undefined ? sql`true` : sql`scans.state = ${state satisfies ScanState}`}
+    where ${new Conditions(sql).below("scans.id", before).equal("scans.state", state).all}
     order by scans.id desc
     limit ${limit + 1}`;
   return toPage(

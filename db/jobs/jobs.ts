@@ -1,6 +1,7 @@
 import { HubError } from "../../errors.ts";
 import type { Page } from "../../schemas/common.ts";
 import type { Job, JobDetail, JobList, JobState } from "../../schemas/job.ts";
+import { Conditions } from "../core/conditions.ts";
 import type { Queryable } from "../core/queryable.ts";
 import { decodeCursor, toPage } from "../core/cursor.ts";
 
@@ -45,17 +46,17 @@ function columns(sql: Queryable) {
 /** Jobs, newest first. */
 export async function listJobs(sql: Queryable, input: JobList): Promise<Page<Job>> {
   const [before] = input.cursor === undefined ? [null] : decodeCursor(input.cursor, ["number"]);
+  const where = new Conditions(sql)
+    .below("jobs.id", before)
+    .equal("tests.name", input.test)
+    .equal("jobs.state", input.state)
+    .equal("packages.name", input.package)
+    .equal("jobs.changelist", input.changelist)
+    .given(input.open, (open) => sql`(jobs.state = any(${[...OPEN_STATES]})) = ${open}`);
   const rows = await sql<JobRow[]>`
     select ${columns(sql)}
     from jobs join tests on tests.id = jobs.test_id left join packages on packages.id = jobs.package_id
-    where ${before === null ? sql`true` : sql`jobs.id < ${before}`}
-      and ${input.test === undefined ? sql`true` : sql`tests.name = ${input.test}`}
-      and ${input.state === undefined ? sql`true` : sql`jobs.state = ${input.state}`}
-      and ${input.package === undefined ? sql`true` : sql`packages.name = ${input.package}`}
-      and ${input.changelist === undefined ? sql`true` : sql`jobs.changelist = ${input.changelist}`}
-      and ${
-    input.open === undefined ? sql`true` : sql`(jobs.state = any(${[...OPEN_STATES]})) = ${input.open}`
-  }
+    where ${where.all}
     order by jobs.id desc
     limit ${input.limit + 1}`;
   return toPage(rows, input.limit, toJob, (row) => [row.id]);

@@ -1,6 +1,7 @@
 import type { Fragment } from "postgres";
 import { OUTCOMES } from "../../schemas/outcome.ts";
 import type { ResultInRun, ResultInRunPage, ResultList } from "../../schemas/result.ts";
+import { Conditions } from "../core/conditions.ts";
 import type { Queryable } from "../core/queryable.ts";
 import { decodeCursor, encodeCursor } from "../core/cursor.ts";
 import { type JsonText, pageText, withoutLast } from "../core/json_text.ts";
@@ -36,6 +37,18 @@ export async function listResults(sql: Queryable, input: ResultList): Promise<Js
   const after = input.cursor === undefined
     ? undefined
     : decodeCursor(input.cursor, ["number", "number", "number", "number"]) as After;
+  const ofRun = new Conditions(sql)
+    .given(after, ([, run, caseId, ordinal]) =>
+      sql`(case_id, ordinal) > (
+        case when chosen.id = ${run} then ${caseId}::integer else 0 end,
+        case when chosen.id = ${run} then ${ordinal}::integer else 0 end
+      )`)
+    .given(input.case, (name) =>
+      sql`case_id = (
+        select coalesce(alias_of, id) from cases
+        where test_id = (select test_id from asked) and hash = md5(${name})::uuid
+      )`)
+    .given(outcome, (names) => sql`outcome = any(${outcomeIds(names)}::smallint[])`);
   // A join over what a limited subquery gives in order is a loop over it, and ends with the page.
   const [listed] = await sql<[Listed]>`
     with asked as materialized (${askedOf(sql, input)}),
@@ -59,7 +72,7 @@ export async function listResults(sql: Queryable, input: ResultList): Promise<Js
         (${OUTCOMES}::text[])[found.outcome] as outcome_name
       from (
         select id, changelist, expired_at is null and ${
-    outcome === undefined ? sql`true` : sql`counts ?| ${outcome}::text[]`
+    new Conditions(sql).given(outcome, (names) => sql`counts ?| ${names}::text[]`).all
   } as holds,
           ',"changelist":' || changelist
             || ',"package":' || coalesce((select to_json(name)::text from packages where id = package_id), 'null')
@@ -69,19 +82,7 @@ export async function listResults(sql: Queryable, input: ResultList): Promise<Js
       cross join lateral (
         select case_id, ordinal, outcome, word, duration_ms, message from results
         where run_id = chosen.id and chosen.holds
-          and ${
-    after === undefined ? sql`true` : sql`(case_id, ordinal) > (
-            case when chosen.id = ${after[1]} then ${after[2]}::integer else 0 end,
-            case when chosen.id = ${after[1]} then ${after[3]}::integer else 0 end
-          )`
-  }
-          and ${
-    input.case === undefined ? sql`true` : sql`case_id = (
-            select coalesce(alias_of, id) from cases
-            where test_id = (select test_id from asked) and hash = md5(${input.case})::uuid
-          )`
-  }
-          and ${outcome === undefined ? sql`true` : sql`outcome = any(${outcomeIds(outcome)}::smallint[])`}
+          and ${ofRun.all}
         order by case_id, ordinal
         limit ${limit + 1}
       ) as found
@@ -107,20 +108,22 @@ function askedOf(sql: Queryable, { test, axis }: ResultList): Fragment {
 /** Runs that are asked for, newest first, from the one that the page before ended in. */
 function runsInOrder(sql: Queryable, input: ResultList, after: After | undefined): Fragment {
   const { changelist, from, to, environment } = input;
+  const where = new Conditions(sql)
+    .given(after, ([changelist, id]) => sql`(runs.changelist, runs.id) <= (${changelist}, ${id})`)
+    .equal("runs.changelist", changelist)
+    .atLeast("runs.changelist", from)
+    .atMost("runs.changelist", to)
+    .given(
+      environment,
+      (keys) =>
+        sql`(select keys from environments where id = runs.environment_id) @> ${
+          JSON.stringify(keys)
+        }::text::jsonb`,
+    );
   return sql`
     select runs.id, runs.changelist, runs.expired_at, runs.counts, runs.package_id, runs.environment_id
     from runs
     where runs.test_id = (select test_id from asked) and runs.axis_id = (select axis_id from asked)
-      and ${after === undefined ? sql`true` : sql`(runs.changelist, runs.id) <= (${after[0]}, ${after[1]})`}
-      and ${changelist === undefined ? sql`true` : sql`runs.changelist = ${changelist}`}
-      and ${from === undefined ? sql`true` : sql`runs.changelist >= ${from}`}
-      and ${to === undefined ? sql`true` : sql`runs.changelist <= ${to}`}
-      and ${
-    environment === undefined
-      ? sql`true`
-      : sql`(select keys from environments where id = runs.environment_id) @> ${
-        JSON.stringify(environment)
-      }::text::jsonb`
-  }
+      and ${where.all}
     order by runs.changelist desc, runs.id desc`;
 }

@@ -1,6 +1,7 @@
 import type { Page } from "../../schemas/common.ts";
 import type { Result, RunResults, SummaryItem, SummaryList } from "../../schemas/result.ts";
 import { type Outcome, outcomeId } from "../../schemas/outcome.ts";
+import { Conditions } from "../core/conditions.ts";
 import type { Queryable } from "../core/queryable.ts";
 import { decodeCursor, toPage } from "../core/cursor.ts";
 import { axisId, getRun } from "./runs.ts";
@@ -25,18 +26,13 @@ function columns(sql: Queryable) {
 export async function listRunResults(sql: Queryable, input: RunResults): Promise<Page<Result>> {
   await getRun(sql, input.id);
   const after = input.cursor === undefined ? undefined : decodeCursor(input.cursor, ["number", "number"]);
+  const where = new Conditions(sql)
+    .given(after, ([caseId, ordinal]) => sql`(results.case_id, results.ordinal) > (${caseId}, ${ordinal})`)
+    .given(input.outcome, (outcomes) => sql`results.outcome = any(${outcomeIds(outcomes)}::smallint[])`);
   const rows = await sql<ResultRow[]>`
     select ${columns(sql)}
     from results join cases on cases.id = results.case_id join outcomes on outcomes.id = results.outcome
-    where results.run_id = ${input.id}
-      and ${
-    after === undefined ? sql`true` : sql`(results.case_id, results.ordinal) > (${after[0]}, ${after[1]})`
-  }
-      and ${
-    input.outcome === undefined
-      ? sql`true`
-      : sql`results.outcome = any(${outcomeIds(input.outcome)}::smallint[])`
-  }
+    where results.run_id = ${input.id} and ${where.all}
     order by results.case_id, results.ordinal
     limit ${input.limit + 1}`;
   return toPage(rows, input.limit, toResult, (row) => [row.caseId, row.ordinal]);
@@ -52,24 +48,23 @@ export async function listSummary(sql: Queryable, input: SummaryList): Promise<P
   const axis = await axisId(sql, input.axis);
   const [before] = input.cursor === undefined ? [undefined] : decodeCursor(input.cursor, ["number"]);
   const { from, to, environment, limit } = input;
+  const page = new Conditions(sql)
+    .below("runs.changelist", before)
+    .atLeast("runs.changelist", from)
+    .atMost("runs.changelist", to);
   const chosen = sql`
     from runs join environments on environments.id = runs.environment_id
       left join packages on packages.id = runs.package_id
     where runs.test_id = ${testId} and runs.axis_id = ${axis}
       and ${
-    environment === undefined
-      ? sql`true`
-      : sql`environments.keys @> ${JSON.stringify(environment)}::text::jsonb`
-  }
-      and ${input.package === undefined ? sql`true` : sql`packages.name = ${input.package}`}`;
+    new Conditions(sql).contains("environments.keys", environment).equal("packages.name", input.package).all
+  }`;
   const rows = await sql<SummaryItem[]>`
     with newest as (
       select runs.changelist, count(*)::int as runs,
         count(*) filter (where runs.status = 'lab_error')::int as "labErrors"
       ${chosen}
-        and ${before === undefined ? sql`true` : sql`runs.changelist < ${before}`}
-        and ${from === undefined ? sql`true` : sql`runs.changelist >= ${from}`}
-        and ${to === undefined ? sql`true` : sql`runs.changelist <= ${to}`}
+        and ${page.all}
       group by runs.changelist order by runs.changelist desc limit ${limit + 1}
     )
     select newest.changelist, newest.runs, newest."labErrors", coalesce((

@@ -1,6 +1,7 @@
 import { HubError } from "../../errors.ts";
 import type { Page } from "../../schemas/common.ts";
 import type { Run, RunList } from "../../schemas/run.ts";
+import { Conditions } from "../core/conditions.ts";
 import type { Queryable } from "../core/queryable.ts";
 import { decodeCursor, toPage } from "../core/cursor.ts";
 import { getTestId } from "../tests/tests.ts";
@@ -53,28 +54,25 @@ export async function listRuns(sql: Queryable, input: RunList): Promise<Page<Run
   const testId = input.test === undefined ? undefined : await getTestId(sql, input.test);
   const after = cursor === undefined ? undefined : decodeCursor(cursor, ["number", "number"]);
   const axis = await axisId(sql, input.axis);
+  const where = new Conditions(sql)
+    .equal("runs.test_id", testId)
+    .given(
+      after,
+      ([changelist, id]) =>
+        testId === undefined
+          ? sql`runs.id < ${id}`
+          : sql`(runs.changelist, runs.id) < (${changelist}, ${id})`,
+    )
+    .equal("runs.changelist", changelist)
+    .atLeast("runs.changelist", from)
+    .atMost("runs.changelist", to)
+    .contains("environments.keys", environment)
+    .equal("runs.status", status)
+    .equal("runs.source", source);
   const rows = await sql<RunRow[]>`
     select ${columns(sql)}
     from runs ${joins(sql)}
-    where runs.axis_id = ${axis}
-      and ${testId === undefined ? sql`true` : sql`runs.test_id = ${testId}`}
-      and ${
-    after === undefined
-      ? sql`true`
-      : testId === undefined
-      ? sql`runs.id < ${after[1]}`
-      : sql`(runs.changelist, runs.id) < (${after[0]}, ${after[1]})`
-  }
-      and ${changelist === undefined ? sql`true` : sql`runs.changelist = ${changelist}`}
-      and ${from === undefined ? sql`true` : sql`runs.changelist >= ${from}`}
-      and ${to === undefined ? sql`true` : sql`runs.changelist <= ${to}`}
-      and ${
-    environment === undefined
-      ? sql`true`
-      : sql`environments.keys @> ${JSON.stringify(environment)}::text::jsonb`
-  }
-      and ${status === undefined ? sql`true` : sql`runs.status = ${status}`}
-      and ${source === undefined ? sql`true` : sql`runs.source = ${source}`}
+    where runs.axis_id = ${axis} and ${where.all}
     order by ${testId === undefined ? sql`runs.id desc` : sql`runs.changelist desc, runs.id desc`}
     limit ${limit + 1}`;
   return toPage(rows, limit, toRun, (row) => [row.changelist, row.id]);

@@ -1,5 +1,6 @@
 import type { Page } from "../../schemas/common.ts";
 import type { RunSamples, SampleAt, SampleInRun, SampleList } from "../../schemas/sample.ts";
+import { Conditions } from "../core/conditions.ts";
 import type { Queryable } from "../core/queryable.ts";
 import { decodeCursor, toPage } from "../core/cursor.ts";
 import { axisId, getRun } from "./runs.ts";
@@ -47,6 +48,15 @@ export async function listSamples(sql: Queryable, input: SampleList): Promise<Pa
     ? undefined
     : decodeCursor(input.cursor, ["number", "number", "number", "number"]);
   const { from, to, changelist, environment, limit } = input;
+  const where = new Conditions(sql)
+    .given(after, ([number, run, metric, ordinal]) =>
+      sql`
+        (samples.changelist < ${number} or (samples.changelist = ${number} and (samples.run_id < ${run}
+          or (samples.run_id = ${run} and (samples.metric_id, samples.ordinal) > (${metric}, ${ordinal})))))`)
+    .equal("samples.changelist", changelist)
+    .atLeast("samples.changelist", from)
+    .atMost("samples.changelist", to)
+    .contains("environments.keys", environment);
   const rows = await sql<SampleAtRow[]>`
     select samples.run_id as "runId", cases.name as case, metrics.name as metric, metrics.unit, samples.ordinal,
       samples.value, samples.word, samples.case_id as "caseId", samples.metric_id as "metricId", samples.changelist,
@@ -59,24 +69,7 @@ export async function listSamples(sql: Queryable, input: SampleList): Promise<Pa
       join environments on environments.id = runs.environment_id
       left join packages on packages.id = runs.package_id
     where asked.test_id = ${testId} and asked.hash = md5(${input.case})::uuid and runs.axis_id = ${axis}
-      and ${
-    after === undefined
-      ? sql`true`
-      : sql`(samples.changelist < ${after[0]} or (samples.changelist = ${after[0]} and (samples.run_id < ${
-        after[1]
-      }
-          or (samples.run_id = ${after[1]} and (samples.metric_id, samples.ordinal) > (${after[2]}, ${
-        after[3]
-      })))))`
-  }
-      and ${changelist === undefined ? sql`true` : sql`samples.changelist = ${changelist}`}
-      and ${from === undefined ? sql`true` : sql`samples.changelist >= ${from}`}
-      and ${to === undefined ? sql`true` : sql`samples.changelist <= ${to}`}
-      and ${
-    environment === undefined
-      ? sql`true`
-      : sql`environments.keys @> ${JSON.stringify(environment)}::text::jsonb`
-  }
+      and ${where.all}
     order by samples.changelist desc, samples.run_id desc, samples.metric_id, samples.ordinal
     limit ${limit + 1}`;
   return toPage(rows, limit, toSample, (row) => [row.changelist, row.runId, row.metricId, row.ordinal]);

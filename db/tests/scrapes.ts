@@ -1,5 +1,6 @@
 import type { Page } from "../../schemas/common.ts";
 import type { Scrape } from "../../schemas/scrape.ts";
+import { Conditions } from "../core/conditions.ts";
 import type { Queryable } from "../core/queryable.ts";
 import { revokeLease } from "../core/leases.ts";
 import { decodeCursor, toPage } from "../core/cursor.ts";
@@ -37,7 +38,7 @@ export async function listScrapes(
   const [before] = cursor === undefined ? [null] : decodeCursor(cursor, ["number"]);
   const rows = await sql<ScrapeRow[]>`
     select ${scrapeColumns(sql)} from scrapes
-    where test_id = ${testId} and ${before === null ? sql`true` : sql`id < ${before}`}
+    where test_id = ${testId} and ${new Conditions(sql).below("id", before).all}
     order by id desc limit ${limit + 1}`;
   return toPage(rows, limit, toScrape, (row) => [row.id]);
 }

@@ -3,6 +3,7 @@ import { HubError } from "../../errors.ts";
 import type { Page } from "../../schemas/common.ts";
 import type { TestInput, TestList, TestPatch, TestShape } from "../../schemas/test.ts";
 import { type Author, recordAudit } from "../access/audit.ts";
+import { Conditions } from "../core/conditions.ts";
 import type { Db, Queryable } from "../core/queryable.ts";
 import { decodeCursor, toPage } from "../core/cursor.ts";
 import { revokeScrape, scrapeColumns, type ScrapeRow, toScrape } from "./scrapes.ts";
@@ -48,17 +49,16 @@ function lastScrape(sql: Queryable) {
 export async function listTests(sql: Queryable, input: TestList): Promise<Page<TestShape>> {
   const [after] = input.cursor === undefined ? [null] : decodeCursor(input.cursor, ["string"]);
   const { search, scraper, owner, enabled } = input;
+  const where = new Conditions(sql)
+    .given(after, (name) => sql`tests.name > ${name}`)
+    .includes("tests.name", search)
+    .equal("tests.scraper", scraper)
+    .equal("tests.owner", owner)
+    .equal("tests.enabled", enabled);
   const rows = await sql<TestRow[]>`
     select ${columns(sql)}
     from tests ${lastScrape(sql)}
-    where tests.deleted_at is null
-      and ${after === null ? sql`true` : sql`tests.name > ${after}`}
-      and ${
-    search === undefined ? sql`true` : sql`tests.name ilike ${`%${search.replace(/[\\%_]/g, "\\$&")}%`}`
-  }
-      and ${scraper === undefined ? sql`true` : sql`tests.scraper = ${scraper}`}
-      and ${owner === undefined ? sql`true` : sql`tests.owner = ${owner}`}
-      and ${enabled === undefined ? sql`true` : sql`tests.enabled = ${enabled}`}
+    where tests.deleted_at is null and ${where.all}
     order by tests.name
     limit ${input.limit + 1}`;
   return toPage(rows, input.limit, toTest, (row) => [row.name]);
