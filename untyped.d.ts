@@ -42,7 +42,15 @@ declare module "tar-stream" {
   export function extract(options?: { allowUnknownFormat?: boolean }): Extract;
   export interface Pack extends Readable {
     entry(
-      header: { name: string; type?: string; size?: number; pax?: Record<string, string> },
+      header: {
+        name: string;
+        type?: string;
+        size?: number;
+        mode?: number;
+        mtime?: Date;
+        linkname?: string;
+        pax?: Record<string, string>;
+      },
       content?: string | Uint8Array,
     ): Writable;
     finalize(): void;
