@@ -4,7 +4,7 @@ import { Conditions } from "../core/conditions.ts";
 import type { Db, Queryable } from "../core/queryable.ts";
 import { decodeCursor, toPage } from "../core/cursor.ts";
 
-/** Who does something, by what, and where from. */
+/** Who acts, by which credential, and from where. */
 export interface Author {
   name: string;
   /** `session`, `token <id>`, `admin token`, `sign-in`. */
@@ -22,7 +22,9 @@ export interface AuditRecord {
   after?: Record<string, unknown> | undefined;
 }
 
-/** Writes down what was done, in the transaction that does it. Never a secret: no password, token, session id, or setting. */
+/**
+ * Records an action in the transaction that performs it. Never pass secrets: passwords, tokens, session ids, settings.
+ */
 export async function recordAudit(tx: Queryable, by: Author, record: AuditRecord): Promise<void> {
   const json = (value: unknown) => value === undefined ? null : JSON.stringify(value);
   await tx`
@@ -33,7 +35,9 @@ export async function recordAudit(tx: Queryable, by: Author, record: AuditRecord
       ${json(record.before)}::text::jsonb, ${json(record.after)}::text::jsonb)`;
 }
 
-/** Does something and writes it down, in one transaction; what `act` returns false for was not done. */
+/**
+ * Performs and records an action in one transaction. If `act` returns false, nothing was done and nothing is recorded.
+ */
 export async function audited(
   sql: Db,
   by: Author,
@@ -51,7 +55,7 @@ interface AuditRow extends Omit<AuditEntry, "at"> {
   at: Date;
 }
 
-/** What was done, newest first. */
+/** Lists the audit log, newest first. */
 export async function listAudit(sql: Queryable, input: AuditList): Promise<Page<AuditEntry>> {
   const [before] = input.cursor === undefined ? [null] : decodeCursor(input.cursor, ["number"]);
   const { who, action, object, from, to, limit } = input;

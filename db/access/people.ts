@@ -1,6 +1,6 @@
 import type { Queryable } from "../core/queryable.ts";
 
-/** Someone who has signed in before. */
+/** A person who has signed in. */
 export interface PersonRow {
   name: string;
   source: "directory" | "local";
@@ -9,7 +9,7 @@ export interface PersonRow {
   refusedAt: Date | null;
 }
 
-/** Notes that the directory (or the admin token) vouches for someone now. */
+/** Records that the directory, or the admin token, has confirmed a person. */
 export async function savePerson(
   sql: Queryable,
   person: { name: string; source: "directory" | "local"; groups: string[] },
@@ -22,7 +22,7 @@ export async function savePerson(
       checked_at = excluded.checked_at, refused_at = null`;
 }
 
-/** Notes that the directory no longer vouches for someone, and ends their sessions. */
+/** Records that the directory no longer confirms a person, and ends the person's sessions. */
 export async function refusePerson(tx: Queryable, name: string, at: Date): Promise<void> {
   await tx`update people set refused_at = ${at}, checked_at = ${at}, groups = '{}' where name = ${name}`;
   await tx`delete from sessions where person = ${name}`;

@@ -23,7 +23,7 @@ export interface SessionRow {
   expiresAt: Date;
 }
 
-/** A session that is not over, with its person. Its last use is noted once a minute. */
+/** Finds an unexpired session with its person, and records its use at most once a minute. */
 export async function findSession(
   sql: Queryable,
   hash: Uint8Array,
@@ -48,12 +48,12 @@ export async function endSession(tx: Queryable, hash: Uint8Array): Promise<boole
   return (await tx`delete from sessions where hash = ${hash}`).count > 0;
 }
 
-/** Ends all of someone's sessions. Returns how many. */
+/** Ends all sessions of a person. Returns how many. */
 export async function endSessions(tx: Queryable, person: string): Promise<number> {
   return (await tx`delete from sessions where person = ${person}`).count;
 }
 
-/** Forgets sessions that are over. */
+/** Deletes expired sessions. Returns how many. */
 export async function pruneSessions(sql: Queryable, now: Date): Promise<number> {
   return (await sql`delete from sessions where expires_at < ${now}`).count;
 }

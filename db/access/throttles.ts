@@ -1,6 +1,6 @@
 import type { Db } from "../core/queryable.ts";
 
-/** What rate-limiter-flexible asks of a `pg` client, on the hub's own pool; its SQL is its own. */
+/** The part of a `pg` client that rate-limiter-flexible uses, on the hub's pool. The library brings its own SQL. */
 export function throttleStore(sql: Db) {
   return {
     async query({ text, values = [] }: { text: string; values?: unknown[] }) {
@@ -12,7 +12,7 @@ export function throttleStore(sql: Db) {
 
 export const THROTTLE_TABLE = "throttles";
 
-/** Forgets what has expired. */
+/** Deletes expired rows. Returns how many. */
 export async function pruneThrottles(sql: Db, now: Date): Promise<number> {
   return (await sql`delete from throttles where expire < ${now.getTime()}`).count;
 }

@@ -57,7 +57,7 @@ export async function createToken(sql: Db, token: NewToken, by: Author): Promise
   });
 }
 
-/** Someone's tokens, newest first. */
+/** Lists a person's tokens, newest first. */
 export async function listTokens(
   sql: Queryable,
   person: string,
@@ -72,7 +72,7 @@ export async function listTokens(
 }
 
 /**
- * Revokes a token; no effect on one that is revoked already. `person` is its owner, undefined for any.
+ * Revokes a token; no effect if it is already revoked. `person`: the required owner, undefined for any.
  * @throws HubError NOT_FOUND
  */
 export async function revokeToken(
@@ -89,7 +89,7 @@ export async function revokeToken(
       select ${columns(tx)} from tokens
       where id = ${id} and ${person === undefined ? tx`true` : tx`person = ${person}`}`;
     if (row === undefined) {
-      throw new HubError("NOT_FOUND", `There is no token ${id} of yours; GET /api/auth/tokens lists them.`);
+      throw new HubError("NOT_FOUND", `You have no token ${id}; GET /api/auth/tokens lists your tokens.`);
     }
     if (revoked.length > 0) {
       await recordAudit(tx, by, {
@@ -109,7 +109,7 @@ export interface TokenUse {
   person: PersonRow;
 }
 
-/** A token that holds, with its person. Its last use is noted once a minute. */
+/** Finds a valid token with its person, and records its use at most once a minute. */
 export async function findToken(sql: Queryable, hash: Uint8Array, now: Date): Promise<TokenUse | undefined> {
   const [row] = await sql<
     (PersonRow & { id: number; scopes: Scope[]; expiresAt: Date; lastUsedAt: Date | null })[]

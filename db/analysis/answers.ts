@@ -11,7 +11,7 @@ export interface CaseHistory {
   case: string;
   /** Without the machine: machines of one kind share a history. */
   environment: Record<string, string>;
-  /** The same as text, for the cursor. */
+  /** The environment as text, for the cursor. */
   environmentText: string;
   points: { changelist: number; outcomes: Outcome[] }[];
 }
@@ -20,13 +20,13 @@ export interface Histories {
   packageId: number | null;
   package: string | null;
   items: CaseHistory[];
-  /** Whether there are more cases behind the last one. */
+  /** Whether more cases follow the last one. */
   hasMore: boolean;
 }
 
 /**
- * Histories of the cases that are or were bad, in one package's runs: `limit` of them, by case and environment, after the
- * pair `after`.
+ * Returns histories of the cases that are or were bad in one package's runs: `limit` of them, by case and environment,
+ * after the pair `after`.
  */
 export async function listBadHistories(
   sql: Queryable,
@@ -103,7 +103,7 @@ export async function listBadHistories(
   };
 }
 
-/** The package asked for, or the one of the test's newest run. */
+/** Returns the requested package, or the package of the test's newest run. */
 async function choosePackage(
   sql: Queryable,
   { testId, axis, name }: { testId: number; axis: number; name: string | undefined },
@@ -123,24 +123,26 @@ async function choosePackage(
 export interface Bounds {
   lastGood: number | null;
   firstBad: number;
-  /** Changelists in between that ran without a verdict. */
+  /** Changelists in between whose runs gave no verdict. */
   undecided: number[] | null;
 }
 
 export interface Between {
-  /** Changelists in between that the hub knows: with a build of the package, gone or not, or run without a verdict. */
+  /**
+   * Number of known changelists in between: those with a build of the package, gone or not, or with runs but no verdict.
+   */
   known: number | null;
-  /** The first 1000 whose build is available. */
+  /** The first 1000 changelists with an available build. */
   available: number[];
 }
 
-/** What lies strictly between each pair of bounds; nothing is known where there is no lower one. */
+/** Returns what is strictly between each pair of bounds; `known` is null without a lower bound. */
 export async function listBetween(
   sql: Queryable,
   packageId: number | null,
   bounds: Bounds[],
 ): Promise<Between[]> {
-  // Cases that broke together have the same bounds.
+  // Cases that broke together have equal bounds, so each pair is queried once.
   const keys = bounds.map((one) => JSON.stringify(one));
   const asked = [...new Map(bounds.map((one, at) => [keys[at]!, one])).values()];
   const undecided = asked.flatMap((one, at) => (one.undecided ?? []).map((number) => ({ at, number })));

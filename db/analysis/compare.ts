@@ -5,7 +5,7 @@ import type { Queryable } from "../core/queryable.ts";
 import { axisId } from "../results/runs.ts";
 import { getTestId } from "../tests/tests.ts";
 
-/** All outcomes of a case at two changelists, and how many cases have just these. */
+/** All outcomes of a case at two changelists, and the number of cases with exactly these. */
 export interface OutcomePair {
   base: Outcome[];
   head: Outcome[];
@@ -17,7 +17,7 @@ export interface ComparedCaseRow {
   case: string;
   base: Outcome[];
   head: Outcome[];
-  /** Whether a waiver in force covers it at head. */
+  /** Whether an active waiver covers it at head. */
   waived: boolean;
 }
 
@@ -26,7 +26,9 @@ export interface RunCounts {
   labErrorRuns: { base: number; head: number };
 }
 
-/** Runs at two changelists, and the pairs of outcomes their cases have: some dozens, whatever the number of cases. */
+/**
+ * Counts the runs at two changelists and the outcome pairs of their cases: some dozens of pairs for any number of cases.
+ */
 export async function listOutcomePairs(
   sql: Queryable,
   input: CompareQuery,
@@ -49,7 +51,7 @@ export async function listOutcomePairs(
   };
 }
 
-/** Cases with one of these pairs of outcomes, by id after `after`; at most `limit`. */
+/** Lists up to `limit` cases with one of these outcome pairs, by id, after the id `after`. */
 export async function listComparedCases(
   sql: Queryable,
   input: CompareQuery,
@@ -92,7 +94,7 @@ function scopeOf(sql: Queryable, input: CompareQuery, { testId, axis }: Ids) {
     and ${new Conditions(sql).contains("environments.keys", environment).all}`;
 }
 
-/** Each case of the runs in scope with its outcomes at base and at head, as sorted ids. */
+/** Selects each case of the runs in scope with its outcomes at base and at head, as sorted ids. */
 function found(sql: Queryable, input: CompareQuery, ids: Ids) {
   const { base, head } = input;
   return sql`

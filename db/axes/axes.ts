@@ -8,7 +8,7 @@ interface AxisRow extends Omit<AxisShape, "listReadAt"> {
   listReadAt: Date | null;
 }
 
-/** Every axis, by name: there are few. */
+/** Lists every axis by name, unpaged: there are few. */
 export async function listAxes(sql: Queryable, name?: string): Promise<AxisShape[]> {
   const rows = await sql<AxisRow[]>`
     select axes.name as axis, axes.labels, axes.list_url as "listUrl", axes.list_read_at as "listReadAt",
@@ -27,7 +27,7 @@ export async function getAxis(sql: Queryable, name: string): Promise<AxisShape> 
   return axis;
 }
 
-/** Changes an axis; makes it where it is not known. */
+/** Changes an axis, and creates it if it is unknown. */
 export async function configureAxis(sql: Db, { axis, ...patch }: AxisPatch, by: Author): Promise<void> {
   await sql.begin(async (tx) => {
     await ensureAxis(tx, axis);
@@ -52,7 +52,7 @@ export async function configureAxis(sql: Db, { axis, ...patch }: AxisPatch, by: 
   });
 }
 
-/** Id of an axis, made where it is not known. */
+/** Returns the id of an axis, and creates it if it is unknown. */
 export async function ensureAxis(tx: Queryable, name: string): Promise<number> {
   await tx`insert into axes (name) select ${name}
     where not exists (select from axes where name = ${name}) on conflict (name) do nothing`;
@@ -60,7 +60,7 @@ export async function ensureAxis(tx: Queryable, name: string): Promise<number> {
   return row!.id;
 }
 
-/** Axes whose list is read from somewhere. */
+/** Lists the axes whose changelists are read from a URL. */
 export async function listAxisLists(
   sql: Queryable,
 ): Promise<{ axis: string; listUrl: string; hash: string | null }[]> {
@@ -71,7 +71,7 @@ export async function listAxisLists(
   ];
 }
 
-/** Records how the reading of an axis's list went; a `hash` of what was read, or why it was not. */
+/** Records the outcome of reading an axis's list: the hash of its content, or the error. */
 export async function recordListReading(
   sql: Queryable,
   axis: string,

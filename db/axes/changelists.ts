@@ -6,26 +6,26 @@ import type { Db, Queryable } from "../core/queryable.ts";
 import { decodeCursor, toPage } from "../core/cursor.ts";
 import { LOCKS } from "../core/locks.ts";
 
-/** Fewer characters of a label's beginning than these name nothing. */
+/** Minimum length of a label prefix. */
 const SHORTEST = 4;
-/** Above every character that UTF-8 has. */
+/** Sorts after every character of UTF-8. */
 const LAST = "\u{10FFFF}";
 
-/** A label to be numbered, and its commit's time, where the source tells. */
+/** A label to be numbered, with the time of its commit if known. */
 export interface LabelToPlace {
   axis: string;
   label: string;
   committedAt?: string | undefined;
 }
 
-/** Key of a label among those of several axes. */
+/** Map key of a label and its axis. */
 export function labelKey(axis: string, label: string): string {
   return `${axis} ${label}`;
 }
 
 /**
- * Number of a label, or of the one label that begins so.
- * @throws HubError NOT_FOUND, BAD_REQUEST where several begin so
+ * Returns the number of a label, or of the only label with that prefix.
+ * @throws HubError NOT_FOUND, BAD_REQUEST if several labels have the prefix
  */
 export async function getNumber(sql: Queryable, axis: string, label: string): Promise<number> {
   const rows = await findLabels(sql, axis, label);
@@ -34,9 +34,9 @@ export async function getNumber(sql: Queryable, axis: string, label: string): Pr
   if (rows.length > 1) {
     throw new HubError(
       "BAD_REQUEST",
-      `The label ${JSON.stringify(label)} is short for several of the axis ${JSON.stringify(axis)}: ${
-        rows.map((row) => row.label).join(", ")
-      }…`,
+      `The label ${JSON.stringify(label)} is a prefix of several labels of the axis ${
+        JSON.stringify(axis)
+      }: ${rows.map((row) => row.label).join(", ")}… Pass more characters.`,
     );
   }
   if (rows.length === 1) return rows[0]!.number;
@@ -46,7 +46,7 @@ export async function getNumber(sql: Queryable, axis: string, label: string): Pr
   );
 }
 
-/** The label itself, and up to two that begin so. */
+/** Finds the label itself, and up to two labels with that prefix. */
 async function findLabels(sql: Queryable, axis: string, label: string): Promise<Labelled[]> {
   const rows = await sql<Labelled[]>`
     select changelists.number, changelists.label
@@ -58,8 +58,8 @@ async function findLabels(sql: Queryable, axis: string, label: string): Promise<
 }
 
 /**
- * Numbers of labels by `labelKey`; a text says why one has none. On an axis whose labels go by time, those that are new
- * are given the seconds of their commit's time, or the next number that is free; where it is dry, none is stored.
+ * Returns the numbers of labels by `labelKey`, or a text that states why a label has none. On an axis ordered by time, a
+ * new label gets the Unix time of its commit in seconds, or the next free number. A dry run stores nothing.
  */
 export async function placeLabels(
   sql: Db,
@@ -104,10 +104,10 @@ async function placeOnAxis(
       order === null
         ? `the axis ${
           JSON.stringify(axis)
-        } takes no labels; say how they are numbered with PATCH /api/axes/${axis}`
+        } accepts no labels; configure their numbering with PATCH /api/axes/${axis}`
         : order === "list"
         ? `the label is not in the list of the axis ${JSON.stringify(axis)}`
-        : "the label is new, and its commit's time is not told",
+        : "the label is new, and the time of its commit is unknown",
     );
   }
   return numbers;
@@ -131,7 +131,7 @@ async function addByTime(sql: Db, axis: string, asked: LabelToPlace[]): Promise<
     .sort((a, b) => a.number - b.number || (a.label < b.label ? -1 : 1));
   return await sql.begin(async (tx) => {
     const axisId = await ensureAxis(tx, axis);
-    // One at a time numbers the labels of an axis: two never take the same number.
+    // Serialises numbering per axis, so that two labels never get the same number.
     await tx`select pg_advisory_xact_lock(${LOCKS.changelists}, ${axisId})`;
     const known = new Map(await findNumbers(tx, axis, wanted.map((one) => one.label)));
     const rows = await tx<{ number: number }[]>`
@@ -154,8 +154,8 @@ async function addByTime(sql: Db, axis: string, asked: LabelToPlace[]): Promise<
 }
 
 /**
- * Adds labelled changelists, all or none; makes the axis where it is not known.
- * @throws HubError CONFLICT where a number has another label already, or a label another number
+ * Adds labelled changelists, all or none, and creates the axis if it is unknown.
+ * @throws HubError CONFLICT if a number already has another label, or a label another number
  */
 export async function addChangelists(
   sql: Db,
@@ -198,13 +198,15 @@ async function refuseOthers(
   const { number, label, hasNumber, hasLabel } = other;
   throw new HubError(
     "CONFLICT",
-    `The axis ${JSON.stringify(axis)} cannot give ${number} the label ${label}: ${
-      hasLabel !== null && hasLabel !== label ? `${number} is ${hasLabel}` : `${label} is ${hasNumber}`
-    } already. Numbers never change; a list that was rewritten wants an axis of its own.`,
+    `The axis ${JSON.stringify(axis)} cannot assign the label ${label} to ${number}: ${
+      hasLabel !== null && hasLabel !== label
+        ? `${number} already has the label ${hasLabel}`
+        : `${label} already is ${hasNumber}`
+    }. Numbers never change; a rewritten list requires a new axis.`,
   );
 }
 
-/** Labelled changelists of an axis, the highest number first. */
+/** Lists labelled changelists of an axis, highest number first. */
 export async function listChangelists(sql: Queryable, input: LabelledList): Promise<Page<Labelled>> {
   const { axis, from = 1, to = MAX_CHANGELIST, cursor, limit } = input;
   const [before] = cursor === undefined ? [MAX_CHANGELIST + 1] : decodeCursor(cursor, ["number"]);

@@ -2,17 +2,17 @@ import type { Db } from "./queryable.ts";
 import type { Activity, Inquiry } from "./watch.ts";
 
 /**
- * Asks the server about connections by their names. `open` makes a pool of one connection that is not watched, by the name
- * of its own, and returns it with a way to close it in any state.
+ * Queries the server for the state of connections by their names. `open` returns a pool of one unwatched connection named
+ * `own`, and a function that closes it in any state.
  */
 export function createInquiry(
   own: string,
   { open, limitMs }: { open(): { sql: Db; close(): void }; limitMs: number },
 ): Inquiry {
-  async function ask<T>(work: (sql: Db) => Promise<T>): Promise<T> {
+  async function query<T>(work: (sql: Db) => Promise<T>): Promise<T> {
     const { sql, close } = open();
     const { promise: late, reject } = Promise.withResolvers<never>();
-    const timer = setTimeout(() => reject(new Error("The server did not answer in time.")), limitMs);
+    const timer = setTimeout(() => reject(new Error("The database server did not answer in time.")), limitMs);
     try {
       return await Promise.race([work(sql), late]);
     } finally {
@@ -21,9 +21,9 @@ export function createInquiry(
     }
   }
   return {
-    find: (names) => ask((sql) => findActivity(sql, own, names)),
+    find: (names) => query((sql) => findActivity(sql, own, names)),
     cancel: (names) =>
-      ask(async (sql) => {
+      query(async (sql) => {
         await sql`
           select pg_cancel_backend(pid) from pg_stat_activity
           where application_name in ${
@@ -32,7 +32,7 @@ export function createInquiry(
             and state = 'active'`;
       }),
     end: (names) =>
-      ask(async (sql) => {
+      query(async (sql) => {
         await sql`
           select pg_terminate_backend(pid) from pg_stat_activity
           where application_name in ${
@@ -42,7 +42,10 @@ export function createInquiry(
   };
 }
 
-/** Undefined if the server does not show this very connection by its name and at work: then it says nothing of others. */
+/**
+ * Returns undefined if the server does not list this very connection as active under its name: then its list of the other
+ * connections cannot be trusted either.
+ */
 async function findActivity(sql: Db, own: string, names: string[]): Promise<Activity[] | undefined> {
   const rows = await sql<(Activity & { isOwn: boolean })[]>`
     select application_name as name, pid = pg_backend_pid() as "isOwn",

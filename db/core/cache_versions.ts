@@ -2,8 +2,9 @@ import type { Fragment } from "postgres";
 import type { Queryable } from "./queryable.ts";
 
 /**
- * Changes with every transaction that changes what is told of builds: each holds the scan's lease, and so writes its row,
- * or configures the roots. `xmin` is the transaction that wrote a row.
+ * A version of everything reported about builds. It changes with every transaction that changes builds: each such
+ * transaction renews the lease `scan`, and so writes its row, or configures the roots. `xmin` is the transaction that
+ * wrote a row.
  */
 export function buildsVersion(sql: Queryable): Fragment {
   return sql`
@@ -14,8 +15,9 @@ export function buildsVersion(sql: Queryable): Fragment {
 }
 
 /**
- * Changes with every transaction that changes what is told of a test's results. Null while the newest write is not older
- * than every transaction that still runs: one of those may have begun before it, and be seen after it without a newer number.
+ * A version of everything reported about a test's results. It changes with every transaction that changes them. Null
+ * while a transaction is running that is as old as the newest write, or older: its changes could become visible without a
+ * newer version.
  */
 export function resultsVersion(sql: Queryable, testId: Fragment): Fragment {
   return sql`
@@ -31,7 +33,7 @@ export async function findBuildsVersion(sql: Queryable): Promise<string> {
   return row.version;
 }
 
-/** By the test's name; none for those of which it cannot be told now. */
+/** Returns the versions by test name, without the tests whose version is null now. */
 export async function findResultsVersions(sql: Queryable, tests: string[]): Promise<Map<string, string>> {
   const rows = await sql<{ name: string; version: string | null }[]>`
     select known.name, (${resultsVersion(sql, sql`known.id`)}) as version

@@ -13,14 +13,14 @@ const TIMESTAMPTZ = 1184;
 const TIMES = [1082, 1114, TIMESTAMPTZ];
 
 export interface OpenOptions {
-  /** Most connections. */
+  /** Maximum number of connections. */
   max?: number;
   name?: string;
   /** How long a connection may be silent before it counts as lost. */
   limits?: Partial<SilenceLimits>;
-  /** Called when connections were closed for their silence. */
+  /** Called when connections were closed because they were silent. */
   onSilent?(count: number): void;
-  /** Told each statement as it is sent: for what measures or explains statements. */
+  /** Called with each statement as it is sent, for code that measures or explains statements. */
   onStatement?(text: string, values: unknown[]): void;
 }
 
@@ -28,8 +28,8 @@ const CONNECT_S = 5;
 const LOOK_MS = 1_000;
 
 /**
- * Opens a pool. Connects at the first query; a lost database recovers by itself. Connections are named after the pool, so
- * that the server can be asked about each.
+ * Opens a pool. It connects at the first query and reconnects by itself after the database was unavailable. Each
+ * connection has its own name, so that the server can report its activity.
  */
 export function openDatabase(url: string, options: OpenOptions = {}): Db {
   const id = crypto.getRandomValues(new Uint8Array(4)).toHex();
@@ -60,12 +60,12 @@ export function openDatabase(url: string, options: OpenOptions = {}): Db {
   return sql;
 }
 
-/** What the server keeps of a name as it is: it replaces characters beyond ASCII, and cuts names at 63. */
+/** Cuts a name to what the server keeps unchanged: it replaces non-ASCII characters, and truncates names at 63 bytes. */
 function baseName(name: string): string {
   return name.replace(/[^\x20-\x7e]/g, "?").slice(0, 40);
 }
 
-/** Adds each socket to the watch, which looks at them as long as there is one. */
+/** Returns a function that adds a socket to the watch. A timer checks the watch every `everyMs` while it has sockets. */
 function createWatcher(watch: Watch, everyMs: number): (socket: Socket) => void {
   let timer: ReturnType<typeof setInterval> | undefined;
   return (socket) => {
@@ -81,7 +81,7 @@ function createWatcher(watch: Watch, everyMs: number): (socket: Socket) => void 
   };
 }
 
-/** What the driver keeps for all connections of a pool. */
+/** The options that all connections of a pool share in the driver. */
 interface DriverOptions {
   options: { connection: Record<string, unknown>; shared: { typeArrayMap: Record<string, unknown> } };
 }
@@ -89,7 +89,7 @@ interface DriverOptions {
 interface PoolOptions extends Pick<OpenOptions, "max" | "onStatement"> {
   /** Name of the next connection. */
   name(): string;
-  /** Whether arrays are sent and read. */
+  /** Whether array parameters and columns are supported. */
   hasArrays: boolean;
   onSocket(socket: Socket): void;
 }
@@ -115,7 +115,7 @@ function openPool(url: string, { max, onStatement, name, hasArrays, onSocket }: 
       bigint: { to: INT8, from: [INT8], serialize: String, parse: Number },
       date: { to: TIMESTAMPTZ, from: TIMES, serialize: toIso, parse: toDate },
     },
-    // The hub's sockets come encrypted already, so that the messages on them can be followed.
+    // `openSocket` has already set up TLS, so that the watch can read the messages.
     ssl: false,
     async socket({ path, host, port }: { path: string | false; host: string[]; port: number[] }) {
       const at = opened++ % host.length;
@@ -132,8 +132,9 @@ function openPool(url: string, { max, onStatement, name, hasArrays, onSocket }: 
       return made;
     },
   } as postgres.Options<{ bigint: PostgresType<number> }>) as unknown as Db;
-  // Both are read as each connection starts. A connection that is lost while it fetches the types of arrays ends the process,
-  // by a rejection that nothing handles (the driver's fetchArrayTypes); all connections share what the first one fetched.
+  // The driver reads both properties as each connection starts. A connection lost while it fetches the array types
+  // (`fetchArrayTypes` in the driver) ends the process by an unhandled rejection, so only the first connection fetches
+  // them; the others share its result.
   const { options } = sql as unknown as DriverOptions;
   Object.defineProperties(options, {
     fetch_types: {
@@ -149,12 +150,15 @@ function toIso(value: Date | string): string {
   return (value instanceof Date ? value : new Date(value)).toISOString();
 }
 
-/** Postgres's own form with a space is read by no standard: JavaScript takes the year 0001 in it for 2001. */
+/**
+ * Parses Postgres's timestamp format, which has a space and is not ISO 8601: `new Date` would read the year 0001 in it as
+ * 2001.
+ */
 function toDate(text: string): Date {
   return new Date(text.endsWith("+00") ? `${text.slice(0, 10)}T${text.slice(11, -3)}Z` : text);
 }
 
-/** Where `?host=` names a folder, as libpq has it, the server is reached by the socket in it. */
+/** Splits off the folder of the Unix socket where `?host=` names a folder, as in libpq. */
 function splitSocket(url: string): { address: string; socket: string | null } {
   const parsed = new URL(url);
   const socket = parsed.searchParams.get("host");

@@ -3,7 +3,7 @@ import { HubError } from "../../errors.ts";
 /** Seconds after which a request may succeed again. */
 const RETRY_AFTER_S = 5;
 
-/** What the driver and the network report of a server that cannot be reached. */
+/** Error codes of the driver and the network for an unreachable server. */
 const UNREACHABLE = new Set([
   "CONNECTION_CLOSED",
   "CONNECTION_ENDED",
@@ -21,28 +21,28 @@ const UNREACHABLE = new Set([
   "ETIMEDOUT",
 ]);
 
-/** Whether an error says that the connection it came on is lost, or will be. */
+/** Whether an error means that its connection is lost, or is about to be. */
 export function isConnectionLost(error: unknown): boolean {
   const code = (error as { code?: unknown } | null)?.code;
   return typeof code === "string" &&
     (UNREACHABLE.has(code) || /^(?:ENOENT$|08|25P0[34]|57P0[1-5]|53300|58P)/.test(code));
 }
 
-/** States of the server, by SQLSTATE (appendix A of Postgres's manual); the first that fits counts. */
+/** Messages by SQLSTATE (appendix A of the Postgres manual); the first match counts. */
 const STATES: readonly [RegExp, string][] = [
   [/^(?:08|57P|58|25P0[34])/, "The database is unavailable"],
-  [/^(?:28|42501)/, "The database refuses the hub's user"],
-  [/^55000/, "The database accepts no connections"],
+  [/^(?:28|42501)/, "The database rejects the hub's user"],
+  [/^55000/, "The database does not accept connections"],
   [/^3D000/, "The database does not exist on its server"],
-  [/^25006/, "The database is read-only, as during a failover, so nothing can be written"],
-  [/^57014/, "The database ended the statement before it was finished, as by a time limit"],
-  [/^(?:55P03|40|55006)/, "Another change was in progress, so the database ended this one"],
+  [/^25006/, "The database is read-only, for example during a failover, so nothing can be written"],
+  [/^57014/, "The database cancelled the statement, for example at its time limit"],
+  [/^(?:55P03|40|55006)/, "A concurrent change conflicted with this one, so the database rolled it back"],
   [/^53[1-9]00|^53000/, "The database is short of memory, connections or another resource"],
 ];
 
 /**
- * The error of a request that failed for the state of the database, not for its own content: 503, or 507 if its disk is full.
- * Undefined for all else. Looks through the causes, up to a HubError, which says itself what it is.
+ * Returns the error for a request that failed because of the state of the database, not because of its content: 503, or
+ * 507 if the database's disk is full. Undefined for all other errors. Searches the causes up to the first HubError.
  */
 export function databaseFault(error: unknown): HubError | undefined {
   for (let at = error, depth = 0; at instanceof Object && depth < 5; at = (at as Error).cause, depth++) {
@@ -56,9 +56,8 @@ export function databaseFault(error: unknown): HubError | undefined {
         { cause: error, retryAfter: RETRY_AFTER_S },
       );
     }
-    // A file that is missing has the code of a missing socket.
+    // ENOENT also means a missing file, which is not a fault of the database.
     const isUnreachable = UNREACHABLE.has(code) || code === "ENOENT" && syscall === "connect";
-    // Whatever its code.
     const isFatal = ["FATAL", "PANIC"].includes(String((at as { severity?: unknown }).severity));
     const what = isUnreachable
       ? "The database is unavailable"
@@ -75,7 +74,7 @@ export function databaseFault(error: unknown): HubError | undefined {
   return undefined;
 }
 
-/** Waits for a write that its request can do without, and ignores a database that accepts no writes now. */
+/** Waits for an optional write, and ignores its failure if the database is read-only or its disk is full. */
 export async function writeIfPossible(write: PromiseLike<unknown>): Promise<void> {
   try {
     await write;

@@ -4,13 +4,13 @@ import { isConnectionLost } from "./connection_errors.ts";
 import { turns } from "../../turns.ts";
 import type { Queryable } from "./queryable.ts";
 
-/** One value in a line of `copy … from stdin`, text format; null is `\N`. */
+/** Escapes a value for a line of `copy … from stdin` in text format. Null is written as `\N`. */
 export function copyValue(value: string): string {
-  // Few values need it: asking costs less than replacing.
+  // Few values need escaping, and testing is cheaper than replacing.
   return /[\\\n\r\t]/.test(value) ? value.replace(/[\\\n\r\t]/g, (char) => ESCAPES[char]!) : value;
 }
 
-/** What `copyValue` was made of. */
+/** Undoes `copyValue`. */
 export function uncopied(value: string): string {
   return value.includes("\\") ? value.replace(/\\([\\nrt])/g, (_all, char) => UNESCAPES[char]!) : value;
 }
@@ -18,16 +18,16 @@ export function uncopied(value: string): string {
 const UNESCAPES: Record<string, string> = { "\\": "\\", n: "\n", r: "\r", t: "\t" };
 const ESCAPES: Record<string, string> = { "\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t" };
 
-/** A `copy … from stdin` that has not been sent. */
+/** A `copy … from stdin` query that has not been sent. */
 type Copy = Pick<PendingQuery<Row[]>, "writable">;
 
 /**
- * Sends lines to `copy`, and waits until the server has taken them all.
+ * Sends lines to `copy`, and waits until the server has accepted them all. `onSending` is called once all lines are sent.
  *
- * If the server refuses the rows after their end was sent, the driver's stream never finishes, and the next statement fails
- * with 25P02, "current transaction is aborted". The driver gives the reason to the query, which was answered by its stream.
- * `onSending` is called once nothing is left to do but to wait.
- * @throws the server's error; what `lines` throws
+ * If the server rejects rows after the end of the data was sent, the driver's stream never finishes: the driver passes
+ * the error to the query, which its stream has already resolved. The next statement then fails with 25P02, "current
+ * transaction is aborted".
+ * @throws the server's error, or what `lines` throws
  */
 export async function copyInto(
   tx: Queryable,
@@ -51,16 +51,15 @@ export async function copyInto(
         onSending();
       });
       if (refusal !== undefined) break;
-      // The next is made in its turn.
       await turns.take();
     }
     if (refusal === undefined) into.end();
   } catch (error) {
-    // The server must hear of it, or it waits for the rest for ever.
+    // Otherwise the server waits for the remaining rows without end.
     fault = { error };
-    into.destroy(new Error("the rest of the rows cannot be made"));
+    into.destroy(new Error("the remaining rows could not be produced"));
   }
-  // Nothing more may be sent on a connection that is lost.
+  // Sending on a lost connection would end the process.
   if (isConnectionLost(refusal)) throw refusal;
   for (let tries = 0;; tries++) {
     await setImmediate();
@@ -69,7 +68,7 @@ export async function copyInto(
       if (fault !== undefined) throw fault.error;
       return;
     } catch (error) {
-      // The end is sent a tick after it was asked for.
+      // The driver sends the end of the data one tick after `end()`.
       const isSending = (error as { code?: unknown }).code === "COPY_IN_PROGRESS" && tries < 100;
       if (!isSending) throw fault === undefined ? refusal ?? error : fault.error;
     }

@@ -1,13 +1,13 @@
 import { HubError } from "../../errors.ts";
 import type { Page } from "../../schemas/common.ts";
 
-/** A keyset cursor: the sort values of the last row, as opaque text. */
+/** Encodes a keyset cursor: the sort values of the last row, as opaque text. */
 export function encodeCursor(values: readonly (string | number)[]): string {
   return btoa(String.fromCharCode(...new TextEncoder().encode(JSON.stringify(values))))
     .replaceAll("+", "-").replaceAll("/", "_").replace(/(?<!=)=+$/, "");
 }
 
-/** @throws HubError BAD_REQUEST where `cursor` is not one made by `encodeCursor` for values of these types. */
+/** Decodes a cursor. @throws HubError BAD_REQUEST if `cursor` was not made by `encodeCursor` for values of these types */
 export function decodeCursor<const T extends readonly ("string" | "number")[]>(
   cursor: string,
   types: T,
@@ -27,18 +27,20 @@ export function decodeCursor<const T extends readonly ("string" | "number")[]>(
       )
     ) return values as { [K in keyof T]: T[K] extends "string" ? string : number };
   } catch {
-    // Falls through: one answer for every way of being broken.
+    // Falls through to the same error as for every other invalid cursor.
   }
   throw new HubError(
     "BAD_REQUEST",
-    `The cursor ${JSON.stringify(cursor.slice(0, 60))} is not one this list gave.`,
+    `The cursor ${
+      JSON.stringify(cursor.slice(0, 60))
+    } is not a nextCursor of this list. Start again without a cursor.`,
     {
       issues: [{ path: "cursor", message: "is not a nextCursor of this list" }],
     },
   );
 }
 
-/** Cuts `rows`, read with `limit + 1`, to a page. */
+/** Makes a page from `rows`, which were read with `limit + 1`. */
 export function toPage<R, T>(
   rows: readonly R[],
   limit: number,

@@ -1,18 +1,18 @@
 const PROCESS = crypto.randomUUID();
 
 /**
- * An answer that is JSON already: what is told again and again, a page of many rows, is written once, and not made into
- * objects only to be written by whoever answers.
+ * An answer that already is JSON text. A page of many rows is serialised once, by Postgres, instead of being parsed and
+ * serialised again.
  */
 export class JsonText<T> {
   static #made = 0;
-  /** Stands for the text in JSON that it is to be put into, see `putInto`; nobody outside can know it. */
+  /** A placeholder for the text in surrounding JSON, see `putInto`. It is random, so that no client can guess it. */
   #mark: string | undefined;
 
-  /** `version` tells what it was read of, see `versions.ts`, where that can be told. */
+  /** `version`: the version of the data it was read from, see `cache_versions.ts`; null if unknown. */
   constructor(readonly text: string, readonly version: string | null = null) {}
 
-  /** From now on a mark is written in place of the value, for `putInto` to find. */
+  /** From now on `toJSON` returns a placeholder instead of the value, for `putInto` to replace. */
   mark(): void {
     this.#mark ??= `\u0001${PROCESS} ${JsonText.#made++}`;
   }
@@ -21,18 +21,18 @@ export class JsonText<T> {
     return this.#mark ?? this.value;
   }
 
-  /** JSON in which this was written by its mark, with the text in its place, on one line. */
+  /** Replaces the placeholder in `json` by the text, on one line. */
   putInto(json: string): string {
     return json.replace(JSON.stringify(this.#mark), () => this.text.replaceAll("\n", ""));
   }
 
-  /** What the text says. */
+  /** The parsed text. */
   get value(): T {
     return JSON.parse(this.text) as T;
   }
 }
 
-/** A page of items that are JSON, a line each; null where there are none. */
+/** Makes a page from items in JSON, one per line; null means no items. */
 export function pageText<T>(
   lines: string | null,
   nextCursor: string | null,
@@ -41,7 +41,7 @@ export function pageText<T>(
   return new JsonText(`{"items":[${lines ?? ""}],"nextCursor":${JSON.stringify(nextCursor)}}`, version);
 }
 
-/** All lines but the last. */
+/** Returns all lines except the last. */
 export function withoutLast(lines: string): string {
   return lines.slice(0, Math.max(0, lines.lastIndexOf(",\n")));
 }

@@ -1,24 +1,24 @@
 import { HubError } from "../../errors.ts";
 import type { Queryable } from "./queryable.ts";
 
-/** A right to write, until it expires or is taken over. */
+/** The right to write, until it expires or another worker takes it over. */
 export interface Lease {
   name: string;
-  /** Grows with every taking, so that a slow holder is told from the present one. */
+  /** Grows with every acquisition, which distinguishes the present owner from a former one that is slow. */
   fence: number;
 }
 
-/** Another has the lease by now: what is done under it must not be written. */
+/** Another worker has taken over the lease, so work done under it must not be written. */
 export class LeaseLost extends HubError {
   constructor(lease: Lease) {
     super(
       "CONFLICT",
-      `The lease ${lease.name} (${lease.fence}) was taken over by another worker; nothing more is written.`,
+      `The lease ${lease.name} (${lease.fence}) was taken over by another worker; this worker stops writing.`,
     );
   }
 }
 
-/** Takes the lease `name` for `seconds`, unless another holds it: then undefined. */
+/** Acquires the lease `name` for `seconds`, or returns undefined while another worker has it. */
 export async function acquireLease(
   sql: Queryable,
   name: string,
@@ -36,8 +36,8 @@ export async function acquireLease(
 }
 
 /**
- * Renews the lease inside the transaction of a batch, which locks its row until the commit.
- * @throws LeaseLost where it has been taken over
+ * Renews the lease inside the transaction of a batch, which locks the lease's row until the commit.
+ * @throws LeaseLost if another worker has taken it over
  */
 export async function renewLease(tx: Queryable, lease: Lease, seconds: number): Promise<void> {
   const rows = await tx`
@@ -50,14 +50,14 @@ export async function renewLease(tx: Queryable, lease: Lease, seconds: number): 
 }
 
 /**
- * Takes the lease from whoever holds it, in the transaction that changes what the holder works on: call it first there,
- * as a batch locks the lease before all else.
+ * Takes the lease away from its owner, in the transaction that changes what the owner works on. Call it first in that
+ * transaction, because batches also lock the lease before anything else.
  */
 export async function revokeLease(tx: Queryable, name: string): Promise<void> {
   await tx`update leases set fence = fence + 1, expires_at = '-infinity' where name = ${name}`;
 }
 
-/** Gives the lease back; no effect where it has been taken over. */
+/** Releases the lease; no effect if another worker has taken it over. */
 export async function releaseLease(sql: Queryable, lease: Lease): Promise<void> {
   await sql`update leases set expires_at = '-infinity' where name = ${lease.name} and fence = ${lease.fence}`;
 }

@@ -5,15 +5,15 @@ import type { Exchange } from "./protocol.ts";
 /** A CommandComplete message without a command. */
 const COMPLETE = Buffer.from("C\0\0\0\x05\0", "latin1");
 
-/** What the driver reads data by, of places in the pool whose last connection was lost at work. */
+/** The driver's data listeners of pool places whose last connection was lost during a statement. */
 const interrupted = new WeakSet<object>();
 
 /**
- * Shows what comes on a socket to its exchange, and keeps the rows of each answer in their places. The driver (3.4.9) counts
- * rows up to the end of a statement, and goes on counting in the next answer where one breaks off by an error, or by the loss
- * of its connection: what follows gets its rows behind as many that are undefined. The end of a statement sets the count back;
- * so the driver is given one before each error, and as a connection follows on a lost one. Both times it still has the
- * statement that broke off, and expects no end of another.
+ * Passes received data to the exchange and to the driver, and corrects the driver's row count. The driver (3.4.9) counts
+ * rows up to the end of a statement. If an answer breaks off by an error or a lost connection, it continues counting in
+ * the next answer, whose rows then follow as many undefined ones. The end of a statement resets the count, so the driver
+ * is given a CommandComplete before each error, and when a connection replaces a lost one. In both cases the driver still
+ * has the statement that broke off and expects no other end.
  */
 export function follow(socket: Socket, exchange: Exchange): void {
   const { emit } = socket;
@@ -29,7 +29,7 @@ export function follow(socket: Socket, exchange: Exchange): void {
       pass(all.subarray(at, at = before + error));
       pass(COMPLETE);
     }
-    // It may be an error that begins there.
+    // The incomplete message may be an error, so it waits for its rest.
     const end = all.length - exchange.begun;
     begun = all.subarray(end);
     pass(all.subarray(at, end));

@@ -1,16 +1,16 @@
 /**
- * The advisory locks of the hub, each by its first key; 727 marks them as the hub's among those of others on the server.
- * A second key says which row or name is locked.
+ * The hub's advisory locks, by their first key. The prefix 727 distinguishes them from locks of other software on the
+ * server. A second key identifies the locked row or name.
  */
 export const LOCKS = {
   migrate: 727_000,
-  /** By a test's id: new cases of the test are inserted. */
+  /** Key: a test's id. Locked while new cases of the test are inserted. */
   newCases: 727_002,
-  /** By an axis's id: changelists of the axis are numbered. */
+  /** Key: an axis's id. Locked while changelists of the axis are numbered. */
   changelists: 727_003,
-  /** By a slot of the results' partitions: it is swept, or a run of it is revived. */
+  /** Key: a slot (number of a results partition). Locked while the slot is swept, or one of its runs is revived. */
   retention: 727_004,
   queueSetup: 727_005,
-  /** By the hash of a run's source and external id: an attempt is appended. */
+  /** Key: the hash of a run's source and external id. Locked while an attempt is appended. */
   appendAttempt: 727_006,
 } as const;

@@ -2,11 +2,13 @@ import { HubError } from "../../errors.ts";
 import type { Db } from "./queryable.ts";
 import { LOCKS } from "./locks.ts";
 
-/** This code's number. A migration states the oldest code it is compatible with; older code refuses to start. */
+/**
+ * The version of this code. A migration states the oldest code that it is compatible with; older code refuses to start.
+ */
 export const CODE = 11;
 
 const FOLDER = new URL("../migrations/", import.meta.url);
-/** Every migration, in order. Listed, so that nothing but this table decides what runs. */
+/** Every migration, in order. This table alone decides what runs. */
 const MIGRATIONS = [
   "0001_hub",
   "0002_auth",
@@ -28,7 +30,7 @@ export interface Migration {
   text: string;
 }
 
-/** Reads the migrations' files. @throws HubError where a file does not state its oldest code. */
+/** Reads the migration files. @throws HubError if a file does not state its oldest code */
 async function readMigrations(): Promise<Migration[]> {
   return await Promise.all(MIGRATIONS.map(async (name) => {
     const text = await Deno.readTextFile(new URL(`${name}.sql`, FOLDER));
@@ -41,9 +43,9 @@ async function readMigrations(): Promise<Migration[]> {
 }
 
 /**
- * Brings the schema up to date; safe in several processes at once, each migration in its own transaction.
- * Returns the names of those applied now.
- * @throws HubError CONFLICT where the database is ahead of this code and no longer compatible with it.
+ * Applies pending migrations, each in its own transaction; safe to call in several processes at once. Returns the names
+ * of the applied migrations.
+ * @throws HubError CONFLICT if the database is newer than this code and no longer compatible with it
  */
 export async function migrate(sql: Db): Promise<string[]> {
   const migrations = await readMigrations();
@@ -62,7 +64,7 @@ export async function migrate(sql: Db): Promise<string[]> {
     if (newest !== undefined) {
       throw new HubError(
         "CONFLICT",
-        `The database holds migration ${newest.name}, which needs code ${newest.oldestCode} or newer; this is code ${CODE}. Start a newer hub.`,
+        `The database has migration ${newest.name}, which requires code version ${newest.oldestCode} or newer; this is code ${CODE}. Start a newer hub.`,
       );
     }
     const known = new Set(applied.map((row) => row.number));
@@ -75,7 +77,7 @@ export async function migrate(sql: Db): Promise<string[]> {
         values (${migration.number}, ${migration.name}, ${migration.oldestCode})`;
       names.push(migration.name);
     }
-    // After a restore into another server its transactions have lower numbers than those that the runs were written by.
+    // After a restore to another server, its transaction ids are lower than those in `runs.written_in`.
     await tx`
       update runs set updated_at = updated_at where written_in >= pg_snapshot_xmax(pg_current_snapshot())`;
     return names;
@@ -85,11 +87,14 @@ export async function migrate(sql: Db): Promise<string[]> {
 export interface DatabaseState {
   /** Names of migrations that have not been applied. */
   pending: string[];
-  /** As a standby is, or a server during a failover. */
+  /** True for a standby, or a server during a failover. */
   isReadOnly: boolean;
 }
 
-/** Throws as a query does if the database is unavailable. */
+/**
+ * Reads the pending migrations and whether the database is read-only.
+ * @throws the driver's error if the database is unavailable
+ */
 export async function getDatabaseState(sql: Db): Promise<DatabaseState> {
   const [state] = await sql<{ present: boolean; isReadOnly: boolean }[]>`
     select to_regclass('migrations') is not null as present,

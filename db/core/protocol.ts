@@ -6,40 +6,47 @@ const [READY, COPY_IN, ERROR] = ["Z", "G", "E"].map(code);
 const [COPY_DATA, DATA_ROW] = [code("d"), code("D")];
 const IDLE = code("I");
 
-/** Version 3.0 and the first parameter's name, with which the driver starts connections. */
+/** Protocol version 3.0 and the first parameter's name: the start of the driver's startup message. */
 const STARTUP = Buffer.from("\0\x03\0\0user\0", "latin1");
 /**
- * A parameter of the driver's startup message, which `cleanStartup` removes. It makes the message long enough to be sent at
- * once: if a query came in the moment of a connection's loss, the driver (3.4.9) waits with the next connection's messages for
- * the sending of the last one's, which it gave up, and that connection times out, again and again.
+ * A parameter for the driver's startup message, which `cleanStartup` removes. It makes the message long enough to be sent
+ * at once. Otherwise, if a query arrives while a connection is being lost, the driver (3.4.9) delays the next
+ * connection's messages until the abandoned messages of the lost one are sent, which never happens, so every next
+ * connection times out.
  */
 export const PADDING = { name: "chub.padding", value: "x".repeat(1024) };
 
-/** The startup message at the end of what the driver sends first; before it may be what it gave up. */
+/**
+ * Finds the startup message at the end of the driver's first chunk; the abandoned messages of a lost connection may
+ * precede it.
+ */
 function findStartup(chunk: Buffer): Buffer | undefined {
   const at = chunk.lastIndexOf(STARTUP) - 4;
   return at >= 0 && chunk.readUInt32BE(at) === chunk.length - at ? chunk.subarray(at) : undefined;
 }
 
-/** Whether this starts a connection; what is sent first may also be a request to cancel, which is answered by its end. */
+/**
+ * Whether the chunk starts a connection. The first chunk may also be a cancel request, which the server answers by
+ * closing the connection.
+ */
 export function isStartup(chunk: Buffer): boolean {
   return findStartup(chunk) !== undefined;
 }
 
-/** An error of the server, as in "Error and Notice Message Fields" of Postgres's manual. */
+/** A server error, as in "Error and Notice Message Fields" of the Postgres manual. */
 export interface ServerError {
   /** SQLSTATE. */
   code: string;
   message: string;
 }
 
-/** Bytes of what a server sends as a connection starts that are looked at. */
+/** Maximum number of bytes read from the server's answer to the startup message. */
 const STARTUP_LIMIT = 1 << 16;
 
-/** What a server makes of a connection that starts. */
+/** Reads the server's answer to a startup message. */
 export class Startup {
   isReady = false;
-  /** Why it refuses the connection. */
+  /** Why the server refused the connection. */
   refusal: ServerError | undefined;
   #bytes = Buffer.alloc(0);
 
@@ -48,7 +55,7 @@ export class Startup {
     const bytes = Buffer.concat([this.#bytes, chunk]);
     let at = 0;
     while (bytes.length >= at + 5 && bytes.length >= at + 1 + bytes.readUInt32BE(at + 1)) {
-      // No message is shorter than its length.
+      // The length includes its own 4 bytes.
       const end = at + 1 + Math.max(4, bytes.readUInt32BE(at + 1));
       if (bytes[at] === READY) this.isReady = true;
       else if (bytes[at] === ERROR) this.refusal = readError(bytes.subarray(at + 5, end));
@@ -64,7 +71,7 @@ function readError(fields: Buffer): ServerError {
   return { code: field("C"), message: field("M") };
 }
 
-/** What is to be sent of what the driver sends first on a connection. */
+/** Returns the part of the driver's first chunk that is to be sent. */
 export function cleanStartup(chunk: Buffer): Buffer {
   const startup = findStartup(chunk);
   if (startup === undefined) return chunk;
@@ -77,8 +84,9 @@ export function cleanStartup(chunk: Buffer): Buffer {
 }
 
 /**
- * Finds the messages in a stream of bytes: a letter, the length of what follows, including itself, and the content. This
- * sees every byte of every answer, a row at a time: it makes no objects, and calls nothing for the messages of `ignored`.
+ * Finds the messages in a byte stream: a letter, the length of the rest including the length itself, and the content.
+ * This code sees every byte of every answer, row by row, so it allocates nothing, and makes no call for the letters in
+ * `ignored`.
  */
 class Messages {
   #head = new Uint8Array(6);
@@ -93,8 +101,8 @@ class Messages {
   }
 
   /**
-   * `onMessage` gets the letter and the first byte of the content of each message, 0 if it has none, and where in the chunk it
-   * begins, which is below 0 where that is in the chunk before.
+   * `onMessage` receives each message's letter, the first byte of its content (0 if empty), and its start in the chunk,
+   * which is negative if the message began in the previous chunk.
    */
   read(chunk: Uint8Array, onMessage: (letter: number, first: number, at: number) => void): void {
     const end = chunk.length;
@@ -123,28 +131,28 @@ function lengthAt(bytes: Uint8Array, at: number): number {
 }
 
 /**
- * Follows what a connection and its server send each other ("Frontend/Backend Protocol" in Postgres's manual), as far as
- * needed to know whose turn it is.
+ * Follows the messages between a connection and its server ("Frontend/Backend Protocol" in the Postgres manual), as far
+ * as needed to know whose turn it is.
  */
 export class Exchange {
   /** `application_name` of the connection. */
   name = "";
   isInTransaction = false;
-  /** Whether the server has taken the connection. */
+  /** Whether the server has accepted the connection. */
   isReady = false;
-  /** Where in the last chunk received errors of statements begin, but for those of copies. */
+  /** Offsets in the last received chunk where error messages start, except those of copies. */
   errors: number[] = [];
   #isStarted = false;
-  /** Statements, or groups of them, whose end the server has not reported. */
+  /** Number of statements, or groups of statements, that the server has not finished. */
   #owed = 0;
   #isFlushed = false;
   #isCopying = false;
-  /** Whether the answer that comes is one to a copy. */
+  /** Whether the next answer belongs to a copy. */
   #isOfCopy = false;
   readonly #sent = new Messages(COPY_DATA);
   readonly #received = new Messages(DATA_ROW);
 
-  /** What the server is doing for the connection: nothing, taking rows of a `copy`, or it owes an answer. */
+  /** State of the server: idle, reading rows of a `copy`, or owing an answer. */
   get state(): "idle" | "copying" | "answering" {
     if (this.#isCopying) return "copying";
     return this.#owed > 0 || this.#isFlushed ? "answering" : "idle";
@@ -153,7 +161,7 @@ export class Exchange {
   sent(chunk: Buffer): void {
     if (!this.#isStarted) {
       this.#isStarted = true;
-      // A request to cancel is answered by the end of its connection.
+      // The server answers a cancel request by closing the connection.
       this.#owed = 1;
       const startup = findStartup(chunk)?.toString("utf8") ?? "";
       this.name = /\0application_name\0([^\0]*)/.exec(startup)?.[1] ?? "";

@@ -1,6 +1,6 @@
 import type { ISql, Sql } from "postgres";
 
-/** A pool over one database; numbers of 64 bits come as `number` (ids stay under 2^53), times as `Date`. */
+/** A pool for one database. 64-bit integers are read as `number` (ids stay below 2^53), timestamps as `Date`. */
 export type Db = Sql<{ bigint: number }>;
-/** A pool or a transaction: what query functions take. */
+/** A pool or a transaction: the argument of query functions. */
 export type Queryable = ISql<{ bigint: number }>;

@@ -4,24 +4,24 @@ import { Duplex } from "node:stream";
 import { cleanStartup, isStartup, Startup } from "./protocol.ts";
 import { connect as connectTls, type ConnectionOptions, type TLSSocket } from "node:tls";
 
-/** Where a server listens, and how it is spoken to. */
+/** The server's address and TLS mode. */
 export interface ServerAddress {
-  /** Of a unix socket, instead of host and port. */
+  /** Path of a Unix socket, used instead of host and port. */
   path: string | undefined;
   host: string;
   port: number;
   tls: TlsMode;
-  /** Starts with TLS, instead of with the question whether the server has it. */
+  /** Starts TLS at once, without first asking the server whether it supports TLS. */
   isDirect: boolean;
   timeoutMs: number;
 }
 
-/** libpq's `sslmode`, as the driver reads it: `require` encrypts and verifies nothing, `verify-full` does. */
+/** libpq's `sslmode` as the driver interprets it: `require` encrypts without verification, `verify-full` verifies. */
 export type TlsMode = "disable" | "allow" | "prefer" | "require" | "verify-ca" | "verify-full";
 const MODES = ["disable", "allow", "prefer", "require", "verify-ca", "verify-full"];
 const SSL_REQUEST = Buffer.from([0, 0, 0, 8, 4, 210, 22, 47]);
 
-/** The mode that a database's URL asks for. */
+/** Returns the TLS mode of a database URL. */
 export function tlsModeOf(url: URL): TlsMode {
   const { searchParams } = url;
   if (searchParams.get("sslrootcert") === "system") return "verify-full";
@@ -31,8 +31,8 @@ export function tlsModeOf(url: URL): TlsMode {
 }
 
 /**
- * A socket for the driver, which takes what is written from the start. With TLS it comes once that is agreed, and one that
- * fails comes too: the driver would lose the connection's place in the pool if there were none.
+ * Opens a socket for the driver, writable from the start. With TLS, it is returned after the handshake. A failed
+ * connection also returns a socket: without one, the driver would lose the connection's place in the pool.
  */
 export async function openSocket(address: ServerAddress): Promise<Socket> {
   const socket = await open(address);
@@ -46,8 +46,8 @@ export async function openSocket(address: ServerAddress): Promise<Socket> {
   };
   socket.on("data", onData);
   return Object.assign(socket, {
-    // Of a socket that is closed by an error the driver (3.4.9) forgets the queries that it took between the error and the
-    // close: they would never end. So the close comes as if there were no error.
+    // When a socket closes with an error, the driver (3.4.9) forgets the queries that it accepted between the error and
+    // the close, so they would never end. The socket therefore closes without an error.
     _destroy: (error: Error | null, done: (error: Error | null) => void) =>
       _destroy.call(
         socket,
@@ -64,20 +64,20 @@ export async function openSocket(address: ServerAddress): Promise<Socket> {
 }
 
 /**
- * The error of a connection that ended before it was ready. Without it the driver (3.4.9) connects again and again for the
- * query that it connects for, and without end: after a close without an error, and after a refusal where the place in the
- * pool had lost a connection at work, whose query it takes the refusal for.
+ * Returns the error of a connection that ended before it was ready. Without this error the driver (3.4.9) reconnects
+ * without end in two cases: after a close without an error, and after a refusal in a pool place whose last connection was
+ * lost during a query, because the driver assigns the refusal to that query.
  */
 function refused({ refusal }: Startup): Error {
   const { code, message } = refusal ??
-    { code: "CONNECTION_CLOSED", message: "The database ended the connection as it started." };
+    { code: "CONNECTION_CLOSED", message: "The database closed the connection during startup." };
   return Object.assign(new Error(message), { code });
 }
 
 async function open(address: ServerAddress): Promise<Socket> {
   const { path, host, port, tls } = address;
   const socket = new Socket();
-  // The driver names them in its errors.
+  // The driver uses them in its error messages.
   Object.assign(socket, { host, port });
   if (path !== undefined) return socket.connect(path);
   socket.connect(port, host);
@@ -96,7 +96,7 @@ async function open(address: ServerAddress): Promise<Socket> {
 async function encrypt(socket: Socket, { host, tls, isDirect }: ServerAddress): Promise<Socket> {
   if (!isDirect && !await asksForTls(socket)) {
     if (tls === "allow" || tls === "prefer") return socket;
-    throw new Error(`The database's server at ${host} does not offer TLS, which sslmode=${tls} requires.`);
+    throw new Error(`The database server at ${host} does not support TLS, which sslmode=${tls} requires.`);
   }
   const options: ConnectionOptions = {
     socket,
@@ -112,21 +112,29 @@ async function encrypt(socket: Socket, { host, tls, isDirect }: ServerAddress): 
   return Object.assign(secure, { host });
 }
 
-/** Whether the server agrees to TLS. @throws an error if it sends more than its one letter: that would not be encrypted */
+/**
+ * Whether the server supports TLS.
+ * @throws an error if the server sends more than its one-letter answer: the rest would be unencrypted
+ */
 async function asksForTls(socket: Socket): Promise<boolean> {
   socket.write(SSL_REQUEST);
   const { promise, resolve, reject } = Promise.withResolvers<Buffer>();
-  const lost = () => reject(Object.assign(new Error("The connection was closed."), { code: "ECONNRESET" }));
+  const lost = () =>
+    reject(Object.assign(new Error("The database server closed the connection."), { code: "ECONNRESET" }));
   socket.once("data", resolve).once("error", reject).once("close", lost);
   const answer = await promise;
   socket.off("error", reject).off("close", lost);
-  if (answer.length !== 1) throw new Error("The database's server sent more than an answer about TLS.");
+  if (answer.length !== 1) {
+    throw new Error("The database server sent unencrypted data after its answer to the TLS request.");
+  }
   return answer.toString() === "S";
 }
 
 async function inTime<T>(promise: Promise<T>, ms: number): Promise<T> {
   const { promise: late, reject } = Promise.withResolvers<never>();
-  const error = Object.assign(new Error(`No TLS within ${ms} ms.`), { code: "CONNECT_TIMEOUT" });
+  const error = Object.assign(new Error(`The TLS handshake took longer than ${ms} ms.`), {
+    code: "CONNECT_TIMEOUT",
+  });
   const timer = setTimeout(() => reject(error), ms);
   try {
     return await Promise.race([promise, late]);

@@ -1,9 +1,9 @@
 import { HubError } from "../../errors.ts";
 
-/** Bytes that a push writes at once. */
+/** Number of bytes that a push writes at once. */
 const WRITTEN_AT_ONCE = 1 << 20;
 
-/** A file in the folder that has no name and is gone with the process whatever happens to it. */
+/** Opens an unlinked temporary file in the folder: it disappears with the process, even after a crash. */
 export function openSpoolFile(folder: string): Deno.FsFile {
   Deno.mkdirSync(folder, { recursive: true });
   const path = Deno.makeTempFileSync({ dir: folder, prefix: "spool-" });
@@ -16,7 +16,10 @@ export function writeAll(file: Deno.FsFile, bytes: Uint8Array): void {
   for (let at = 0; at < bytes.length;) at += file.writeSync(bytes.subarray(at));
 }
 
-/** Why nothing can be written in the folder now; undefined if it can. Writes as much as a push writes at once, and removes it. */
+/**
+ * Returns the error why the folder is not writable, or undefined. It writes as many bytes as a push writes at once, to a
+ * file that it then removes.
+ */
 export function findSpoolFault(folder: string, open = openSpoolFile): HubError | undefined {
   let file: Deno.FsFile | undefined;
   try {
@@ -32,17 +35,17 @@ export function findSpoolFault(folder: string, open = openSpoolFile): HubError |
 
 const FULL = ["ENOSPC", "EDQUOT"];
 
-/** What a fault of the spool is to a client: INSUFFICIENT_STORAGE or SERVICE_UNAVAILABLE. */
+/** Converts a write error of the spool to INSUFFICIENT_STORAGE or SERVICE_UNAVAILABLE. */
 export function spoolFault(cause: unknown): HubError {
   return FULL.includes(String((cause as { code?: unknown }).code))
     ? new HubError(
       "INSUFFICIENT_STORAGE",
-      "The disk of the folder for pushes (SPOOL_DIR) is full; free space on it, then retry.",
+      "The disk of the push folder (SPOOL_DIR) is full. Free disk space, then retry.",
       { cause, retryAfter: 30 },
     )
     : new HubError(
       "SERVICE_UNAVAILABLE",
-      "The folder for pushes (SPOOL_DIR) cannot be written; its reason is in the hub's log. Retry in 30 s.",
+      "The push folder (SPOOL_DIR) is not writable; the hub's log shows the reason. Retry in 30 s.",
       { cause, retryAfter: 30 },
     );
 }

@@ -2,14 +2,14 @@ import { setImmediate, setTimeout } from "node:timers/promises";
 import { isConnectionLost } from "./connection_errors.ts";
 import type { Db } from "./queryable.ts";
 
-/** Longest that a connection is waited for to end which the server has said it ends. */
+/** Maximum wait for a connection to close after the server announced that it closes it. */
 const LOSS_MS = 2000;
 
 type Transaction = (tx: unknown) => unknown;
 
 /**
- * Keeps a transaction whose connection was lost from sending anything more: the driver (3.4.9, its issue 1208) writes to a socket that
- * is none then, outside of any promise, which ends the process. `begin` itself rejects by the loss.
+ * Stops a transaction from sending anything after its connection was lost: the driver (3.4.9, its issue 1208) would write
+ * to a socket that no longer exists, outside any promise, which ends the process. `begin` itself rejects with the loss.
  */
 export function guardTransactions(sql: Db): void {
   const begin = sql.begin.bind(sql) as (...args: unknown[]) => Promise<unknown>;
@@ -20,11 +20,11 @@ export function guardTransactions(sql: Db): void {
     const outcome = begin(...args, async (tx: object) => {
       try {
         const result = await run(watched(tx, state));
-        // Not committed: nobody hears of what comes of this.
+        // The transaction was not committed, so its result must not be used.
         return state.isLost ? await never() : result;
       } catch (error) {
-        // Of the loss `begin` hears first. Where the server says that it ends the connection, it is waited for: what is sent
-        // before stays behind in the driver, and keeps the connection that follows from being made.
+        // `begin` must see the loss first. If the server has announced that it closes the connection, wait for the close:
+        // statements sent before it stay in the driver's queue and prevent the next connection.
         const waited = isConnectionLost(error) ? setTimeout(LOSS_MS) : setImmediate();
         await Promise.race([loss.promise, waited]);
         if (state.isLost) await never();
@@ -41,8 +41,8 @@ export function guardTransactions(sql: Db): void {
 }
 
 /**
- * Keeps a reserved connection that was lost out of the pool: the driver (3.4.9) puts it there when it is released, and the next
- * query on it ends the process. pg-boss reserves one for each of its scripts.
+ * Keeps a lost reserved connection out of the pool. The driver (3.4.9) returns it to the pool on release, and the next
+ * query on it ends the process. pg-boss reserves a connection for each of its scripts.
  */
 export function guardReserved(sql: Db): void {
   const reserve = sql.reserve.bind(sql) as () => Promise<Reserved>;
@@ -51,7 +51,8 @@ export function guardReserved(sql: Db): void {
     const state = { isLost: false };
     const note = (query: unknown): unknown => {
       if (!(query instanceof Promise)) return query;
-      // The driver's own way to fail it: what waits for it finds the connection marked, and a fragment is not run.
+      // The driver's own way to fail a query: code that awaits the query finds the connection already marked as lost, and
+      // a fragment is not executed.
       const failing = query as Promise<unknown> & { reject(error: unknown): void };
       const { reject } = failing;
       failing.reject = (error) => {
@@ -80,7 +81,7 @@ type Reserved = ((...args: unknown[]) => unknown) & {
   release(): void;
 };
 
-/** The server ends a connection after a fatal error. */
+/** Whether the error closes the connection, as every fatal error does. */
 function endsConnection(error: unknown): boolean {
   const { severity } = error as { severity?: unknown };
   return typeof severity === "string" ? ["FATAL", "PANIC"].includes(severity) : isConnectionLost(error);

@@ -3,19 +3,19 @@ import type { Socket } from "node:net";
 import { follow } from "./leftovers.ts";
 import { Exchange } from "./protocol.ts";
 
-/** How long connections may be silent while the server owes an answer, in ms. */
+/** Limits, in ms, for connections that are silent while the server owes an answer. */
 export interface SilenceLimits {
-  /** Then the server is asked, on another connection, whether it is at work. */
+  /** After this time a second connection queries whether the server is working on the statement. */
   askMs: number;
-  /** How long that question may take. */
+  /** Time limit of that query. */
   answerMs: number;
-  /** If the server does not answer on another connection either. */
+  /** Limit if the server does not answer the second connection either. */
   unreachableMs: number;
-  /** If it cannot be found whether the server is at work, as behind a pooler that hides it. */
+  /** Limit if the server's activity is unknown, for example behind a pooler that hides it. */
   unknownMs: number;
-  /** A statement that waits for a lock. */
+  /** Limit for a statement that waits for a lock. */
   lockMs: number;
-  /** A statement that is at work. */
+  /** Limit for a statement that is running. */
   statementMs: number;
 }
 
@@ -28,28 +28,29 @@ export const DEFAULT_LIMITS: SilenceLimits = {
   statementMs: 600_000,
 };
 
-/** What the server does for a connection, by its name. */
+/** The server's activity for a connection, by its name. */
 export interface Activity {
   name: string;
   isWorking: boolean;
   waitsForLock: boolean;
 }
 
-/** The watch's way to the server, on connections of its own. */
+/** The watch's queries to the server, on connections of their own. */
 export interface Inquiry {
   /**
-   * The activity of the connections that the server has; undefined if it does not show names. Throws if it does not answer.
+   * Returns the activity of the connections that the server has, or undefined if it does not list names.
+   * @throws if the server does not answer
    */
   find(names: string[]): Promise<Activity[] | undefined>;
-  /** Cancels what these connections do. */
+  /** Cancels the statements of these connections. */
   cancel(names: string[]): Promise<void>;
-  /** Ends these connections, and so their transactions and locks. */
+  /** Terminates these connections, which also ends their transactions and locks. */
   end(names: string[]): Promise<void>;
 }
 
 export type Verdict = "wait" | "suspect" | "cancel" | "destroy";
 
-/** What to do with a connection that is silent for `silentMs`. `found`: what the server said; "unreachable" if nothing. */
+/** Decides about a connection that is silent for `silentMs`. `found`: the server's report, or "unreachable". */
 export function judge(
   { name, silentMs }: { name: string; silentMs: number },
   found: Activity[] | undefined | "unreachable",
@@ -57,56 +58,57 @@ export function judge(
 ): Verdict {
   if (found === "unreachable") return silentMs > limits.unreachableMs ? "destroy" : "wait";
   if (found === undefined || name === "") return silentMs > limits.unknownMs ? "destroy" : "wait";
-  const activity = found.find((one) => one.name === name);
+  const activity = found.find((candidate) => candidate.name === name);
   if (activity?.isWorking !== true) return "suspect";
   return silentMs > (activity.waitsForLock ? limits.lockMs : limits.statementMs) ? "cancel" : "wait";
 }
 
-/** SQLSTATE of a write that a read-only server refuses, as an error's message has it. */
+/** The SQLSTATE field in the error of a read-only server that rejects a write. */
 const READ_ONLY = "C25006\0";
-/** How old a connection is at least that is replaced since its server refused a write. */
+/** Minimum age of a connection to be replaced after the server rejected a write. */
 const RENEW_MS = 5_000;
 const MOST_TRIES = 20;
-/** How long a statement that was cancelled may take to end. */
+/** How long a cancelled statement may take to end. */
 const CANCEL_MS = 10_000;
 
-/** Bytes that are written at once: it is not known how much was sent of a piece that is on its way. */
+/** Number of bytes written at once: a partly sent chunk does not show its progress. */
 const PIECE = 1 << 18;
 
 interface Watched {
   socket: Socket;
   exchange: Exchange;
-  /** Pieces that were received, and bytes that were sent while more waited: either shows that the connection lives. */
+  /** Chunks received, and bytes sent while more were waiting: either shows that the connection is alive. */
   received: number;
   progress: number;
   silentSince: number;
   isSuspect: boolean;
   cancelledAt: number | undefined;
   openedAt: number;
-  /** Since when it is to be replaced, as soon as it is not in use. */
+  /** Since when the connection is due for replacement, which happens once it is idle. */
   staleSince: number | undefined;
-  /** The server refused a write on it. */
+  /** The server rejected a write on it as read-only. */
   isReadOnly: boolean;
-  /** The driver has ended it, and waits for the server to do so too. */
+  /** The driver has closed its side, and waits for the server to close too. */
   isEnding: boolean;
 }
 
 export interface WatchOptions {
   inquiry: Inquiry;
   limits: SilenceLimits;
-  /** In ms, as `performance.now`. */
+  /** Returns the time in ms, like `performance.now`. */
   now(): number;
-  /** Called when connections were closed for their silence. */
+  /** Called when connections were closed because they were silent. */
   onSilent?: ((count: number) => void) | undefined;
 }
 
 /**
- * Ends connections that went silent: those whose server, network or firewall forgot them keep what is sent and answer
- * nothing, for a quarter of an hour or without end. A slow statement is distinguished by asking the server on another connection.
+ * Closes connections that went silent. If a server, network or firewall forgets a connection, what is sent on it gets no
+ * answer for a quarter of an hour, or ever. A second connection asks the server, so that a slow statement is not mistaken
+ * for a loss.
  */
 export class Watch {
   readonly #all = new Set<Watched>();
-  /** Connections of the server's side that are to be ended, with how often that was tried. */
+  /** Names of server connections to terminate, with the number of tries so far. */
   readonly #orphans = new Map<string, number>();
   #isAsking = false;
 
@@ -135,13 +137,13 @@ export class Watch {
     socket.on("data", (chunk: Buffer) => {
       watched.received++;
       if (watched.exchange.errors.length > 0 && chunk.includes(READ_ONLY)) this.#meetReadOnly(watched);
-      // Once the driver has taken the answer, and perhaps sent the next statement.
+      // After the driver has processed the answer, and perhaps sent the next statement.
       if (watched.staleSince !== undefined) setImmediate(() => this.#replace(watched));
     });
     follow(socket, watched.exchange);
     const { write, end } = socket;
     Object.assign(socket, {
-      // Pieces that wait would be sent as one.
+      // With `_writev`, Node would send waiting chunks as one.
       _writev: null,
       write(chunk: Buffer, done?: () => void) {
         watched.exchange.sent(chunk);
@@ -157,8 +159,9 @@ export class Watch {
   }
 
   /**
-   * A connection keeps what it was opened with: a server that was demoted, a default that was changed since. So after a refused
-   * write all connections are replaced; young ones would be opened again and again while the database is read-only.
+   * A connection keeps the state it was opened with, such as a server that was demoted since, or a default that was
+   * changed since. So all connections are replaced after a rejected write, except young ones: they would be reopened
+   * again and again while the database is read-only.
    */
   #meetReadOnly(watched: Watched): void {
     const now = this.options.now();
@@ -172,12 +175,12 @@ export class Watch {
 
   #replace({ socket, exchange, staleSince, isReadOnly }: Watched): void {
     if (staleSince === undefined || exchange.isInTransaction) return;
-    // One that is in use all the time is replaced though: its writes fail anyway.
+    // A connection that is never idle is replaced too: its writes fail anyway.
     const isDue = isReadOnly && this.options.now() - staleSince > RENEW_MS;
     if (exchange.state === "idle" || isDue) socket.destroy();
   }
 
-  /** Looks at each connection; to be called about once a second. */
+  /** Checks every connection. Call it about once a second. */
   async look(): Promise<void> {
     const silent: Watched[] = [];
     for (const one of this.#all) {
@@ -196,7 +199,7 @@ export class Watch {
     }
   }
 
-  /** How long the server owes an answer, or takes no rows of a copy. */
+  /** Returns how long, in ms, the server has owed an answer or accepted no rows of a copy. */
   #silentMs(one: Watched): number {
     const { socket, exchange } = one;
     const waiting = socket.writableLength;
@@ -220,10 +223,10 @@ export class Watch {
     const slow: Watched[] = [];
     for (const one of silent) {
       const silentMs = this.#silentMs(one);
-      // It answered meanwhile.
+      // The connection was answered meanwhile.
       if (silentMs < limits.askMs) continue;
       const verdict = judge({ name: one.exchange.name, silentMs }, found, limits);
-      // The answer may have been sent in the moment of the question: a suspect gets until the next look.
+      // The server may have answered just before the query: a suspect is checked once more before it is closed.
       const isDead = verdict === "destroy" || verdict === "suspect" && one.isSuspect ||
         one.cancelledAt !== undefined && this.options.now() - one.cancelledAt > CANCEL_MS;
       if (isDead) dead.push(one);
@@ -232,8 +235,8 @@ export class Watch {
     }
     for (const one of slow) one.cancelledAt = this.options.now();
     if (dead.length > 0) {
-      // Where one was forgotten, others that are not in use probably are too; new ones cost little. First, so that what
-      // follows the errors finds none of them.
+      // If one connection was lost, other idle ones probably are too, and new ones are cheap. They are closed first, so
+      // that queries that follow the errors do not use them.
       await this.#dropIdle();
       for (const { socket } of dead) socket.destroy();
       this.options.onSilent?.(dead.length);
@@ -243,7 +246,7 @@ export class Watch {
     for (const name of namesOf(dead)) this.#orphans.set(name, 0);
   }
 
-  /** Ends what the server still does for connections that were closed here: it may have locks. */
+  /** Terminates server connections that were closed on this side: their transactions may still have locks. */
   async #endOrphans(): Promise<void> {
     const names = [...this.#orphans.keys()];
     const isDone = await this.options.inquiry.end(names).then(() => true, () => false);

@@ -14,16 +14,16 @@ interface Range {
   limit: number;
 }
 
-/** One row for a page and one changelist more. */
+/** Result row of the query: a page and one extra changelist. */
 interface Listed {
   packageId: number | null;
   version: string;
-  /** Items as JSON, a line each. */
+  /** Items as JSON, one per line. */
   lines: string | null;
   changelists: number[] | null;
 }
 
-/** Changelists of a package, each with its best build. @throws HubError NOT_FOUND */
+/** Lists a package's changelists, each with its best build. @throws HubError NOT_FOUND */
 export async function listChangelists(
   sql: Queryable,
   input: ChangelistList,
@@ -55,8 +55,8 @@ function isDistinct({ changelists }: Listed): boolean {
 }
 
 /**
- * The first builds of the package, the page where no changelist has two: then nothing needs to be ranked, and most packages
- * are so. Of each root one more than the page wants is read, so that the last one's fellows are known.
+ * Reads a page on the assumption that no changelist has two builds, as in most packages: then no ranking is required. It
+ * reads one row per root more than the page has, so that duplicates of the last changelist are seen.
  */
 async function readFirst(sql: Queryable, name: string, { from, to, down, limit }: Range): Promise<Listed> {
   const order = down ? sql`desc` : sql`asc`;
@@ -76,7 +76,7 @@ async function readFirst(sql: Queryable, name: string, { from, to, down, limit }
   return listed;
 }
 
-/** The best build of each changelist: an available one before others, then the newest revision. */
+/** Reads the best build of each changelist: an available build before others, then the newest revision. */
 async function readRanked(
   sql: Queryable,
   name: string,
@@ -113,7 +113,7 @@ async function readRanked(
   return listed;
 }
 
-/** Every root, with what items of the statement's package have in common. */
+/** Selects every root, with what all items of the package have in common. */
 function rootsOf(sql: Queryable, name: string): Fragment {
   return sql`
     select roots.id, roots.configured, readings.read_at, json_time(readings.read_at) as read_at_text,
@@ -124,8 +124,8 @@ function rootsOf(sql: Queryable, name: string): Fragment {
 }
 
 /**
- * `build` as items of a page. A build that is there was last seen by the last complete reading of its package. A
- * file's name that needs no escaping, as most, is looked at once.
+ * Formats `build` as page items. A build that still exists was last seen by the last complete reading of its package.
+ * Most file names need no escaping, so a single test decides.
  */
 function columnsOf(sql: Queryable): Fragment {
   return sql`
@@ -147,7 +147,7 @@ function columnsOf(sql: Queryable): Fragment {
     ) as lines`;
 }
 
-/** Changelists of the statement's package that a page may hold, some twice. */
+/** Selects changelists that may be on the page, some of them twice. */
 function candidates(
   sql: Queryable,
   { available, from, to, order, limit }: {
@@ -172,7 +172,7 @@ function candidates(
       select found.changelist from roots cross join lateral (${pageOfRoot(sql`gone_at is null`)}) as found
       where roots.configured`;
   }
-  // A scalar subquery: it stays one probe per changelist, where `not exists` may become a join over all builds.
+  // A scalar subquery stays one probe per changelist, whereas Postgres may turn `not exists` into a join over all builds.
   const noneAvailable = sql`(
     select true from roots as others cross join lateral (
       select from builds as there

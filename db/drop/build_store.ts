@@ -2,7 +2,7 @@ import { HubError } from "../../errors.ts";
 import type { Queryable } from "../core/queryable.ts";
 import { copyInto, copyValue } from "../core/copy.ts";
 
-/** Builds found by a scan, column by column: the shape `unnest` takes. */
+/** Builds found by a scan, one array per column, as `unnest` takes them. */
 export interface BuildColumns {
   packageIds: number[];
   changelists: number[];
@@ -12,11 +12,11 @@ export interface BuildColumns {
   sizes: (number | null)[];
 }
 
-/** How builds are written. */
+/** Options for writing builds. */
 export interface WriteOptions {
-  /** The reading's time. */
+  /** Time of the reading. */
   seenAt: Date;
-  /** Called once the builds are on their way and only the server has work to do. */
+  /** Called once all builds are sent and only the server has work left. */
   onSending?: (() => void) | undefined;
 }
 
@@ -27,8 +27,8 @@ export interface BuildChanges {
 }
 
 /**
- * Adds builds of packages that have none under this root yet: nothing to compare. Returns how many. Fails where one is
- * named twice (see `isRepeat`): to look for that would make a first scan half as slow again.
+ * Adds builds of packages that have none under this root yet, so without comparing. Returns how many. Fails if a build
+ * occurs twice (see `isRepeat`): checking for duplicates would make a first scan 50% slower.
  */
 export async function addBuilds(
   tx: Queryable,
@@ -49,16 +49,15 @@ export async function addBuilds(
   return files.length;
 }
 
-/** Whether an error may say that `addBuilds` was given a build twice; `mergeBuilds` takes such. */
+/** Whether an error may mean that `addBuilds` got a build twice; `mergeBuilds` accepts duplicates. */
 export function isRepeat(error: unknown): boolean {
   const code = (error as { code?: unknown } | null)?.code;
   return code === "23505" || code === "25P02";
 }
 
 /**
- * Brings the builds of known packages up to date with a reading: new ones are added, ones that came back lose their
- * `gone_at`, and of `completeIds`, the packages read to the end, those not found are gone. A build that is as it was is
- * not written.
+ * Updates the builds of known packages from a reading: adds new builds, clears `gone_at` of builds that came back, and
+ * marks missing builds of `completeIds` (the packages read completely) as gone. Unchanged builds are not written.
  */
 export async function mergeBuilds(
   tx: Queryable,
@@ -116,7 +115,7 @@ export async function mergeBuilds(
   return changes;
 }
 
-/** Marks every build of these packages gone: for those whose listing is believed to be empty. Returns how many. */
+/** Marks every build of these packages gone, for packages whose empty listing is believed. Returns how many. */
 export async function goneBuilds(
   tx: Queryable,
   rootId: number,
@@ -131,7 +130,7 @@ export async function goneBuilds(
   return gone.count;
 }
 
-/** Notes what a batch saw of packages that one batch does not hold. */
+/** Records the builds that a batch saw, for packages that span several batches. */
 export async function noteSeen(tx: Queryable, rootId: number, found: BuildColumns): Promise<void> {
   await tx`
     insert into seen_builds (root_id, package_id, changelist, revision, file)
@@ -141,8 +140,9 @@ export async function noteSeen(tx: Queryable, rootId: number, found: BuildColumn
 }
 
 /**
- * Marks the builds of a package gone that no batch of its reading saw, and forgets what was noted. Returns how many.
- * @throws HubError CONFLICT where the notes are not the `expected` ones: an unlogged table is empty after a crash.
+ * Marks the builds of a package gone that no batch of its reading saw, and deletes the reading's records. Returns how
+ * many.
+ * @throws HubError CONFLICT if the number of records is not `expected`: an unlogged table is empty after a crash
  */
 export async function goneUnseen(
   tx: Queryable,
@@ -156,7 +156,7 @@ export async function goneUnseen(
   if (noted.count !== expected) {
     throw new HubError(
       "CONFLICT",
-      `Of ${expected} builds seen ${noted.count} are still noted: the database was restarted in between.`,
+      `Only ${noted.count} of ${expected} seen builds are still recorded, because the database restarted. The next scan repeats the reading.`,
     );
   }
   const gone = await tx`
@@ -173,14 +173,14 @@ export async function goneUnseen(
   return gone.count;
 }
 
-/** Forgets what a scan that did not end has noted. */
+/** Deletes the records of an interrupted scan. */
 export async function forgetSeen(sql: Queryable): Promise<void> {
   await sql`delete from seen_builds`;
 }
 
 /**
- * Tells the planner of a table that has changed much: until then it takes builds that are not gone for a rarity. A coarse
- * look, some 10 ms; the server's own upkeep looks closer later.
+ * Updates the planner's statistics after a table changed much: until then the planner assumes that few builds are
+ * available. A coarse sample of some 10 ms; autovacuum refines it later.
  */
 export async function describeBuilds(tx: Queryable): Promise<void> {
   await tx`select set_config('default_statistics_target', '10', true)`;
@@ -188,8 +188,9 @@ export async function describeBuilds(tx: Queryable): Promise<void> {
 }
 
 /**
- * For the rest of the transaction. What was just written has no statistics yet, and a plan made for any length of list
- * knows nothing of this one: by either the planner may take both sides for short, and compare every build with every other.
+ * Disables nested loops for the rest of the transaction. New rows have no statistics yet, and a generic plan does not
+ * know the length of this list. In both cases the planner may expect few rows on both sides, and compare every build with
+ * every other.
  */
 async function joinInBulk(tx: Queryable): Promise<void> {
   await tx`

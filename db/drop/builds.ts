@@ -27,7 +27,7 @@ function toBuild({ url, firstSeen, lastSeen, goneAt, ...row }: BuildRow): Build 
   };
 }
 
-/** Builds of a package at a changelist, the best first: an available one before others, then the newest revision. */
+/** Selects a package's builds at a changelist, best first: available builds before others, then the newest revision. */
 function buildsAt(sql: Queryable, packageId: number, changelist: number) {
   return sql`
     select packages.name as package, builds.changelist, builds.revision, builds.file, roots.name as root, roots.url,
@@ -44,7 +44,10 @@ function buildsAt(sql: Queryable, packageId: number, changelist: number) {
     order by available desc, builds.revision desc, roots.id, builds.file collate "C"`;
 }
 
-/** Every build of a package at a changelist. @throws HubError NOT_FOUND that names the nearest available ones. */
+/**
+ * Returns every build of a package at a changelist.
+ * @throws HubError NOT_FOUND that names the nearest available builds
+ */
 export async function getChangelist(
   sql: Queryable,
   { name, changelist }: { name: string; changelist: number },
@@ -66,7 +69,7 @@ export async function getChangelist(
   return { package: name, changelist, available: builds[0]!.available, builds };
 }
 
-/** The available build nearest to a changelist. @throws HubError NOT_FOUND */
+/** Returns the available build nearest to a changelist. @throws HubError NOT_FOUND */
 export async function getNearest(
   sql: Queryable,
   { name, changelist, direction }: NearestQuery,
@@ -89,8 +92,8 @@ export async function getNearest(
 }
 
 /**
- * The build to run for a package at a changelist: the newest revision that is available.
- * @throws HubError NOT_FOUND that names the nearest available ones.
+ * Returns the build to run for a package at a changelist: the newest available revision.
+ * @throws HubError NOT_FOUND that names the nearest available builds
  */
 export async function getBuildFor(
   sql: Queryable,
@@ -110,7 +113,10 @@ export async function getBuildFor(
   );
 }
 
-/** Locations of the builds to run at several changelists, as `getBuildFor` picks them; those without one are left out. */
+/**
+ * Returns the locations of the builds to run at several changelists, chosen as in `getBuildFor`, without changelists that
+ * have none.
+ */
 export async function findBuildsFor(
   sql: Queryable,
   packageName: string,
@@ -138,7 +144,7 @@ async function findBestBuild(
   return row?.available ? toBuild(row) : undefined;
 }
 
-/** Nearest changelists at or before, and at or after, that have an available build. */
+/** Finds the nearest changelists at or before, and at or after, with an available build. */
 async function nearest(
   sql: Queryable,
   packageId: number,

@@ -4,14 +4,13 @@ import type { Queryable } from "../core/queryable.ts";
 import { decodeCursor, encodeCursor } from "../core/cursor.ts";
 import { getPackageIds } from "./packages.ts";
 
-/** About how many builds one request looks at; beyond, the page ends early and its cursor goes on from there. */
+/** Approximate number of builds that a request reads; beyond it the page ends early, and its cursor continues there. */
 const MAX_PROBES = 40_000;
 
 /**
- * Changelists, ascending, at which all of the packages have an available build. Leaps from one to the next candidate: each
- * step asks every package for its first build at or after the farthest of them, so that a dense package costs no more
- * than the sparsest.
- * @throws HubError NOT_FOUND naming unknown packages.
+ * Lists the changelists, ascending, at which every package has an available build. Each step asks every package for its
+ * first build at or after the highest candidate so far, so a dense package costs no more than the sparsest one.
+ * @throws HubError NOT_FOUND that names unknown packages
  */
 export async function listCommon(
   sql: Queryable,

@@ -8,8 +8,8 @@ export interface StoredRoot {
 }
 
 /**
- * Records which roots are configured, as a process starts; any other is no longer, and what lies in it is unavailable from now
- * on. Of processes with other settings the one that started last decides. Returns them in the given order.
+ * Records the configured roots at the start of a process. Builds under all other roots become unavailable. If processes
+ * have different settings, the one started last decides. Returns the roots in the given order.
  */
 export async function configureRoots(
   sql: Db,
@@ -18,7 +18,7 @@ export async function configureRoots(
   const names = new Map(roots.map((root) => [root.url, root.name]));
   const urls = [...names.keys()];
   return await sql.begin(async (tx) => {
-    // Processes that start at once would lock rows in their own orders.
+    // Processes that start at once would otherwise lock the rows in different orders and deadlock.
     await tx`lock table roots in share row exclusive mode`;
     await tx`update roots set configured = false where configured and url <> all(${urls})`;
     await tx`
@@ -36,8 +36,8 @@ export async function configureRoots(
 }
 
 /**
- * Those of the roots that are configured, in the given order; one that is new is. `removed`: URLs of those that are not, since
- * a process that started later has other settings.
+ * Returns the roots that are still configured, in the given order; new roots count as configured. `removed`: URLs of
+ * roots that a process started later with other settings has removed.
  */
 export async function findConfiguredRoots(
   sql: Queryable,
@@ -62,7 +62,7 @@ export async function findConfiguredRoots(
   };
 }
 
-/** The root that a package's URL lies under, where it is one that DROP_URLS names no more, and under no other; or undefined. */
+/** Returns the root of a package URL if that root is no longer in DROP_URLS and no configured root contains the URL. */
 export async function findRemovedRoot(sql: Queryable, packageUrl: string): Promise<string | undefined> {
   const rows = await sql<{ url: string; configured: boolean }[]>`
     select url, configured from roots
@@ -71,21 +71,21 @@ export async function findRemovedRoot(sql: Queryable, packageUrl: string): Promi
   return rows[0]?.configured === false ? rows[0].url : undefined;
 }
 
-/** What is known of a package before a root is scanned. */
+/** What is known about a package before a root is scanned. */
 export interface KnownPackage {
   id: number;
   name: string;
   scanned: boolean;
-  /** Whether a reading of it under this root was ever begun. */
+  /** Whether a reading of it under this root was ever started. */
   isKnown: boolean;
   mark: string | null;
-  /** Last complete reading under this root. */
+  /** Time of the last complete reading under this root. */
   readAt: Date | null;
-  /** Last reading under this root that did not rely on the mark. */
+  /** Time of the last reading under this root that did not rely on the mark. */
   fullAt: Date | null;
 }
 
-/** Every package, with what is known of it under a root. */
+/** Lists every package, with what is known about it under a root. */
 export async function listKnownPackages(sql: Queryable, rootId: number): Promise<KnownPackage[]> {
   const rows = await sql<KnownPackage[]>`
     select packages.id, packages.name, packages.scanned, readings.root_id is not null as "isKnown",
@@ -95,7 +95,7 @@ export async function listKnownPackages(sql: Queryable, rootId: number): Promise
   return [...rows];
 }
 
-/** Makes packages that are not there yet. Returns the id of each name. */
+/** Creates missing packages. Returns ids by name. */
 export async function ensurePackages(
   tx: Queryable,
   packages: { name: string; branch: string | null; build: string | null }[],

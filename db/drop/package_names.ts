@@ -1,12 +1,12 @@
 import { parsePackage } from "../../schemas/package_name.ts";
 import type { Queryable } from "../core/queryable.ts";
 
-/** Packages that are looked at together. */
+/** Number of packages checked at once. */
 const PAGE = 10_000;
 
 /**
- * Gives packages their branch and build where their name has them and the row has not: older code left them out of those that
- * a push or a scrape named first. Safe in several processes at once. Returns how many it changed.
+ * Fills in the branch and build of packages from their names: older code did not set them for packages first named by a
+ * push or a scrape. Safe in several processes at once. Returns how many it changed.
  */
 export async function completePackages(sql: Queryable): Promise<number> {
   let changed = 0;

@@ -1,6 +1,6 @@
 import type { Queryable } from "../core/queryable.ts";
 
-/** Records that a reading of these packages under a root was begun; keeps what is known of them. */
+/** Records the start of a reading of these packages under a root; keeps what is known about them. */
 export async function beginReadings(tx: Queryable, rootId: number, packageIds: number[]): Promise<void> {
   await tx`
     insert into package_readings (root_id, package_id)
@@ -8,7 +8,10 @@ export async function beginReadings(tx: Queryable, rootId: number, packageIds: n
     on conflict do nothing`;
 }
 
-/** Records complete readings that began at `readAt`; `marks` are the source's signs of change. */
+/**
+ * Records complete readings that started at `readAt`. `marks`: the source's change indicators, such as modification
+ * times.
+ */
 export async function recordReadings(
   tx: Queryable,
   rootId: number,
@@ -24,7 +27,10 @@ export async function recordReadings(
       unread_reason = null, empty_readings = 0`;
 }
 
-/** Records that the marks of these packages say they are as they were: the last-seen time of all their builds. */
+/**
+ * Records that these packages are unchanged according to their marks, which updates the last-seen time of all their
+ * builds.
+ */
 export async function recordUnchanged(
   tx: Queryable,
   rootId: number,
@@ -36,7 +42,7 @@ export async function recordUnchanged(
     where root_id = ${rootId} and package_id = any(${packageIds}::integer[])`;
 }
 
-/** Records packages that could not be read to the end, and why: their builds stay as they are. */
+/** Records packages that could not be read completely, with the reasons; their builds stay as they are. */
 export async function recordUnread(
   tx: Queryable,
   rootId: number,
@@ -51,8 +57,8 @@ export async function recordUnread(
 }
 
 /**
- * Records packages that came back empty, or not at all, where builds were known. Where `counts`, this was one more in a
- * row. Returns the ids of those for whom it was at least the `believedAfter`th.
+ * Records packages with known builds whose listing was empty or missing. If `counts`, it adds one to the number of
+ * consecutive times. Returns the ids for which the number has reached `believedAfter`.
  */
 export async function recordEmpty(
   tx: Queryable,
@@ -75,7 +81,7 @@ export async function recordEmpty(
   return counts ? rows.filter((row) => row.times >= believedAfter).map((row) => row.id) : [];
 }
 
-/** Those of the packages that have an available build under the root. */
+/** Returns the packages that have an available build under the root. */
 export async function filterFull(sql: Queryable, rootId: number, packageIds: number[]): Promise<Set<number>> {
   const rows = await sql<{ id: number }[]>`
     select given.id from unnest(${packageIds}::integer[]) as given (id)

@@ -14,7 +14,7 @@ function toPackage(row: PackageRow): DropPackage {
   return { ...row, firstSeen: row.firstSeen.toISOString() };
 }
 
-/** One probe per root at each end of the package's available builds. */
+/** The columns probe each root once at each end of the package's available builds. */
 function columns(sql: Queryable) {
   return sql`
     packages.name, packages.branch, packages.build, packages.scanned, packages.first_seen as "firstSeen",
@@ -34,7 +34,7 @@ function columns(sql: Queryable) {
     ) as oldest`;
 }
 
-/** Packages by name. */
+/** Lists packages by name. */
 export async function listPackages(sql: Queryable, input: PackageList): Promise<Page<DropPackage>> {
   const [after] = input.cursor === undefined ? [null] : decodeCursor(input.cursor, ["string"]);
   const { search, branch, build, scanned } = input;
@@ -61,10 +61,7 @@ interface ReadingRow {
   unreadReason: string | null;
 }
 
-/**
- * One package with its counts and readings. Reasons are blank unless `showReasons`.
- * @throws HubError NOT_FOUND
- */
+/** Returns a package with its counts and readings. Reasons are blank unless `showReasons`. @throws HubError NOT_FOUND */
 export async function getPackage(
   sql: Queryable,
   name: string,
@@ -107,7 +104,7 @@ export async function getPackage(
   };
 }
 
-/** Says whether scans read the package from now on. @throws HubError NOT_FOUND */
+/** Sets whether scans read the package. @throws HubError NOT_FOUND */
 export async function setPackageScanned(
   sql: Db,
   { name, scanned }: { name: string; scanned: boolean },
@@ -134,7 +131,7 @@ export async function getPackageId(sql: Queryable, name: string): Promise<number
   return id!;
 }
 
-/** Ids in the order of `names`. @throws HubError NOT_FOUND naming every unknown one. */
+/** Returns ids in the order of `names`. @throws HubError NOT_FOUND that lists every unknown name */
 export async function getPackageIds(sql: Queryable, names: string[]): Promise<number[]> {
   const rows = await sql<{ id: number; name: string }[]>`
     select id, name from packages where name = any(${names})`;
@@ -144,7 +141,7 @@ export async function getPackageIds(sql: Queryable, names: string[]): Promise<nu
   return names.map((name) => ids.get(name)!);
 }
 
-/** The error that names them all. */
+/** Makes the error that lists all unknown packages. */
 export function unknownPackages(names: string[]): HubError {
   const list = names.map((name) => JSON.stringify(name)).join(", ");
   return new HubError(

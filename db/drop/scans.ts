@@ -17,7 +17,7 @@ export interface ScanCounts {
   unparsedCount: number;
 }
 
-/** Records the begin of a scan; returns its id. */
+/** Records the start of a scan. Returns its id. */
 export async function startScan(
   sql: Queryable,
   { rootId, cause, full, startedAt }: {
@@ -34,7 +34,7 @@ export async function startScan(
   return row.id;
 }
 
-/** Shows how far a running scan is. */
+/** Records the progress of a running scan. */
 export async function recordProgress(
   sql: Queryable,
   id: number,
@@ -49,7 +49,7 @@ export async function recordProgress(
     where id = ${id} and state = 'running'`;
 }
 
-/** Records the end of a scan that is still running; no effect where another worker has called it lost. */
+/** Records the end of a running scan; no effect if another worker has marked it lost. */
 export async function finishScan(
   sql: Queryable,
   id: number,
@@ -69,14 +69,14 @@ export async function finishScan(
 
 export const SCAN_LEASE = "scan";
 
-/** Changes with every sign of life of the scan's lease; undefined where there never was a scan. */
+/** Returns a value that changes with every renewal of the scan's lease; undefined if no scan ever ran. */
 export async function findScanLeaseMark(sql: Queryable): Promise<string | undefined> {
   const [row] = await sql<{ mark: string }[]>`
     select fence || ' ' || expires_at as mark from leases where name = ${SCAN_LEASE}`;
   return row?.mark;
 }
 
-/** Calls every running scan lost; for the holder of the lease, who knows that none of them runs. */
+/** Marks every running scan lost. Only for the owner of the lease, which knows that none of them runs. */
 export async function loseScans(sql: Queryable, at: Date): Promise<void> {
   await sql`
     update scans set state = 'lost', finished_at = ${at}, error = 'The process that ran it ended.'
@@ -110,7 +110,7 @@ function columns(sql: Queryable) {
     scans.error`;
 }
 
-/** Scans, newest first. Errors are blank unless `showReasons`. */
+/** Lists scans, newest first. Errors are blank unless `showReasons`. */
 export async function listScans(
   sql: Queryable,
   { state, cursor, limit }: ScanList,
@@ -131,7 +131,11 @@ export async function listScans(
   );
 }
 
-/** One scan with what did not parse and what could not be read. Reasons are blank unless `showReasons`. @throws HubError NOT_FOUND */
+/**
+ * Returns a scan with the names that did not parse and the places that could not be read. Reasons are blank unless
+ * `showReasons`.
+ * @throws HubError NOT_FOUND
+ */
 export async function getScan(
   sql: Queryable,
   id: number,
@@ -149,7 +153,7 @@ export async function getScan(
   };
 }
 
-/** Forgets scans that began before `before`, but each root's last. Returns how many. */
+/** Deletes scans that started before `before`, except each root's last. Returns how many. */
 export async function pruneScans(sql: Queryable, before: Date): Promise<number> {
   const pruned = await sql`
     delete from scans

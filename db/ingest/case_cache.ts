@@ -1,6 +1,6 @@
 import type { Db } from "../core/queryable.ts";
 
-/** Names kept, of all tests together; about 150 bytes each. */
+/** Maximum number of cached names of all tests; about 150 bytes each. */
 const MAX_NAMES = 200_000;
 
 interface KnownCases {
@@ -9,11 +9,11 @@ interface KnownCases {
 }
 
 /**
- * Ids of the cases that were pushed last, since the next run of a test mostly names the same ones. Where a test's cases are
- * deleted, `tests.cases_version` grows, and what was kept of it is forgotten.
+ * Caches the ids of the cases pushed last, since the next run of a test mostly names the same cases. When cases of a test
+ * are deleted, `tests.cases_version` grows, and the cached ids of the test are discarded.
  */
 export class CaseCache {
-  /** By test, the one used longest ago first. */
+  /** By test, least recently used first. */
   #tests = new Map<number, KnownCases>();
   #size = 0;
   #most: number;
@@ -26,7 +26,7 @@ export class CaseCache {
     return this.#size;
   }
 
-  /** What is known of a test; add to it by `add` alone. */
+  /** Returns the cached ids of a test. Add to them only with `add`. */
   of(testId: number, version: number): ReadonlyMap<string, number> {
     let known = this.#tests.get(testId);
     if (known !== undefined) this.#tests.delete(testId);
@@ -38,7 +38,7 @@ export class CaseCache {
     return known.ids;
   }
 
-  /** Keeps ids, others' in their place where there is no room; no test has more than all the room. */
+  /** Adds ids, and evicts those of other tests if the cache is full. */
   add(testId: number, version: number, names: string[], ids: ArrayLike<number>): void {
     const known = this.#tests.get(testId);
     if (known?.version !== version) return;
@@ -63,7 +63,7 @@ export class CaseCache {
 
 const caches = new WeakMap<Db, CaseCache>();
 
-/** The cache of this process for a database. */
+/** Returns this process's cache for a database. */
 export function caseCache(sql: Db): CaseCache {
   let cache = caches.get(sql);
   if (cache === undefined) caches.set(sql, cache = new CaseCache());

@@ -1,9 +1,9 @@
 const BLOCK = 1 << 16;
 
-/** Ids of the cases of a run's results, by the result's place from 0; 0 where not known yet. Grows without moving. */
+/** Case ids of a run's results, by the result's index from 0; 0 while unknown. It grows without copying. */
 export class CaseIds {
   #blocks: Int32Array[] = [];
-  /** Places of each block without an id yet. */
+  /** Number of results without an id, per block. */
   #unknownOf: number[] = [];
   #unknown = 0;
   #length = 0;
@@ -14,17 +14,17 @@ export class CaseIds {
     return this.#length;
   }
 
-  /** Places without an id yet. */
+  /** Number of results without an id. */
   get unknown(): number {
     return this.#unknown;
   }
 
-  /** No id is less. */
+  /** The smallest id. */
   get least(): number {
     return this.#least;
   }
 
-  /** No id is greater. */
+  /** The largest id. */
   get most(): number {
     return this.#most;
   }
@@ -54,7 +54,7 @@ export class CaseIds {
     block[place % BLOCK] = id;
   }
 
-  /** Keeps the places, without their ids. */
+  /** Clears the ids, and keeps the length. */
   forget(): void {
     for (const [at, block] of this.#blocks.entries()) {
       block.fill(0);
@@ -65,7 +65,7 @@ export class CaseIds {
     this.#most = 0;
   }
 
-  /** Forgets the places from `length` on. */
+  /** Truncates to `length`. */
   cut(length: number): void {
     const blocks = Math.ceil(length / BLOCK);
     for (const unknown of this.#unknownOf.splice(blocks)) this.#unknown -= unknown;
@@ -81,7 +81,7 @@ export class CaseIds {
   }
 }
 
-/** Tells the nth time that something with a number from 0 is counted; small where nearly all come once. */
+/** Counts how often each number from 0 occurred. Small if nearly all numbers occur once. */
 export class Ordinals {
   #seen: Uint8Array;
   #again = new Map<number, number>();

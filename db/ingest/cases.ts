@@ -7,10 +7,10 @@ import { type LookUp, NAMES_AT_ONCE, type ResultSpool, spoolKnown } from "./spoo
 import type { KnownTest } from "../tests/test_locks.ts";
 import { LOCKS } from "../core/locks.ts";
 
-/** Between names in one text; no name holds it. */
+/** Separates names in one text; no name contains it. */
 const SEPARATOR = "\n\x01";
 
-/** Looks up the ids of a test's cases, in what this process knows of them first. */
+/** Returns a lookup of a test's case ids, which checks this process's cache first. */
 export function caseLookUp(sql: Db, { id, casesVersion }: KnownTest): LookUp {
   const cache = caseCache(sql);
   const known = cache.of(id, casesVersion);
@@ -26,10 +26,10 @@ export function caseLookUp(sql: Db, { id, casesVersion }: KnownTest): LookUp {
   };
 }
 
-/** Ids of cases by their names' places; 0 where there is none. */
+/** Returns the case ids in the order of the names; 0 for an unknown name. */
 async function findCaseIds(sql: Queryable, testId: number, names: string[]): Promise<Int32Array> {
-  // One text costs a third of what an array of them does. A lateral query, which is one probe of the index per name: a new
-  // test is not in the table's statistics, and a join would read all of its cases for each name, since it takes them for few.
+  // One text costs a third of an array. The lateral query probes the index once per name: a new test is not yet in the
+  // table's statistics, so a join would underestimate its cases and read all of them for each name.
   const [row] = await sql.unsafe<[{ ids: string | null }]>(
     `select string_agg(coalesce(found.id, 0)::text, ',' order by asked.place) as ids
     from unnest(string_to_array($2::text, E'\\n\\x01')) with ordinality as asked (name, place)
@@ -48,9 +48,10 @@ function separable(name: string): string {
 }
 
 /**
- * Gives every result of the spools its case's id; cases that are new are made, in the order they appear, so that a run's
- * rows lie beside each other in the indexes. One at a time makes them for a test: two never wait for each other in a ring.
- * `told` hears of names that were asked for, with their ids: they hold only once the transaction, if there is one, has.
+ * Sets the case id of every result in the spools. New cases are created in the order in which they appear, so that a
+ * run's rows are adjacent in the indexes. An advisory lock lets one transaction at a time create cases of a test, so that
+ * two cannot deadlock. `onIds` receives the queried names with their ids, which are valid once the transaction, if any,
+ * has committed.
  */
 export async function internCases(
   sql: Db | Queryable,
@@ -92,8 +93,8 @@ export async function internCases(
 }
 
 /**
- * Runs with their results spooled and all of their cases known, made outside of any transaction, so that one that stores them
- * is short. Let the spools expect the test's version there.
+ * Spools the results of runs and resolves all their case ids, outside any transaction, so that the storing transaction is
+ * short. There, call `expectVersion` on each spool with the test's version.
  */
 export async function spoolRuns<R extends { results: ResultRecord[] }>(
   sql: Db,
@@ -118,10 +119,11 @@ async function idsOf(sql: Db | Queryable, testId: number, names: string[]): Prom
   if (added.length > 0) {
     const text = added.map(separable).join(SEPARATOR);
     const make = async (tx: Queryable) => {
-      // As what is inserted will want it: one that holds the test, a rename, must not be waited for with new names in hand.
-      const held = await tx`select id from tests where id = ${testId} and deleted_at is null for key share`;
-      // Of a deleted test none are made: they would stay for good.
-      if (held.length === 0) return;
+      // The insert will need this lock on the test. Without it now, it would wait for a rename while it has new names
+      // locked.
+      const locked = await tx`select id from tests where id = ${testId} and deleted_at is null for key share`;
+      // A deleted test gets no new cases: nothing would ever delete them.
+      if (locked.length === 0) return;
       await tx`select pg_advisory_xact_lock(${LOCKS.newCases}, ${testId})`;
       await tx.unsafe(
         `insert into cases (test_id, name)

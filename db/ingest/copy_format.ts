@@ -4,21 +4,21 @@ import { copyValue } from "../core/copy.ts";
 
 const OUTCOME_ID = new Map(OUTCOMES.map((name, at) => [name, at + 1]));
 
-/** The columns of a line of `copy` into results: run, case and ordinal by their numbers, then what `resultRest` has. */
+/** Columns of a `copy` line for results: run, changelist, case and ordinal, then the columns of `resultRest`. */
 export const RESULT_COLUMNS = "run_id, changelist, case_id, ordinal, outcome, duration_ms, word, message";
-/** As `RESULT_COLUMNS`, into samples. */
+/** Columns of a `copy` line for samples. */
 export const SAMPLE_COLUMNS = "run_id, changelist, case_id, metric_id, ordinal, value, word";
 
-/** What a line holds of a result behind its case and ordinal. */
+/** Formats the columns of a result after its ordinal. */
 export function resultRest({ outcome, durationMs, word, message }: ResultRecord): string {
-  // A `real` holds none that is smaller, and refuses it.
+  // Postgres rejects a value below the range of `real`.
   const duration = durationMs === undefined ? "\\N" : Math.fround(durationMs) === 0 ? 0 : durationMs;
   return `${OUTCOME_ID.get(outcome)}\t${duration}\t${word === undefined ? "\\N" : copyValue(word)}\t${
     message === undefined ? "\\N" : copyValue(message)
   }`;
 }
 
-/** What a line holds of a sample behind its case, metric and ordinal. */
+/** Formats the columns of a sample after its ordinal. */
 export function sampleRest(value: number | string): string {
   return typeof value === "number" ? `${value}\t\\N` : `\\N\t${copyValue(value)}`;
 }

@@ -11,7 +11,7 @@ import { contentOf, type SpooledRun, type StoredRun, storeRuns } from "./run_wri
 export interface MergeInput {
   testId: number;
   source: string;
-  /** The piece: what it says of the run, and its results. Its attempt is the run's newest. */
+  /** The piece: its run head and its results. Its attempt is replaced by the run's newest attempt. */
   piece: SpooledRun;
 }
 
@@ -29,14 +29,14 @@ interface MergedRun {
   isExpired: boolean;
 }
 
-/** Cases whose results are deleted by one statement. */
+/** Number of cases whose results one statement deletes. */
 const CASES_AT_ONCE = 50_000;
 
 /**
- * Adds a piece to a run, which is made where it is not there: of the cases that the piece names, its results stand; those of
- * all others stay. A piece that the run has already changes nothing, also where the run was replaced since.
- * Call `prepareStore` before, and run inside a transaction.
- * @throws HubError CONFLICT where the piece is of another axis, changelist, package or environment than the run
+ * Merges a piece into a run, and creates the run if it does not exist. The piece's results replace those of the cases
+ * that it names; results of all other cases stay. A piece that the run already has changes nothing, even if the run was
+ * replaced since. Call `prepareStore` before, and run inside a transaction.
+ * @throws HubError CONFLICT if the piece's axis, changelist, package or environment differs from the run's
  */
 export async function mergeRun(tx: Queryable, { testId, source, piece }: MergeInput): Promise<StoredRun> {
   const [newest] = await tx<{ attempt: number | null }[]>`
@@ -45,7 +45,7 @@ export async function mergeRun(tx: Queryable, { testId, source, piece }: MergeIn
   const head = { ...piece, attempt: newest?.attempt ?? 1 };
   const empty = { ...head, results: spoolOf([]) };
   const { runs: [made] } = await storeRuns(tx, { testId, source, runs: [empty], mode: "keep" });
-  // A piece that comes again is the same whatever attempt is the newest by then.
+  // A repeated piece must have the same hash, whatever attempt is the newest by then.
   const hash = contentOf({ ...piece, attempt: 1 });
   const run = await lockRun(tx, made!.id, hash);
   refuseOther(run, head);
@@ -57,7 +57,7 @@ export async function mergeRun(tx: Queryable, { testId, source, piece }: MergeIn
   await tx`insert into run_pieces (run_id, content) values (${id}, decode(${hash}, 'hex'))`;
   await reviveRuns(tx, [id]);
   await internCases(tx, testId, [results]);
-  // Of one whose results were deleted for their age nothing but the piece is there.
+  // The results of an expired run were deleted, so the run has only this piece.
   if (run.isExpired) Object.assign(run, { counts: {}, samples: 0 });
   const gone = made!.isNew || run.isExpired ? { counts: {}, samples: 0 } : await deleteCases(tx, id, results);
   if (results.count > 0) await writeRows(tx, [{ id, changelist: run.changelist, results }]);
@@ -74,7 +74,7 @@ export async function mergeRun(tx: Queryable, { testId, source, piece }: MergeIn
   return { id, attempt, externalId: piece.externalId, isNew: made!.isNew, counts };
 }
 
-/** The run, held until the transaction's end, so that pieces that come at once are merged one after the other. */
+/** Locks the run until the end of the transaction, so that concurrent pieces are merged one after the other. */
 async function lockRun(tx: Queryable, id: number, piece: string): Promise<MergedRun> {
   const [run] = await tx<MergedRun[]>`
     select runs.id, runs.attempt, runs.counts, runs.samples, encode(runs.content, 'hex') as content, axes.name as axis,
@@ -82,7 +82,7 @@ async function lockRun(tx: Queryable, id: number, piece: string): Promise<Merged
     from runs join axes on axes.id = runs.axis_id join environments on environments.id = runs.environment_id
       left join packages on packages.id = runs.package_id
     where runs.id = ${id} for update of runs`;
-  // A statement of its own, so that it sees what was merged while this one waited.
+  // A separate statement sees what was merged while the lock was awaited.
   const known = await tx`
     select 1 from runs
       join runs as attempts on attempts.test_id = runs.test_id and attempts.source = runs.source
@@ -94,7 +94,7 @@ async function lockRun(tx: Queryable, id: number, piece: string): Promise<Merged
 
 function refuseOther(run: MergedRun, piece: SpooledRun): void {
   const { machine, ...others } = JSON.parse(run.environment) as Record<string, string>;
-  // Pieces that name no machine may come from several.
+  // Pieces without a machine may come from several machines.
   const isOfMachine = piece.environment.machine !== undefined && machine !== undefined;
   const environment = sorted(isOfMachine ? { ...others, machine } : others);
   const { machine: named, ...own } = piece.environment;
@@ -108,9 +108,9 @@ function refuseOther(run: MergedRun, piece: SpooledRun): void {
   const [what, is, said] = differing;
   throw new HubError(
     "CONFLICT",
-    `The piece is of another run than ${
+    `The piece does not belong to run ${
       JSON.stringify(piece.externalId)
-    }: its ${what} is ${said}, the run's ${is}.`,
+    }: its ${what} is ${said}, but the run's is ${is}. Push it under another externalId.`,
   );
 }
 

@@ -21,10 +21,10 @@ export interface PushOptions {
 }
 
 /**
- * Stores a pushed run with its results; makes the test where it is not known. Without an external id the run is named by
- * the hash of its content. `append` is kept from doing it twice by its key.
- * @throws HubError NOT_FOUND (a label without a number), BAD_REQUEST (append without a key, merge without an
- * external id), CONFLICT (reject, a key used for another run, or a piece of another run)
+ * Stores a pushed run with its results, and creates the test if it is unknown. Without an external id, the hash of the
+ * run's content identifies it. In mode `append`, the idempotency key prevents a repeat from appending twice.
+ * @throws HubError NOT_FOUND (a label without a number), BAD_REQUEST (append without a key, merge without an external
+ * id), CONFLICT (mode `reject`, a key used for another run, or a piece of another run)
  */
 export async function pushRun(
   sql: Db,
@@ -33,21 +33,24 @@ export async function pushRun(
   options: PushOptions,
 ): Promise<StoredRun> {
   const head = await placed(sql, spelled(asked));
-  // What a run is does not depend on what a repeat of it does.
+  // The mode is not part of a run's identity.
   const { test, mode, externalId = hashOf({ ...head, mode: "replace" }, results), ...rest } = head;
   if (mode === "append" && options.idempotencyKey === undefined) {
     throw new HubError(
       "BAD_REQUEST",
-      "Appending an attempt wants an Idempotency-Key, so that a repeat of the request is none of the run.",
+      "Mode append requires an Idempotency-Key header, so that a repeated request does not append twice.",
     );
   }
   if (mode === "merge" && head.externalId === undefined) {
-    throw new HubError("BAD_REQUEST", "Merging wants an externalId, which says what run the piece is of.");
+    throw new HubError(
+      "BAD_REQUEST",
+      "Mode merge requires an externalId, which identifies the run that the piece belongs to.",
+    );
   }
   await prepareStore(sql, 1);
   await results.settle();
   return await storeTurns.run([results], async () => {
-    // Outside of the transaction: others that push new cases of the test need not wait for its end.
+    // Outside the transaction, so that other pushes with new cases of the test need not wait for its end.
     const known = results.caseIds.unknown === 0 ? undefined : await findKnownTest(sql, test);
     if (known !== undefined) {
       results.expectVersion(known.casesVersion);
@@ -71,7 +74,7 @@ export async function pushRun(
     const source = `push:${test}`;
     if (mode === "merge") return await mergeRun(tx, { testId, source, piece: run });
     if (mode !== "append") return (await storeRuns(tx, { testId, source, runs: [run], mode })).runs[0]!;
-    // Two that append to the same run at once must not take the same attempt.
+    // Two concurrent appends to a run must not get the same attempt.
     await tx`select pg_advisory_xact_lock(${LOCKS.appendAttempt}, hashtext(${`${source} ${externalId}`}))`;
     const scope = `push:${options.by.name}:${test}`;
     const hash = hashOf({ ...head, externalId }, results);
@@ -95,7 +98,7 @@ export async function pushRun(
   }
 }
 
-/** The head with its label's number. @throws HubError NOT_FOUND where it has none */
+/** Replaces the head's label by its number. @throws HubError NOT_FOUND if the label has no number */
 async function placed(sql: Db, asked: PushHead): Promise<Numbered> {
   const { committedAt, changelist, ...head } = asked;
   if (typeof changelist === "number") return { ...head, changelist };
@@ -103,7 +106,7 @@ async function placed(sql: Db, asked: PushHead): Promise<Numbered> {
   const placed = await placeLabels(sql, [{ axis: head.axis, label, committedAt }]);
   const number = placed.get(labelKey(head.axis, label))!;
   if (typeof number === "number") return { ...head, changelist: number };
-  // What begins a label that is known will do.
+  // A unique prefix of a known label is enough.
   return {
     ...head,
     changelist: await getNumber(sql, head.axis, label).catch((error) => {
@@ -113,7 +116,7 @@ async function placed(sql: Db, asked: PushHead): Promise<Numbered> {
   };
 }
 
-/** The same said in one way: it is told apart by what it says, not by how. */
+/** Normalises the head, so that equal heads have equal hashes. */
 function spelled(head: PushHead): PushHead {
   const { startedAt, finishedAt, environment } = head;
   return {
@@ -145,7 +148,7 @@ async function findFirst(
     throw new HubError("CONFLICT", `The Idempotency-Key ${JSON.stringify(key)} was used for another run.`);
   }
   const { isSame: _isSame, id, ...run } = row;
-  // Deleted since, with its test.
+  // The run was deleted since, with its test.
   return id === null ? undefined : { ...run, id, isNew: false };
 }
 

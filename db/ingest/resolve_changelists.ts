@@ -4,7 +4,7 @@ import type { Db } from "../core/queryable.ts";
 
 const LABEL = "label:";
 
-/** Runs that `resolveRuns` would refuse, with its reasons. Stores nothing. */
+/** Returns the runs that `resolveRuns` would refuse, with the reasons. Stores nothing. */
 export async function findUnresolved<R extends RunHead>(sql: Db, runs: R[]): Promise<Map<R, string>> {
   const numbers = await numbersOf(sql, runs, { isDry: true });
   return new Map(runs.flatMap((run) => {
@@ -14,8 +14,8 @@ export async function findUnresolved<R extends RunHead>(sql: Db, runs: R[]): Pro
 }
 
 /**
- * Runs whose changelists are numbers: labels are replaced by theirs, new ones are numbered where the axis says how. A run
- * whose label has no number is left out, and told to `refuse` with the reason.
+ * Replaces labels by changelist numbers, and numbers new labels if the axis allows it. A run whose label has no number is
+ * left out and passed to `refuse` with the reason.
  */
 export async function resolveRuns<R extends RunHead>(
   sql: Db,

@@ -6,14 +6,14 @@ import { copyInto, uncopied } from "../core/copy.ts";
 import { RESULT_COLUMNS, SAMPLE_COLUMNS } from "./copy_format.ts";
 import type { ResultSpool } from "./spool.ts";
 
-/** A run whose results are to be written; each knows its case's id. */
+/** A run whose results are to be written, with all case ids resolved. */
 export interface RunRows {
   id: number;
   changelist: number;
   results: ResultSpool;
 }
 
-/** Writes the results and samples of new runs. @throws HubError BAD_REQUEST where a case comes too often in one run */
+/** Writes the results and samples of new runs. @throws HubError BAD_REQUEST if a run names a case too often */
 export async function writeRows(tx: Queryable, runs: RunRows[]): Promise<void> {
   await copyInto(tx, tx.unsafe(`copy results (${RESULT_COLUMNS}) from stdin`), resultLines(runs));
   const sampled = runs.filter((run) => run.results.samples > 0);
@@ -66,11 +66,11 @@ function checked(ordinal: number): number {
   if (ordinal <= MAX_ORDINAL) return ordinal;
   throw new HubError(
     "BAD_REQUEST",
-    `A case, or a metric of one, is named more than ${MAX_ORDINAL} times in one run.`,
+    `A case, or a metric of a case, occurs more than ${MAX_ORDINAL} times in one run. Give its occurrences different names.`,
   );
 }
 
-/** Ids of metrics by `<name>\t<unit>`, escaped for `copy`. */
+/** Returns metric ids by `<name>\t<unit>`, escaped for `copy`; creates new metrics. */
 async function internMetrics(tx: Queryable, keys: string[]): Promise<Map<string, number>> {
   const pairs = keys.map((key) => key.split("\t").map(uncopied));
   const names = pairs.map(([name]) => name!);

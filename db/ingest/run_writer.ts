@@ -9,7 +9,7 @@ import { type RunRows, writeRows } from "./result_rows.ts";
 import { reviveRuns } from "../results/retention.ts";
 import { type ResultSpool, spoolOf } from "./spool.ts";
 
-/** Of a run that is there already: its results are replaced, it is kept, a new attempt is added, or it is refused. */
+/** What to do with a run that exists: replace its results, keep it, add an attempt, or reject the push. */
 export type StoreMode = "replace" | "keep" | "append" | "reject";
 
 export interface StoreInput {
@@ -17,7 +17,7 @@ export interface StoreInput {
   /** `runs.source`. */
   source: string;
   runs: (Placed<RunRecord> | SpooledRun)[];
-  /** What a run that is there already means. */
+  /** What to do with a run that exists. */
   mode: StoreMode;
 }
 
@@ -35,7 +35,7 @@ export interface StoredRun {
 }
 
 export interface Stored {
-  /** In the order of the input; of runs named twice, the later one. */
+  /** In input order; if a run occurs twice, its last occurrence. */
   runs: StoredRun[];
   resultsWritten: number;
 }
@@ -43,7 +43,7 @@ export interface Stored {
 const PARTITION = 20_000;
 const prepared = new WeakMap<Db, number>();
 
-/** Makes the partitions that runs to come need; outside of any batch, since it takes a lock that all stores share. */
+/** Creates the partitions for coming runs, outside any batch, because it takes a lock that all stores share. */
 export async function prepareStore(sql: Db, expectedRuns: number): Promise<void> {
   const [row] = await sql<{ next: number }[]>`
     select coalesce(last_value, 0)::bigint as next from pg_sequences
@@ -59,9 +59,9 @@ export async function prepareStore(sql: Db, expectedRuns: number): Promise<void>
 }
 
 /**
- * Writes runs with their results: a handful of statements whatever their number. Writing the same again changes
- * nothing that is asked for. Call `prepareStore` before, and run inside a transaction.
- * @throws HubError CONFLICT in mode `reject` where a run is there; BAD_REQUEST where it names a case more than 32,767 times
+ * Writes runs with their results in a constant number of statements. Rewriting the same runs changes nothing that a query
+ * returns. Call `prepareStore` before, and run inside a transaction.
+ * @throws HubError CONFLICT in mode `reject` if a run exists; BAD_REQUEST if a run names a case more than 32,767 times
  */
 export async function storeRuns(tx: Queryable, input: StoreInput): Promise<Stored> {
   const runs = lastOfEach(input.runs).map(({ results, ...head }): SpooledRun => ({
@@ -114,15 +114,15 @@ function lastOfEach<R extends Pick<RunHead, "externalId" | "attempt">>(runs: R[]
 interface Head {
   id: number;
   externalId: string;
-  /** The attempt that was asked for, and the one it became. */
+  /** The requested attempt, and the stored one. */
   asked: number;
   attempt: number;
   isNew: boolean;
-  /** Whether all of it is stored already. */
+  /** Whether the run is already stored with the same content. */
   isSame: boolean;
 }
 
-/** Hash of all that is stored of a run, in hexadecimal. */
+/** Hash of everything stored of a run, in hexadecimal. */
 export function contentOf({ results, ...head }: SpooledRun): string {
   return createHash("sha256").update(JSON.stringify(head)).update(results.digest()).digest("hex").slice(
     0,
@@ -130,7 +130,7 @@ export function contentOf({ results, ...head }: SpooledRun): string {
   );
 }
 
-/** Interns environments, packages and axes, then the runs themselves. */
+/** Creates missing environments, packages and axes, then writes the runs. */
 async function writeHeads(
   tx: Queryable,
   { testId, source, mode }: StoreInput,
@@ -200,7 +200,7 @@ async function writeHeads(
         url = excluded.url, serial = excluded.serial, counts = excluded.counts,
         samples = excluded.samples, content = excluded.content, version = runs.version + 1, updated_at = now()
         where ${mode} = 'replace' and runs.content <> excluded.content
-          -- What is read again once its results are gone from the source does not take them from here.
+          -- If the source has deleted its results, reading it again must not delete them here.
           and not (excluded.status = 'lab_error' and excluded.counts = '{}' and runs.counts <> '{}')
       returning id, external_id, attempt, version = 1 as is_new
     )
@@ -220,13 +220,13 @@ async function writeHeads(
       "CONFLICT",
       `The run ${
         JSON.stringify(refused.externalId)
-      } (attempt ${refused.attempt}) of ${source} is there already.`,
+      } (attempt ${refused.attempt}) of ${source} already exists. Push it with mode replace, keep or append.`,
     );
   }
   return [...rows];
 }
 
-/** Finds the runs that another store wrote, with the same content, while this one's statement ran. */
+/** Finds runs that a concurrent store wrote, with the same content, while this store's statement ran. */
 async function findRaced(
   tx: Queryable,
   { testId, source }: { testId: number; source: string },

@@ -2,11 +2,11 @@ import { Buffer } from "node:buffer";
 import { createHash, type Hash } from "node:crypto";
 import { openSpoolFile, spoolFault, writeAll } from "../core/spool_file.ts";
 
-/** Characters that are joined before they become bytes. */
+/** Number of characters joined before they are encoded. */
 const BLOCK = 1 << 16;
-/** Bytes that are held before they go to the file. */
+/** Number of bytes kept in memory before they are written to the file. */
 const HELD = 1 << 20;
-/** Bytes that are read back at once. */
+/** Number of bytes read back at once. */
 const CHUNK = 1 << 16;
 
 export interface SpillPlace {
@@ -15,8 +15,8 @@ export interface SpillPlace {
 }
 
 /**
- * Text that is written once and read once: in memory, and where a folder is named, in a file of it beyond a MiB, which has
- * no name and is gone with the process whatever happens to it.
+ * A buffer for text that is written once and then read. It stays in memory, or, if a folder is given, moves beyond 1 MiB
+ * to an unlinked file in it, which disappears with the process even after a crash.
  */
 export class SpillBuffer {
   #pending: string[] = [];
@@ -29,7 +29,7 @@ export class SpillBuffer {
   #folder: string | undefined;
   #open: (folder: string) => Deno.FsFile;
 
-  /** `open` makes the file; a test's may refuse to write. */
+  /** `open` creates the file; a test may pass a function that fails. */
   constructor(folder?: string, open: (folder: string) => Deno.FsFile = openSpoolFile) {
     this.#folder = folder;
     this.#open = open;
@@ -41,7 +41,7 @@ export class SpillBuffer {
     if (this.#pendingLength >= BLOCK) this.#settle();
   }
 
-  /** Bytes that were written, without those of the last few KiB. */
+  /** Number of bytes written, not counting the last few KiB. */
   get bytes(): number {
     return this.#fileBytes + this.#heldBytes;
   }
@@ -65,7 +65,7 @@ export class SpillBuffer {
     this.#heldBytes = kept.length;
   }
 
-  /** SHA-256 of all that was written. */
+  /** SHA-256 of everything written. */
   digest(): Buffer {
     this.#settle();
     return this.#hash.copy().digest();
@@ -79,7 +79,7 @@ export class SpillBuffer {
       while (left > 0) {
         const chunk = new Uint8Array(Math.min(CHUNK, left));
         const size = this.#file.readSync(chunk) ?? 0;
-        if (size === 0) throw new Error("The spool ends early.");
+        if (size === 0) throw new Error("The spool file is shorter than what was written to it.");
         left -= size;
         yield chunk.subarray(0, size);
       }
@@ -87,7 +87,7 @@ export class SpillBuffer {
     yield* this.#blocks;
   }
 
-  /** What was written, as lines, some at a time; each was written with its line feed. */
+  /** Yields the lines written, in groups. Every line was written with its line feed. */
   *lines(): Generator<string[]> {
     const decoder = new TextDecoder();
     let rest = "";

@@ -7,16 +7,16 @@ import { copyValue } from "../core/copy.ts";
 import { resultRest, sampleRest } from "./copy_format.ts";
 import { SpillBuffer, type SpillPlace } from "./spill_buffer.ts";
 
-/** Names that are looked up at once. */
+/** Number of names looked up at once. */
 export const NAMES_AT_ONCE = 20_000;
-/** Names that are cut free of the file's text at once. */
+/** Number of names copied out of the file's text at once, see `freed`. */
 const FREED_AT_ONCE = 256;
-/** Lookups under way at once, of one spool. */
+/** Maximum number of concurrent lookups per spool. */
 const MAX_LOOKUPS = 2;
 
-/** Looks names up: their ids, 0 for those that are not known. */
+/** Resolves names to ids; 0 for an unknown name. */
 export interface LookUp {
-  /** `tests.cases_version` that the ids hold for. */
+  /** The `tests.cases_version` that the ids are valid for. */
   casesVersion: number;
   now(name: string): number;
   later(names: string[]): Promise<Int32Array>;
@@ -32,22 +32,22 @@ export interface SpoolMark {
 }
 
 /**
- * The results of one run, in memory, and where a folder is named, in files of it beyond a few MiB, so that a run of any size
- * is whole before a transaction is opened. Call `dispose` in any case.
+ * The results of one run. They stay in memory, or, if a folder is given, move beyond a few MiB to files in it, so that a
+ * run of any size is complete before a transaction begins. Always call `dispose`.
  */
 export class ResultSpool {
-  /** Results, those that are missing among them. */
+  /** Number of results, including missing ones. */
   count = 0;
   samples = 0;
-  /** Planned by the source, yet without a result; `not_run` in `counts`. */
+  /** Number of results that the source planned but did not report; `not_run` in `counts`. */
   missing = 0;
   counts: Counts = {};
   readonly caseIds = new CaseIds();
-  /** `tests.cases_version` that `caseIds` hold for; undefined where none is known. */
+  /** The `tests.cases_version` that `caseIds` are valid for; undefined while no id is known. */
   casesVersion: number | undefined;
-  /** Metrics of the samples, `<name>\t<unit>` escaped for `copy` -> place. */
+  /** Indexes of the samples' metrics by `<name>\t<unit>`, escaped for `copy`. */
   readonly metrics = new Map<string, number>();
-  /** A line each: names; results without their names; samples as result's place, metric's place, value. */
+  /** One line each: names; results without their names; samples as result index, metric index, value. */
   readonly #names: SpillBuffer;
   readonly #rests: SpillBuffer;
   readonly #sampled: SpillBuffer;
@@ -62,13 +62,13 @@ export class ResultSpool {
     this.#sampled = new SpillBuffer(folder);
   }
 
-  /** Asks for the ids of names while more is being added, so that the database works meanwhile. Call it before `add`. */
+  /** Resolves ids while results are being added, so that the database works meanwhile. Call it before `add`. */
   lookUpBy(lookUp: LookUp): void {
     this.#lookUp = lookUp;
     this.casesVersion = lookUp.casesVersion;
   }
 
-  /** Forgets the ids that are known, where they hold for another `tests.cases_version`. */
+  /** Clears the known ids if they are valid for another `tests.cases_version`. */
   expectVersion(casesVersion: number): void {
     if (this.casesVersion !== casesVersion) this.caseIds.forget();
     this.casesVersion = casesVersion;
@@ -98,18 +98,18 @@ export class ResultSpool {
     if (names.length >= NAMES_AT_ONCE) this.#ask(this.#lookUp);
   }
 
-  /** Whether it is better to wait by `ready` before more is added. */
+  /** Whether the caller should await `ready` before it adds more. */
   get isBusy(): boolean {
     return this.#lookups.size >= MAX_LOOKUPS;
   }
 
-  /** @throws what a look-up threw */
+  /** Waits until more can be added. @throws the error of a lookup */
   async ready(): Promise<void> {
     await Promise.race(this.#lookups);
     if (this.#fault !== undefined) throw this.#fault;
   }
 
-  /** Waits for what is being looked up. @throws what a look-up threw */
+  /** Waits for all lookups. @throws the error of a lookup */
   async settle(): Promise<void> {
     if (this.#lookUp !== undefined && this.#asked.names.length > 0) this.#ask(this.#lookUp);
     await Promise.all(this.#lookups);
@@ -127,14 +127,14 @@ export class ResultSpool {
     this.#lookups.add(lookup);
   }
 
-  /** A place that `rewind` goes back to. */
+  /** Returns a position for `rewind`. */
   mark(): SpoolMark {
     const { count, samples, missing, counts } = this;
     const tapes = [this.#names, this.#rests, this.#sampled].map((tape) => tape.mark());
     return { count, samples, missing, counts: { ...counts }, metrics: this.metrics.size, tapes };
   }
 
-  /** Forgets what was added since the mark. */
+  /** Removes everything added since the mark. */
   async rewind(mark: SpoolMark): Promise<void> {
     await this.settle();
     this.count = mark.count;
@@ -146,25 +146,25 @@ export class ResultSpool {
     [this.#names, this.#rests, this.#sampled].forEach((tape, at) => tape.rewind(mark.tapes[at]!));
   }
 
-  /** Counts by outcome, without what is missing. */
+  /** Counts by outcome, without missing results. */
   get told(): Counts {
     const { not_run = 0, ...counts } = this.counts;
     return not_run > this.missing ? { ...counts, not_run: not_run - this.missing } : counts;
   }
 
-  /** Bytes of all that was added, without those of the last few KiB. */
+  /** Number of bytes added, not counting the last few KiB. */
   get bytes(): number {
     return this.#names.bytes + this.#rests.bytes + this.#sampled.bytes;
   }
 
-  /** Hash of all that was added, in hexadecimal. */
+  /** Hash of everything added, in hexadecimal. */
   digest(): string {
     const hash = createHash("sha256").update([...this.metrics.keys()].join("\n"));
     for (const tape of [this.#names, this.#rests, this.#sampled]) hash.update(tape.digest());
     return hash.digest("hex");
   }
 
-  /** Names in their order, escaped for `copy`. */
+  /** Yields the names in order, escaped for `copy`. */
   names(): Generator<string[]> {
     return this.#names.lines();
   }
@@ -182,21 +182,24 @@ export class ResultSpool {
   }
 }
 
-/** The same texts, without those they were cut out of: V8 holds the whole piece of a file as long as a name of it is held. */
+/**
+ * Copies texts out of the text that they are slices of: V8 keeps the whole chunk of a file in memory while a slice of it
+ * exists.
+ */
 function freed(texts: string[]): string[] {
   const all = texts.join("");
   let at = 0;
   return texts.map((text) => all.slice(at, at += text.length));
 }
 
-/** A spool of a few records that are in memory already. */
+/** Makes a spool of a few records in memory. */
 export function spoolOf(records: Iterable<ResultRecord>): ResultSpool {
   const spool = new ResultSpool();
   for (const record of records) spool.add(record);
   return spool;
 }
 
-/** A spool of records that are in memory already, with the ids of names that are known now. */
+/** Makes a spool of records in memory, with the ids of names known now. */
 export async function spoolKnown(
   records: readonly ResultRecord[],
   known: Omit<LookUp, "later">,

@@ -1,14 +1,14 @@
 import pLimit from "p-limit";
 import type { ResultSpool } from "./spool.ts";
 
-/** What is more is large: it keeps a core of the database busy for a second or so. */
+/** Runs with more results are large: they occupy a core of the database for a second or more. */
 const SMALL_RESULTS = 20_000;
 const SMALL_BYTES = 4 << 20;
 
 /**
- * Lets large runs be written by as many connections at once as the machine has cores but one, in the order they come. The
- * hub's one thread would share a core with them otherwise, and each connection of Postgres is a process as important to the system as
- * the hub. What is small does not wait.
+ * Limits the number of connections that write large runs at once to the machine's cores minus one, in order of arrival.
+ * Otherwise the hub's single thread would share its core with them: the system schedules a Postgres process with the same
+ * priority as the hub. Small runs do not wait.
  */
 export class StoreTurns {
   readonly #limit: ReturnType<typeof pLimit>;
@@ -17,7 +17,7 @@ export class StoreTurns {
     this.#limit = pLimit(atOnce);
   }
 
-  /** Call it outside of a transaction: what waits may not keep a connection or a lock. */
+  /** Call it outside a transaction: a waiting call must not occupy a connection or a lock. */
   async run<T>(spools: readonly ResultSpool[], store: () => Promise<T>): Promise<T> {
     return isLarge(spools) ? await this.#limit(store) : await store();
   }
@@ -29,5 +29,5 @@ function isLarge(spools: readonly ResultSpool[]): boolean {
     sum((spool) => spool.bytes) > SMALL_BYTES;
 }
 
-/** The turns of this process. */
+/** The limit of this process. */
 export const storeTurns = new StoreTurns();

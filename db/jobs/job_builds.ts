@@ -3,7 +3,7 @@ import type { JobInput } from "../../schemas/job.ts";
 import { findBuildsFor, getBuildFor } from "../drop/builds.ts";
 import type { Queryable } from "../core/queryable.ts";
 
-/** Defaults of a test's jobs. */
+/** Default values for a test's jobs. */
 export interface SubmitDefaults {
   labTest?: string;
   os?: string;
@@ -12,11 +12,15 @@ export interface SubmitDefaults {
   package?: string;
 }
 
-/** What a request lacks, and its test has no default of. */
+/** The error for a value that neither the request nor the test's submit defaults give. */
 export function missing(path: string, what: string): HubError {
-  return new HubError("BAD_REQUEST", `A job needs ${what}: give it, or set the test's submit defaults.`, {
-    issues: [{ path, message: "is missing, and the test has no default" }],
-  });
+  return new HubError(
+    "BAD_REQUEST",
+    `A job requires ${what}. Pass it, or set it in the test's submit defaults.`,
+    {
+      issues: [{ path, message: "is missing, and the test has no default" }],
+    },
+  );
 }
 
 export interface ToRun {
@@ -25,7 +29,7 @@ export interface ToRun {
   changelist: number | null;
 }
 
-/** What the jobs of a request run, in the order of its changelists. @throws HubError BAD_REQUEST, NOT_FOUND */
+/** Returns what each job of a request runs, in the order of its changelists. @throws HubError BAD_REQUEST, NOT_FOUND */
 export async function whatToRun(
   tx: Queryable,
   input: JobInput,
@@ -47,7 +51,10 @@ export async function whatToRun(
   return [{ url: build.location, packageId: build.packageId, changelist: input.changelist }];
 }
 
-/** @throws HubError NOT_FOUND with an issue for each changelist that has no available build */
+/**
+ * Finds the build at each changelist.
+ * @throws HubError NOT_FOUND with an issue for each changelist that has no available build
+ */
 async function eachBuild(tx: Queryable, name: string, changelists: number[]): Promise<ToRun[]> {
   const { packageId, locations } = await findBuildsFor(tx, name, changelists);
   const lacking = changelists.flatMap((changelist, at) =>
@@ -65,7 +72,7 @@ async function eachBuild(tx: Queryable, name: string, changelists: number[]): Pr
   return changelists.map((changelist) => ({ url: locations.get(changelist)!, packageId, changelist }));
 }
 
-/** The URL, normalised. @throws HubError BAD_REQUEST where it is not under one of the roots. */
+/** Normalises a package URL. @throws HubError BAD_REQUEST if it is not under one of the roots */
 export function checkUnderRoot(packageUrl: string, roots: readonly string[]): string {
   const bases = roots.map((root) =>
     new URL(root.replace(/^(?:index|s3|gcs)\+/, "").replace(/(?<!\/)\/*$/, "/")).href
@@ -80,9 +87,9 @@ export function checkUnderRoot(packageUrl: string, roots: readonly string[]): st
   }
   throw new HubError(
     "BAD_REQUEST",
-    `The package URL ${JSON.stringify(packageUrl)} does not lie under a root of the drop (${
+    `The package URL ${JSON.stringify(packageUrl)} is not under a root of the drop (${
       bases.join(", ")
-    }); DROP_URLS names them.`,
-    { issues: [{ path: "packageUrl", message: "must lie under a drop root" }] },
+    }). DROP_URLS lists the roots.`,
+    { issues: [{ path: "packageUrl", message: "must be under a drop root" }] },
   );
 }

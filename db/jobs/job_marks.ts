@@ -1,11 +1,11 @@
 import { HubError } from "../../errors.ts";
 import type { Queryable } from "../core/queryable.ts";
 
-/** What the note of a submission begins with, so that the lab's job is found again. */
+/** The prefix of a submission's note, which identifies the job in the lab. */
 export interface JobMark {
   id: number;
   attempt: number;
-  /** Id of the hub: another one that submits to the same lab has jobs of the same numbers. */
+  /** The hub's id. Another hub that submits to the same lab has jobs with the same numbers. */
   hub: string;
 }
 
@@ -13,23 +13,23 @@ export function formatMark({ id, attempt, hub }: JobMark): string {
   return `${markStart(id)}${attempt}] [hub ${hub}]`;
 }
 
-/** The text that every mark of a job begins with, whatever hub made it: what the lab is asked for. */
+/** The prefix of every mark of a job, whatever hub made it. It is the search text for the lab. */
 export function markStart(id: number): string {
   return `[chub job ${id}.`;
 }
 
-/** The first mark counts: behind it stands the note of the person, which may name other jobs. */
+/** Only the first mark counts: the person's note follows it and may name other jobs. */
 const MARK = /\[chub job (\d{1,16})\.(\d{1,10})\](?: \[hub ([0-9a-f]{12})\])?/;
 
-/** What of a note's mark shows whose it is. */
+/** What distinguishes a job's own marks from those of others. */
 export interface OwnMarks {
   id: number;
   hub: string;
-  /** The first attempt whose note names the hub; null if none does. Hubs before migration 0011 named none. */
+  /** The first attempt whose note names the hub; null if none does. Hubs before migration 0011 wrote no hub id. */
   markedFrom: number | null;
 }
 
-/** Whether a note in the lab is one of a job's own. */
+/** Whether a note in the lab belongs to the job. */
 export function isMarkOf(note: string, { id, hub, markedFrom }: OwnMarks): boolean {
   const found = MARK.exec(note);
   if (found === null || Number(found[1]) !== id) return false;

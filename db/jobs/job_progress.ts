@@ -2,7 +2,7 @@ import type { Db, Queryable } from "../core/queryable.ts";
 import type { JobMark } from "./job_marks.ts";
 import { moveJob } from "./jobs.ts";
 
-/** What a submission is made of. */
+/** The arguments of a submission. */
 export interface JobToSubmit extends JobMark {
   labTest: string;
   packageUrl: string;
@@ -14,8 +14,8 @@ export interface JobToSubmit extends JobMark {
 }
 
 /**
- * Records that a submission begins, before anything is run: from here on the job may be in the lab. Undefined where the
- * job is no longer queued, or waits for its next attempt.
+ * Records the start of a submission, before anything is run: from here on, the lab may have the job. Returns undefined if
+ * the job is no longer queued, or waits for its next attempt.
  */
 export async function beginAttempt(
   sql: Db,
@@ -33,7 +33,7 @@ export async function beginAttempt(
         report, unsent`;
     if (job === undefined) return undefined;
     const { unsent, ...rest } = job;
-    // While the lab cannot be reached, attempts would fill the history.
+    // While the lab is unreachable, repeated attempts would fill the history.
     if (unsent === 0) {
       await tx`insert into job_events (job_id, state, cause) values (${id}, 'submitting', ${`attempt ${job.attempt} begins`})`;
     }
@@ -44,8 +44,9 @@ export async function beginAttempt(
 class SerialTaken extends Error {}
 
 /**
- * Records the serials the lab gave. False where one of them belongs to another job: then the lab's word cannot be
- * trusted and nothing is written. Those of a job that is further already are recorded with a line in its history.
+ * Records the serials that the lab assigned. Returns false, and writes nothing, if a serial belongs to another job: then
+ * the lab's answer cannot be trusted. If the job's state is already later, the serials are recorded with a line in its
+ * history.
  */
 export async function acceptJob(
   sql: Db,
@@ -54,7 +55,7 @@ export async function acceptJob(
 ): Promise<boolean> {
   try {
     await sql.begin(async (tx) => {
-      // Waits for another job that takes one of them at this moment; in order, so that two cannot wait for each other.
+      // Waits for a job that claims one of these serials concurrently. The order prevents a deadlock.
       const added = await tx`
         insert into job_serials (serial, job_id)
         select serial, ${id} from unnest(${serials}::bigint[]) as serial order by serial
@@ -69,7 +70,7 @@ export async function acceptJob(
         await tx`insert into job_events (job_id, state, cause) select id, state, ${cause} from jobs where id = ${id}`;
       }
       await tx`update jobs set unsent = 0 where id = ${id} and unsent > 0`;
-      // The lab can be reached again.
+      // The lab is reachable again, so waiting jobs are due.
       await tx`
         update jobs set next_attempt_at = now() where id in (
           select id from jobs where state = 'queued' and next_attempt_at > now() for no key update skip locked
@@ -82,18 +83,20 @@ export async function acceptJob(
   }
 }
 
-/** Records why a queued job cannot be submitted now. */
+/** Records why a queued job cannot be submitted yet. */
 export async function noteWaiting(sql: Queryable, id: number, reason: string): Promise<void> {
   await sql`update jobs set reason = ${reason} where id = ${id} and state = 'queued'`;
 }
 
-/** Seconds that the first attempt after one that did not reach the lab waits; each later one twice as long, up to the most. */
+/**
+ * Seconds before the next attempt after one that did not reach the lab. Doubles with each failure, up to `MOST_WAIT_S`.
+ */
 const FIRST_WAIT_S = 5;
 const MOST_WAIT_S = 300;
 
 /**
- * Puts a job whose submission did not reach the lab back in the queue, and lets every other queued job wait as long. Returns
- * after how many seconds it is due; undefined where the attempt is no longer this job's latest.
+ * Requeues a job whose submission did not reach the lab, and delays every other queued job as long. Returns the delay in
+ * seconds, or undefined if the attempt is no longer the job's latest.
  */
 export async function postponeAttempt(
   sql: Db,
@@ -116,7 +119,7 @@ export async function postponeAttempt(
       update jobs set next_attempt_at = now() + make_interval(secs => ${waitS}), reason = ${reason}
       where id = ${id} or id in (
         select id from jobs where state = 'queued' and coalesce(next_attempt_at, now()) <= now()
-        -- Jobs that others move at this moment are passed over.
+        -- Jobs that another transaction is moving are skipped.
         for no key update skip locked
       )`;
     return waitS;
@@ -124,7 +127,8 @@ export async function postponeAttempt(
 }
 
 /**
- * Records that the lab may have a job. `isOver`: nothing can send it any more; otherwise only a person may let it go out again.
+ * Records that it is unknown whether the lab has a job. `isOver`: nothing can submit the attempt any more. Otherwise only
+ * a person may have the job submitted again.
  */
 export async function loseTrack(
   sql: Db,
@@ -132,7 +136,7 @@ export async function loseTrack(
   { reason, isOver, ...output }: { reason: string; isOver: boolean; stdout: string; stderr: string },
 ): Promise<void> {
   await sql.begin(async (tx) => {
-    const cause = `${reason}; the lab is asked for its note`;
+    const cause = `${reason}; searching the lab for its note`;
     const isMoved = await moveJob(tx, id, {
       from: ["submitting"],
       to: "unknown",
@@ -149,9 +153,12 @@ export async function loseTrack(
   });
 }
 
-/** Jobs that a worker left behind: `submitting` for longer than the binary can run. They become `unknown`. */
+/**
+ * Marks jobs that a worker abandoned as `unknown`: they were `submitting` for longer than the program can run. Returns
+ * their ids.
+ */
 export async function markAbandonedJobs(sql: Queryable): Promise<number[]> {
-  const cause = "the worker that submitted it is gone; the lab is asked for its note";
+  const cause = "the worker that submitted it was lost; searching the lab for its note";
   const rows = await sql<{ id: number }[]>`
     with moved as (
       update jobs set state = 'unknown', reason = ${cause}, looked_up_at = null, updated_at = now()
@@ -164,7 +171,7 @@ export async function markAbandonedJobs(sql: Queryable): Promise<number[]> {
   return rows.map((row) => row.id);
 }
 
-/** Ids of queued jobs that no worker has taken for `olderThanS` seconds though they are due; oldest first. */
+/** Ids of queued jobs that have been due for `olderThanS` seconds without a worker taking them; oldest first. */
 export async function listOverdueJobs(
   sql: Queryable,
   { olderThanS, limit }: { olderThanS: number; limit: number },
@@ -177,10 +184,10 @@ export async function listOverdueJobs(
   return rows.map((row) => row.id);
 }
 
-/** Minutes between two questions for a job that waits for a person: the lab may still get it. */
+/** Minutes between lab searches for a job that waits for a person: the lab may still receive it. */
 const LOOK_AGAIN_MIN = 10;
 
-/** Ids of jobs that the lab is to be asked for by their note; oldest first. */
+/** Ids of jobs to search for in the lab by their note; oldest first. */
 export async function listUnknownJobs(sql: Queryable, limit: number): Promise<number[]> {
   const rows = await sql<{ id: number }[]>`
     select id from jobs
@@ -194,17 +201,20 @@ export async function listUnknownJobs(sql: Queryable, limit: number): Promise<nu
 export interface UnknownJob {
   id: number;
   attempt: number;
-  /** Nothing that was started for its last attempt can send it any more. */
+  /** Nothing started for the last attempt can submit it any more. */
   isOver: boolean;
-  /** And the lab has had the time to show what was sent. */
+  /** The attempt is over, and the lab has had time to list it. */
   isSettled: boolean;
-  /** Submissions that may have reached the lab, by what vrlsubmit did; a hub that was ended is not counted. */
+  /**
+   * Number of submissions that may have reached the lab, judged by what vrlsubmit did. Attempts interrupted by a stop of
+   * the hub are not counted.
+   */
   unclear: number;
   needsPerson: boolean;
   reason: string | null;
 }
 
-/** What is needed to look a job up in the lab. `settleS`: seconds that the lab may take to show what was sent to it. */
+/** Returns what a search in the lab requires. `settleS`: seconds until the lab lists what was submitted. */
 export async function findUnknownJob(
   sql: Queryable,
   id: number,
@@ -218,12 +228,12 @@ export async function findUnknownJob(
   return row;
 }
 
-/** Records that the lab was asked for a job's note and did not have it. */
+/** Records that a search in the lab did not find the job's note. */
 export async function noteLookUp(sql: Queryable, id: number): Promise<void> {
   await sql`update jobs set looked_up_at = now() where id = ${id} and state = 'unknown'`;
 }
 
-/** Leaves an unknown job to a person, who cancels or retries it; recorded once in its history. */
+/** Leaves an unknown job to a person, who cancels or retries it. Recorded once in its history. */
 export async function leaveToPerson(sql: Queryable, id: number, reason: string): Promise<void> {
   await sql`
     with moved as (
@@ -234,7 +244,7 @@ export async function leaveToPerson(sql: Queryable, id: number, reason: string):
     insert into job_events (job_id, state, cause) select id, 'unknown', ${reason} from moved`;
 }
 
-/** Puts an unknown job back in the queue, unless a person has it meanwhile. Returns whether it did. */
+/** Requeues an unknown job, unless a person has taken it over meanwhile. Returns whether it did. */
 export async function requeueUnknown(
   sql: Queryable,
   id: number,

@@ -11,16 +11,16 @@ import { unknownTest } from "../tests/tests.ts";
 export interface RequestOptions {
   by: Author;
   idempotencyKey: string | undefined;
-  /** URLs of the drop's roots; a package URL must lie under one. */
+  /** URLs of the drop's roots; a package URL must be under one of them. */
   dropRoots: readonly string[];
-  /** Enqueues work on the jobs, in the transaction that makes it due. */
+  /** Enqueues work on the jobs, in the transaction that makes the work due. */
   enqueue(tx: Queryable, jobIds: number[]): Promise<unknown>;
 }
 
 /**
- * Stores a job, or one at each of `changelists`, and enqueues their submissions, in one transaction. The same idempotency key
- * with the same request answers with what the first made.
- * @throws HubError BAD_REQUEST, NOT_FOUND (test, build), CONFLICT (a key used for another request)
+ * Stores one job, or one for each of `changelists`, and enqueues their submission in one transaction. A repeat with the
+ * same idempotency key returns the jobs of the first request.
+ * @throws HubError BAD_REQUEST, NOT_FOUND (test, build), CONFLICT (the key was used for another request)
  */
 export async function createJobs(
   sql: Db,
@@ -79,14 +79,18 @@ export async function createJobs(
   });
 }
 
-/** @throws HubError BAD_REQUEST if `changelists` stands beside what it replaces, or has a changelist twice */
+/** Checks `changelists`. @throws HubError BAD_REQUEST if it is combined with what it replaces, or has a duplicate */
 function checkChangelists({ changelists, changelist, packageUrl }: JobInput): void {
   if (changelists === undefined) return;
   const other = changelist !== undefined ? "changelist" : packageUrl !== undefined ? "packageUrl" : undefined;
   if (other !== undefined) {
-    throw new HubError("BAD_REQUEST", `Give either changelists or ${other}, got both.`, {
-      issues: [{ path: other, message: "is given beside changelists" }],
-    });
+    throw new HubError(
+      "BAD_REQUEST",
+      `changelists and ${other} exclude each other, got both. Pass only one.`,
+      {
+        issues: [{ path: other, message: "cannot be combined with changelists" }],
+      },
+    );
   }
   const repeats = changelists.flatMap((one, at) =>
     changelists.indexOf(one) === at
@@ -94,11 +98,15 @@ function checkChangelists({ changelists, changelist, packageUrl }: JobInput): vo
       : [{ path: `changelists.${at}`, message: `is ${one}, as changelists.${changelists.indexOf(one)} is` }]
   );
   if (repeats.length > 0) {
-    throw new HubError("BAD_REQUEST", "Each changelist makes one job: give it once.", { issues: repeats });
+    throw new HubError(
+      "BAD_REQUEST",
+      "changelists has duplicates. Each changelist makes one job, so list it once.",
+      { issues: repeats },
+    );
   }
 }
 
-/** The jobs that a request made, by the first of them. */
+/** Ids of the jobs that a request made, by the id of the first. */
 async function listBatch(tx: Queryable, first: number): Promise<number[]> {
   const rows = await tx<{ id: number }[]>`
     select id from jobs where id = ${first} or batch = ${first} order by id`;
@@ -109,7 +117,10 @@ function scopeOf(options: RequestOptions): string {
   return `job:${options.by.name}`;
 }
 
-/** Takes the key for this transaction; a concurrent request with the same key waits here until the first has committed. */
+/**
+ * Claims the idempotency key for this transaction. A concurrent request with the same key waits until the first has
+ * committed. Returns the target of a repeat, or undefined for a new key.
+ */
 async function findRepeat(
   tx: Queryable,
   options: RequestOptions,
@@ -135,7 +146,7 @@ async function findRepeat(
   return row.targetId;
 }
 
-/** Ties the key that `findRepeat` took to what was made. */
+/** Assigns the key that `findRepeat` claimed to the stored job. */
 async function keepKey(tx: Queryable, options: RequestOptions, targetId: number): Promise<void> {
   if (options.idempotencyKey === undefined) return;
   await tx`
@@ -143,7 +154,7 @@ async function keepKey(tx: Queryable, options: RequestOptions, targetId: number)
     where scope = ${scopeOf(options)} and key = ${options.idempotencyKey}`;
 }
 
-/** Asks anew for a job that is over, or that a person gives up waiting for: a new job that names the old one. */
+/** Retries a job that is over, or that a person no longer waits for: makes a new job that refers to the old one. */
 export async function retryJob(
   sql: Db,
   id: number,
@@ -152,21 +163,21 @@ export async function retryJob(
   return await sql.begin(async (tx) => {
     const earlier = await findRepeat(tx, options, `retry ${id}`);
     if (earlier !== undefined) return { id: earlier, isNew: false };
-    // Before it is read: a look-up that takes it up again at this moment comes first, or finds this.
-    const cause = `to be retried by ${options.by.name}: not submitted again by itself`;
+    // Done before the job is read, so that a concurrent lab search either finishes first or sees this.
+    const cause = `to be retried by ${options.by.name}, so not resubmitted automatically`;
     await leaveToPerson(tx, id, cause);
     const old = await getJob(tx, id);
     if (["queued", "submitting", "submitted", "running"].includes(old.state)) {
       throw new HubError(
         "CONFLICT",
-        `Job ${id} is ${old.state}; only one that is over or unknown can be tried again.`,
+        `Job ${id} is ${old.state}; only a job that is over or unknown can be retried.`,
       );
     }
     const removed = await findRemovedRoot(tx, old.packageUrl);
     if (removed !== undefined) {
       throw new HubError(
         "CONFLICT",
-        `Job ${id} cannot be tried again: its package lies under ${removed}, which DROP_URLS names no more.`,
+        `Job ${id} cannot be retried: its package is under ${removed}, which is no longer in DROP_URLS.`,
       );
     }
     const [row] = await tx<{ id: number }[]>`
@@ -192,8 +203,8 @@ export async function retryJob(
 }
 
 /**
- * Cancels a job: at once while the lab has not got it, else by asking the lab (`enqueue`). One that may be on its way
- * to the lab cannot be cancelled yet.
+ * Cancels a job: at once if the lab does not have it, otherwise by a request to the lab (`enqueue`). A job that is being
+ * submitted cannot be cancelled yet.
  */
 export async function cancelJob(
   sql: Db,
@@ -205,7 +216,7 @@ export async function cancelJob(
     const cause = `cancelled by ${by.name}`;
     const record = { action: "job.cancel", object: `job ${id}`, before: { state: job.state } };
     if (await moveJob(tx, id, { from: ["queued", "unknown"], to: "cancelled", cause })) {
-      // The lab may have it.
+      // The lab may have an unknown job.
       if (job.state === "unknown") await enqueue(tx, [id]);
       return await recordAudit(tx, by, record);
     }
@@ -216,7 +227,7 @@ export async function cancelJob(
     throw new HubError(
       "CONFLICT",
       job.state === "submitting"
-        ? `Job ${id} is being submitted this moment; cancel it once the lab has answered.`
+        ? `Job ${id} is being submitted now; cancel it again in a few seconds.`
         : `Job ${id} is ${job.state}; there is nothing to cancel.`,
     );
   });

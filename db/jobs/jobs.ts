@@ -43,7 +43,7 @@ function columns(sql: Queryable) {
     jobs.retry_of as "retryOf"`;
 }
 
-/** Jobs, newest first. */
+/** Lists jobs, newest first. */
 export async function listJobs(sql: Queryable, input: JobList): Promise<Page<Job>> {
   const [before] = input.cursor === undefined ? [null] : decodeCursor(input.cursor, ["number"]);
   const where = new Conditions(sql)
@@ -62,7 +62,7 @@ export async function listJobs(sql: Queryable, input: JobList): Promise<Page<Job
   return toPage(rows, input.limit, toJob, (row) => [row.id]);
 }
 
-/** Jobs by their ids, in that order. */
+/** Returns jobs by id, in the given order. */
 export async function listJobsById(sql: Queryable, ids: readonly number[]): Promise<Job[]> {
   const rows = await sql<JobRow[]>`
     select ${columns(sql)}
@@ -73,7 +73,7 @@ export async function listJobsById(sql: Queryable, ids: readonly number[]): Prom
   return rows.map(toJob);
 }
 
-/** One job with its output and history. @throws HubError NOT_FOUND */
+/** Returns a job with its output and history. @throws HubError NOT_FOUND */
 export async function getJob(sql: Queryable, id: number): Promise<JobDetail> {
   const [row] = await sql<(JobRow & ScrapedTest & { stdout: string | null; stderr: string | null })[]>`
     select ${columns(sql)}, jobs.stdout, jobs.stderr, ${scrapedTestColumns(sql)}
@@ -94,11 +94,11 @@ export async function getJob(sql: Queryable, id: number): Promise<JobDetail> {
   };
 }
 
-/** What decides whether the results of a test's jobs are read. */
+/** The test settings that decide whether its jobs' results are read. */
 export interface ScrapedTest {
   scraper: string;
   enabled: boolean;
-  /** The test's name in the lab that its scraper reads, where the settings have one. */
+  /** The name of the test in the lab, from the scraper's settings; null if they have none. */
   scrapedAs: string | null;
 }
 
@@ -106,12 +106,12 @@ function scrapedTestColumns(sql: Queryable) {
   return sql`tests.scraper, tests.enabled, tests.settings ->> 'test' as "scrapedAs"`;
 }
 
-/** Why the results that a job leaves in the lab will not be read; empty if they will. */
+/** Returns the reasons why a job's results in the lab will not be read; empty if they will be. */
 function unscraped(
   { scraper, enabled, scrapedAs }: ScrapedTest,
   { test, labTest }: { test: string; labTest: string },
 ): string[] {
-  const what = `The results that the lab keeps of this job are not read: the test ${JSON.stringify(test)}`;
+  const what = `This job's results in the lab will not be read: the test ${JSON.stringify(test)}`;
   if (scraper !== "vrl") {
     return [
       `${what} is not scraped from the lab (its scraper is ${
@@ -127,13 +127,13 @@ function unscraped(
       }. Set the scraper's \`test\` to that name.`,
     ];
   }
-  if (!enabled) return [`${what} is disabled. Enable it, or ask for a scrape once the job is over.`];
+  if (!enabled) return [`${what} is disabled. Enable it, or start a scrape once the job is over.`];
   return [];
 }
 
 /**
- * Moves a job to `to` if it is in one of `from` and, if `attempt` is given, if that is its latest; records why. Returns whether
- * it moved: of two movers one wins.
+ * Moves a job to state `to` if its state is in `from` and, if `attempt` is given, that is its latest attempt. Records the
+ * cause. Returns whether it moved: of two concurrent moves, one succeeds.
  */
 export async function moveJob(
   sql: Queryable,
@@ -141,9 +141,9 @@ export async function moveJob(
   { from, to, cause, reason, attempt, stdout, stderr }: {
     from: readonly JobState[];
     to: JobState;
-    /** For the history. */
+    /** Cause for the history. */
     cause: string;
-    /** Why it is in its new state, as the job shows it. */
+    /** Reason shown with the new state. */
     reason?: string | undefined;
     attempt?: number | undefined;
     stdout?: string | undefined;

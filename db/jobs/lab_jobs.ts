@@ -1,10 +1,10 @@
 import type { Db, Queryable } from "../core/queryable.ts";
 
-/** What the lab reports of one of its jobs. */
+/** What the lab reports about a job. */
 export interface LabWord {
   serial: number;
   state: string;
-  /** The lab's own words for why. */
+  /** The lab's reason for the state. */
   reason?: string | null;
 }
 
@@ -27,8 +27,8 @@ export async function findLabCursor(sql: Queryable, labUrl: string): Promise<str
 }
 
 /**
- * Stores what the lab reports of its jobs, and moves the cursor, in one transaction. A job with several serials is over
- * when all are; the worst counts. Returns the ids of the tests whose jobs ended now.
+ * Stores the lab's reports and moves the cursor in one transaction. A job with several serials is over when all of them
+ * are; the worst state counts. Returns the ids of the tests whose jobs ended now.
  */
 export async function followLab(
   sql: Db,
@@ -36,7 +36,7 @@ export async function followLab(
   { jobs, cursor, isHeard = true }: {
     jobs: LabWord[];
     cursor: string | null;
-    /** False for what is concluded from the lab's not knowing a job. */
+    /** False if the state was only inferred because the lab does not know the job. */
     isHeard?: boolean;
   },
 ): Promise<number[]> {
@@ -78,9 +78,9 @@ export async function followLab(
         from verdicts
         where jobs.id = verdicts.job_id and jobs.state in ('submitted', 'running') and jobs.state <> verdicts.state
         returning jobs.id, jobs.test_id, jobs.state, jobs.reason
-      ), told as (
+      ), recorded as (
         insert into job_events (job_id, state, cause)
-        select id, state, case when ${isHeard} then 'the lab says so' || coalesce(': ' || reason, '') else reason end
+        select id, state, case when ${isHeard} then 'reported by the lab' || coalesce(': ' || reason, '') else reason end
         from moved
       )
       select distinct test_id as "testId" from moved where state not in ('submitted', 'running')`;
@@ -93,10 +93,10 @@ export async function followLab(
   });
 }
 
-/** Seconds after which the lab is asked for a job alone: one that it has never named, and one that it has. */
+/** Seconds without a report until the lab is queried for a single job: if it never reported the job, and if it did. */
 const SILENT_S = { unheard: 30, heard: 300 } as const;
 
-/** Serials of jobs in the lab that the lab has not named for long; those that were asked for longest ago first. */
+/** Serials that the lab has not reported for a long time; least recently queried first. */
 export async function listSilentSerials(sql: Queryable, limit: number): Promise<number[]> {
   const rows = await sql<{ serial: number }[]>`
     select job_serials.serial
@@ -110,8 +110,9 @@ export async function listSilentSerials(sql: Queryable, limit: number): Promise<
 }
 
 /**
- * Records that the lab was asked for serials: those that it does not know are missed from now on, or since before; `failed` are
- * those without an answer. Returns the serials that have been missed for `lostAfterS`.
+ * Records a query to the lab for the serials `asked`. Serials that the lab does not know count as missing, from now or
+ * from an earlier time; `failed` are serials without an answer. Returns the serials that have been missing for
+ * `lostAfterS`.
  */
 export async function noteAsked(
   sql: Queryable,

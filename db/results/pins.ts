@@ -3,14 +3,20 @@ import type { RunPin } from "../../schemas/retention.ts";
 import { type Author, recordAudit } from "../access/audit.ts";
 import type { Db } from "../core/queryable.ts";
 
-/** Keeps a run's results however old, or lets them go again. @throws HubError NOT_FOUND, CONFLICT where they went already */
+/**
+ * Pins a run, so that its results are kept regardless of age, or removes the pin.
+ * @throws HubError NOT_FOUND, CONFLICT if the results are already deleted
+ */
 export async function pinRun(sql: Db, { id, pinned, reason }: RunPin, by: Author): Promise<void> {
   await sql.begin(async (tx) => {
     const [run] = await tx<{ isExpired: boolean }[]>`
       select expired_at is not null as "isExpired" from runs where id = ${id} for update`;
     if (run === undefined) throw new HubError("NOT_FOUND", `There is no run ${id}.`);
     if (pinned && run.isExpired) {
-      throw new HubError("CONFLICT", `The results of run ${id} were deleted for their age already.`);
+      throw new HubError(
+        "CONFLICT",
+        `The results of run ${id} were already deleted because of their age; it cannot be pinned.`,
+      );
     }
     const changed = pinned
       ? await tx`

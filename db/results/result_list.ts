@@ -9,28 +9,29 @@ import { outcomeIds } from "./results.ts";
 import { unknownTest } from "../tests/tests.ts";
 import { resultsVersion } from "../core/cache_versions.ts";
 
-/** Runs looked at for one page of results; a page may hold fewer than `limit` and still have a next one. */
+/** Number of runs read for one page; a page may have fewer than `limit` results and still have a next page. */
 const RUN_WINDOW = 500;
 
-/** One row for a page and one result more. */
+/** Result row of the query: a page and one extra result. */
 interface Listed {
   testId: number | null;
   version: string | null;
-  /** Items as JSON, a line each. */
+  /** Items as JSON, one per line. */
   lines: string | null;
   count: number;
-  /** Id of the case of the last item that a page has room for. */
+  /** Case id of the last item that fits the page. */
   lastCase: number | null;
-  /** Changelist and id of the run after those looked at, where these do not fill the page. */
+  /** Changelist and id of the first run not read, if the runs read do not fill the page. */
   next: [number, number] | null;
 }
 
-/** Last changelist, run, case and ordinal of the page before. */
+/** Changelist, run, case and ordinal of the last item of the previous page. */
 type After = [changelist: number, run: number, caseId: number, ordinal: number];
 
 /**
- * Results of a test by changelist, newest first. Its runs are gone through in order, and no further than the page needs: so
- * a page costs the same however deep it lies and however large the runs are. @throws HubError NOT_FOUND
+ * Lists a test's results by changelist, newest first. Runs are read in order, and only as many as the page requires, so a
+ * page costs the same at any depth and for runs of any size.
+ * @throws HubError NOT_FOUND
  */
 export async function listResults(sql: Queryable, input: ResultList): Promise<JsonText<ResultInRunPage>> {
   const { limit, outcome } = input;
@@ -49,7 +50,7 @@ export async function listResults(sql: Queryable, input: ResultList): Promise<Js
         where test_id = (select test_id from asked) and hash = md5(${name})::uuid
       )`)
     .given(outcome, (names) => sql`outcome = any(${outcomeIds(names)}::smallint[])`);
-  // A join over what a limited subquery gives in order is a loop over it, and ends with the page.
+  // Postgres joins the ordered rows of a limited subquery by a nested loop, and stops once the page is full.
   const [listed] = await sql<[Listed]>`
     with asked as materialized (${askedOf(sql, input)}),
     in_order as materialized (${runsInOrder(sql, input, after)} limit ${RUN_WINDOW + 1})
@@ -98,14 +99,14 @@ export async function listResults(sql: Queryable, input: ResultList): Promise<Js
   return pageText(lines, next === null ? null : encodeCursor([...next, 0, 0]), version);
 }
 
-/** Ids of the test and the axis, null where there is none. */
+/** Selects the ids of the test and the axis; null if unknown. */
 function askedOf(sql: Queryable, { test, axis }: ResultList): Fragment {
   return sql`
     select (select id from tests where name = ${test} and deleted_at is null) as test_id,
       (select id from axes where name = ${axis}) as axis_id`;
 }
 
-/** Runs that are asked for, newest first, from the one that the page before ended in. */
+/** Selects the matching runs, newest first, from the run in which the previous page ended. */
 function runsInOrder(sql: Queryable, input: ResultList, after: After | undefined): Fragment {
   const { changelist, from, to, environment } = input;
   const where = new Conditions(sql)

@@ -11,7 +11,7 @@ interface ResultRow extends Result {
   caseId: number;
 }
 
-/** Ids of outcomes by their names. */
+/** Returns the ids of outcomes by name. */
 export function outcomeIds(outcomes: readonly string[] | undefined): number[] {
   return (outcomes ?? []).map((name) => outcomeId(name as Outcome));
 }
@@ -22,7 +22,7 @@ function columns(sql: Queryable) {
     results.word, results.duration_ms as "durationMs", results.message`;
 }
 
-/** Results of a run, in the order its cases became known. @throws HubError NOT_FOUND */
+/** Lists a run's results, in the order in which its cases became known. @throws HubError NOT_FOUND */
 export async function listRunResults(sql: Queryable, input: RunResults): Promise<Page<Result>> {
   await getRun(sql, input.id);
   const after = input.cursor === undefined ? undefined : decodeCursor(input.cursor, ["number", "number"]);
@@ -42,7 +42,7 @@ function toResult({ caseId: _caseId, ...row }: ResultRow): Result {
   return row;
 }
 
-/** Per changelist, newest first: runs, and counts by outcome out of the runs that say something of the product. */
+/** Lists per changelist, newest first: the number of runs, and outcome counts of all runs except lab errors. */
 export async function listSummary(sql: Queryable, input: SummaryList): Promise<Page<SummaryItem>> {
   const testId = await getTestId(sql, input.test);
   const axis = await axisId(sql, input.axis);

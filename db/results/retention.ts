@@ -3,25 +3,28 @@ import type { RetentionPlan } from "../../schemas/retention.ts";
 import type { Db, Queryable } from "../core/queryable.ts";
 import { LOCKS } from "../core/locks.ts";
 
-/** What is kept, and what moment ages are told at. */
+/** Default retention, and the time from which age is measured. */
 export interface Keeping {
-  /** Days, of tests that do not say themselves; 0: for ever. */
+  /** Days, for tests without a setting of their own; 0: forever. */
   keepDays: number;
   now: Date;
 }
 
-/** Runs in one partition of results, as in migration 0001. */
+/** Number of runs in one results partition, as in migration 0001. */
 const PARTITION = 20_000;
 const BATCH = 200;
 
-/** Runs that are old enough: `runs`, `tests` and `environments` joined. */
+/** SQL condition for runs past their retention. Requires `runs`, `tests` and `environments` joined. */
 function oldRuns(sql: Queryable, { keepDays, now }: Keeping) {
   return sql`
     runs.expired_at is null and runs.status <> 'running' and coalesce(tests.keep_days, ${keepDays}) > 0
     and runs.updated_at < ${now}::timestamptz - make_interval(days => coalesce(tests.keep_days, ${keepDays}))`;
 }
 
-/** Whether something keeps a run's results however old it is: a pin, or a waiver in force that covers what is bad in it. */
+/**
+ * SQL condition for runs whose results are kept regardless of age: a pin, or an active waiver that covers a bad result of
+ * the run.
+ */
 function isHeld(sql: Queryable, { now }: Keeping) {
   return sql`(
     exists (select from run_pins where run_pins.run_id = runs.id)
@@ -42,7 +45,7 @@ function isHeld(sql: Queryable, { now }: Keeping) {
 const FROM =
   "runs join tests on tests.id = runs.test_id join environments on environments.id = runs.environment_id";
 
-/** What a sweep would delete now, by test. */
+/** Returns what a sweep would delete now, by test. */
 export async function planSweep(sql: Db, keeping: Keeping): Promise<RetentionPlan> {
   const items = await sql<RetentionPlan["items"]>`
     with old as materialized (
@@ -71,13 +74,13 @@ export async function planSweep(sql: Db, keeping: Keeping): Promise<RetentionPla
 }
 
 export interface Slot {
-  /** The partition's number; it holds the runs from `slot * 20,000` on. */
+  /** The partition's number; it contains the runs from `slot * 20,000` on. */
   slot: number;
-  /** Whether nothing of it stays, and no run is to come. */
+  /** Whether none of its runs is kept, and no new run will be added. */
   isWhole: boolean;
 }
 
-/** Partitions of results of which something would go, the oldest first. */
+/** Lists the results partitions that have expired results, oldest first. */
 export async function listSlots(sql: Queryable, keeping: Keeping): Promise<Slot[]> {
   return [
     ...await sql<Slot[]>`
@@ -100,7 +103,7 @@ export async function listSlots(sql: Queryable, keeping: Keeping): Promise<Slot[
   ];
 }
 
-/** Marks runs of a partition as expired, `BATCH` at once where their rows are to be deleted too. Returns how many. */
+/** Marks runs of a partition as expired, at most `limit`. Returns their ids. */
 async function expire(
   tx: Queryable,
   keeping: Keeping,
@@ -117,8 +120,9 @@ async function expire(
 }
 
 /**
- * Drops a partition of which nothing stays; false where something does after all.
- * @throws what Postgres says (55P03) where readers do not let go of the table in time
+ * Drops a partition of which no run is kept. Returns the number of expired runs, or undefined if a run has to be kept
+ * after all.
+ * @throws the driver's error 55P03 if readers do not release the table in time
  */
 export async function dropSlot(sql: Db, keeping: Keeping, slot: number): Promise<number | undefined> {
   return await sql.begin(async (tx) => {
@@ -145,7 +149,9 @@ export async function dropSlot(sql: Db, keeping: Keeping, slot: number): Promise
 
 class Kept extends Error {}
 
-/** Deletes the results and samples of some runs of a partition. Returns how many runs; 0 where none is left to go. */
+/**
+ * Deletes the results and samples of up to `BATCH` runs of a partition. Returns the number of runs; 0 if none is left.
+ */
 export async function sweepSlot(sql: Db, keeping: Keeping, slot: number): Promise<number> {
   return await sql.begin(async (tx) => {
     const ids = await expire(tx, keeping, { slot, limit: BATCH });
@@ -157,7 +163,7 @@ export async function sweepSlot(sql: Db, keeping: Keeping, slot: number): Promis
   }) as number;
 }
 
-/** Lets results be written to runs again whose own had expired; makes their partitions where they were dropped. */
+/** Allows writing results to expired runs again, and recreates their partitions if they were dropped. */
 export async function reviveRuns(tx: Queryable, ids: number[]): Promise<void> {
   const rows = await tx<{ id: number }[]>`
     update runs set expired_at = null where id = any(${ids}::bigint[]) and expired_at is not null returning id`;

@@ -15,12 +15,13 @@ interface ExportRow {
   samples: { metric: string; unit: string; value: number | null; word: string | null }[] | null;
 }
 
-/** Results read at once. */
+/** Number of results read at once. */
 const PAGE = 1000;
 
 /**
- * All results of a run as the records they were stored from, a page at a time; the samples of a case are with its first.
- * @throws HubError CONFLICT where the run is changed meanwhile
+ * Yields all results of a run as the records they were stored from, one page at a time. A case's samples are in its first
+ * record.
+ * @throws HubError CONFLICT if the run changes meanwhile
  */
 export async function* exportRun(sql: Queryable, runId: number): AsyncGenerator<ResultRecord[]> {
   let after = { caseId: 0, ordinal: 0 };
@@ -46,7 +47,7 @@ export async function* exportRun(sql: Queryable, runId: number): AsyncGenerator<
     const now = rows[0]?.version ?? (version === undefined ? undefined : await versionOf(sql, runId));
     version ??= now;
     if (now !== version) {
-      throw new HubError("CONFLICT", `The run ${runId} was changed while it was read; ask for it again.`);
+      throw new HubError("CONFLICT", `The run ${runId} changed while it was being read. Request it again.`);
     }
     if (rows.length > 0) yield rows.map(toRecord);
     if (rows.length < PAGE) return;

@@ -42,13 +42,13 @@ function joins(sql: Queryable) {
     left join changelists on changelists.axis_id = runs.axis_id and changelists.number = runs.changelist`;
 }
 
-/** Id of an axis; -1, which no row has, where it is not known. */
+/** Returns the id of an axis; -1, which no row has, if it is unknown. */
 export async function axisId(sql: Queryable, name: string): Promise<number> {
   const [row] = await sql<{ id: number }[]>`select id from axes where name = ${name}`;
   return row?.id ?? -1;
 }
 
-/** Runs: of a test by changelist, newest first; of all tests by when they came in. */
+/** Lists runs: of one test by changelist, highest first; of all tests by arrival, newest first. */
 export async function listRuns(sql: Queryable, input: RunList): Promise<Page<Run>> {
   const { from, to, changelist, environment, status, source, cursor, limit } = input;
   const testId = input.test === undefined ? undefined : await getTestId(sql, input.test);

@@ -17,7 +17,7 @@ function toSample<R extends SampleRow>({ caseId: _case, metricId: _metric, word,
   return { ...row, value: (row.value ?? word)! };
 }
 
-/** Samples of a run, by case and metric. @throws HubError NOT_FOUND */
+/** Lists a run's samples by case and metric. @throws HubError NOT_FOUND */
 export async function listRunSamples(sql: Queryable, input: RunSamples): Promise<Page<SampleInRun>> {
   await getRun(sql, input.id);
   const [afterCase, afterMetric, afterOrdinal] = input.cursor === undefined
@@ -40,7 +40,7 @@ interface SampleAtRow extends SampleRow {
   environment: Record<string, string>;
 }
 
-/** What a metric of a case was, newest changelist first. @throws HubError NOT_FOUND for the test */
+/** Lists the values of a case's metric, highest changelist first. @throws HubError NOT_FOUND for the test */
 export async function listSamples(sql: Queryable, input: SampleList): Promise<Page<SampleAt>> {
   const testId = await getTestId(sql, input.test);
   const axis = await axisId(sql, input.axis);

@@ -10,26 +10,32 @@ interface NamedCase {
   aliasOf: number | null;
 }
 
-/** Holds back pushes and scrapes of the test, and voids the ids that they have looked up. */
-async function holdCases(tx: Queryable, testId: number): Promise<void> {
+/**
+ * Blocks pushes and scrapes of the test until the end of the transaction, and invalidates the case ids that they have
+ * resolved.
+ */
+async function lockCases(tx: Queryable, testId: number): Promise<void> {
   await tx`select id from tests where id = ${testId} for update`;
   await tx`update tests set cases_version = cases_version + 1 where id = ${testId}`;
 }
 
 /**
- * Gives a case another name. Its history is under the new one, the old one means it from now on, and what was stored under
- * the new name already is the case's.
- * @throws HubError NOT_FOUND, CONFLICT where the old name is an alias, the new one is another case's alias, or a run has both
+ * Renames a case. Its history moves to the new name, and the old name becomes an alias. Results already stored under the
+ * new name become the case's.
+ * @throws HubError NOT_FOUND, CONFLICT if the old name is an alias, the new name is another case's alias, or a run has
+ * both
  */
 export async function renameCase(
   sql: Db,
   { name, from, to }: { name: string; from: string; to: string },
   by: Author,
 ): Promise<{ resultsMoved: number }> {
-  if (from === to) throw new HubError("BAD_REQUEST", "The new name is the old one.");
+  if (from === to) {
+    throw new HubError("BAD_REQUEST", "The new name is the same as the old one. Pass another name.");
+  }
   const testId = await getTestId(sql, name);
   return await sql.begin(async (tx) => {
-    await holdCases(tx, testId);
+    await lockCases(tx, testId);
     const old = await findCase(tx, testId, from);
     const other = await findCase(tx, testId, to);
     if (old === undefined) {
@@ -42,7 +48,7 @@ export async function renameCase(
       const { name: now } = await getCase(tx, old.aliasOf);
       throw new HubError(
         "CONFLICT",
-        `${JSON.stringify(from)} is an old name of ${JSON.stringify(now)} already.`,
+        `${JSON.stringify(from)} already is an old name of ${JSON.stringify(now)}.`,
       );
     }
     if (other?.aliasOf != null && other.aliasOf !== old.id) {
@@ -74,7 +80,7 @@ async function getCase(tx: Queryable, id: number): Promise<NamedCase> {
   return row!;
 }
 
-/** Makes what is stored of the other case the old one's. @throws HubError CONFLICT where one run has both */
+/** Moves what is stored under the other case to the old one. @throws HubError CONFLICT if a run has both */
 async function moveResults(
   tx: Queryable,
   { old, other }: { old: NamedCase; other: NamedCase },
@@ -88,7 +94,7 @@ async function moveResults(
       "CONFLICT",
       `${JSON.stringify(old.name)} and ${
         JSON.stringify(other.name)
-      } are two cases: run ${both.run} has both.`,
+      } are different cases: run ${both.run} has both.`,
     );
   }
   const moved = await tx`update results set case_id = ${old.id} where case_id = ${other.id}`;
@@ -98,13 +104,13 @@ async function moveResults(
   return moved.count;
 }
 
-/** The old case's row, which has the results, takes the new name; a row that is its alias keeps the old one. */
+/** Gives the old case's row, which has the results, the new name. Its alias row keeps the old name. */
 async function swapNames(
   tx: Queryable,
   testId: number,
   { old, to, otherId }: { old: NamedCase; to: string; otherId: number | undefined },
 ): Promise<void> {
-  // No name that comes from outside holds \x01: it is free for a moment.
+  // The placeholder avoids a conflict on the unique name: no name from outside contains \x01.
   if (otherId !== undefined) await tx`update cases set name = ${`\x01${otherId}`} where id = ${otherId}`;
   await tx`update cases set name = ${to} where id = ${old.id}`;
   if (otherId !== undefined) {
@@ -114,7 +120,7 @@ async function swapNames(
   }
 }
 
-/** Lets an old name be a case of its own again, from the next result on. @throws HubError NOT_FOUND */
+/** Removes an alias, so that the next result with the old name makes a case of its own. @throws HubError NOT_FOUND */
 export async function forgetAlias(
   sql: Db,
   { name, case: old }: { name: string; case: string },
@@ -122,20 +128,20 @@ export async function forgetAlias(
 ): Promise<void> {
   const testId = await getTestId(sql, name);
   await sql.begin(async (tx) => {
-    await holdCases(tx, testId);
-    const gone = await tx`
+    await lockCases(tx, testId);
+    const removed = await tx`
       delete from cases where test_id = ${testId} and hash = md5(${old})::uuid and alias_of is not null returning id`;
-    if (gone.length === 0) {
+    if (removed.length === 0) {
       throw new HubError(
         "NOT_FOUND",
-        `${JSON.stringify(old)} is no old name of a case of ${JSON.stringify(name)}.`,
+        `${JSON.stringify(old)} is not an old name of a case of the test ${JSON.stringify(name)}.`,
       );
     }
     await recordAudit(tx, by, { action: "case.forget_name", object: `test ${name}`, before: { case: old } });
   });
 }
 
-/** Old names of the cases of a test. */
+/** Lists the old names of a test's cases. */
 export async function listAliases(sql: Queryable, name: string): Promise<CaseAlias[]> {
   const testId = await getTestId(sql, name);
   return [

@@ -5,7 +5,7 @@ import type { Queryable } from "../core/queryable.ts";
 import { revokeLease } from "../core/leases.ts";
 import { decodeCursor, toPage } from "../core/cursor.ts";
 
-/** As a row, or as JSON out of one: times are either. */
+/** A row, or JSON made from a row: times may have either type. */
 export interface ScrapeRow extends Omit<Scrape, "startedAt" | "finishedAt" | "durationMs"> {
   startedAt: Date | string;
   finishedAt: Date | string | null;
@@ -29,7 +29,7 @@ export function toScrape({ startedAt, finishedAt, ...row }: ScrapeRow): Scrape {
   };
 }
 
-/** Scrapes of a test, newest first. */
+/** Lists a test's scrapes, newest first. */
 export async function listScrapes(
   sql: Queryable,
   testId: number,
@@ -53,7 +53,7 @@ export interface TestToScrape {
   failures: number;
 }
 
-/** The test as it is scraped; undefined where it is deleted or, unless `disabled` too is asked for, disabled. */
+/** Returns the test's scrape settings, or undefined if it is deleted, or disabled and `disabled` is false. */
 export async function findTestToScrape(
   sql: Queryable,
   id: number,
@@ -65,13 +65,13 @@ export async function findTestToScrape(
   return row;
 }
 
-/** Of the lease under which a test is scraped. */
+/** Name of the lease under which a test is scraped. */
 export function scrapeLeaseName(testId: number): string {
   return `scrape:${testId}`;
 }
 
 /**
- * Ends what a scrape of the test may be doing: nothing it read before may be written after. Call it first in the
+ * Ends a running scrape of the test, so that nothing it has read can be written any more. Call it first in the
  * transaction that changes or deletes the test.
  */
 export async function revokeScrape(tx: Queryable, testId: number, reason: string): Promise<void> {
@@ -81,7 +81,10 @@ export async function revokeScrape(tx: Queryable, testId: number, reason: string
     where test_id = ${testId} and state = 'running'`;
 }
 
-/** Begins the record of a scrape; what a dead worker left `running` is lost. Only the last one has samples. Call it under the lease. */
+/**
+ * Starts the record of a scrape, and marks the one that a dead worker left `running` as lost. Only the last record keeps
+ * its samples. Call it under the lease.
+ */
 export async function beginScrape(sql: Queryable, test: TestToScrape, cause: string): Promise<number> {
   await sql`
     update scrapes set state = 'lost', finished_at = now(), error = 'the worker was lost'
@@ -98,13 +101,13 @@ export interface ScrapeProgress {
   seen: number;
   kept: number;
   ignored: Record<string, number>;
-  /** Some of what was ignored, and which it was. */
+  /** Examples of ignored places, with the reasons. */
   samples: { place: string; reason: string }[];
   runsAdded: number;
   resultsWritten: number;
 }
 
-/** Moves the watermark and the scrape's counts, in the transaction of the batch they belong to. */
+/** Updates the watermark and the scrape's counts, in the transaction of their batch. */
 export async function moveWatermark(
   tx: Queryable,
   { testId, scrapeId, watermark, progress }: {
@@ -130,14 +133,16 @@ async function writeProgress(sql: Queryable, scrapeId: number, progress: ScrapeP
 
 const LONGEST_WAIT_S = 86_400;
 
-/** How a scrape ended; `handed back` where the hub stopped, so that it is due at once and nobody's failure. */
+/** How a scrape ended. `handed back`: the hub stopped, so the test is due at once and it counts as no failure. */
 export type ScrapeEnd =
   | { state: "done" }
-  /** `againS`: seconds after which the source may be asked again, where it told. */
+  /** `againS`: seconds until the source may be queried again, if the source stated them. */
   | { state: "failed"; error: string; againS?: number }
   | { state: "handed back" };
 
-/** Ends a scrape and says when the next one is due: after the interval, or after a failure twice as long each time. */
+/**
+ * Ends a scrape and sets when the next one is due: after the interval, or after a wait that doubles with each failure.
+ */
 export async function endScrape(
   sql: Queryable,
   { test, scrapeId, progress, end }: {
@@ -150,7 +155,7 @@ export async function endScrape(
   await writeProgress(sql, scrapeId, progress);
   const isBack = end.state === "handed back";
   const error = isBack
-    ? "the hub was stopped; the next start goes on"
+    ? "the hub was stopped; the scrape continues at its next start"
     : end.state === "failed"
     ? end.error
     : null;
@@ -183,7 +188,7 @@ export interface ScraperHealth {
   averageMs: number | null;
 }
 
-/** How each scraper's tests fare. */
+/** Reports the state of each scraper's tests. */
 export async function listScraperHealth(sql: Queryable): Promise<ScraperHealth[]> {
   const rows = await sql<(Omit<ScraperHealth, "lastSuccessAt"> & { lastSuccessAt: Date | null })[]>`
     select tests.scraper, count(*)::int as tests, count(*) filter (where tests.enabled)::int as enabled,
@@ -215,7 +220,7 @@ export async function listScraperHealth(sql: Queryable): Promise<ScraperHealth[]
   return rows.map((row) => ({ ...row, lastSuccessAt: row.lastSuccessAt?.toISOString() ?? null }));
 }
 
-/** Forgets scrapes that began before `before`, but each test's last. Returns how many. */
+/** Deletes scrapes that started before `before`, except each test's last. Returns how many. */
 export async function pruneScrapes(sql: Queryable, before: Date): Promise<number> {
   const pruned = await sql`
     delete from scrapes

@@ -1,9 +1,9 @@
 import type { Queryable } from "../core/queryable.ts";
 import { unknownTest } from "./tests.ts";
 
-/** Finds or makes the test that a push names; a deleted one comes back as one that is pushed to. */
+/** Finds or creates the test that a push names. A deleted test is restored as a test with the scraper `push`. */
 export async function ensureTest(sql: Queryable, name: string): Promise<KnownTest> {
-  // Locked as the run's foreign key does it a moment later: until then its cases must not be deleted.
+  // Takes the lock that the run's foreign key takes a moment later: until then the test's cases must not be deleted.
   const find = () =>
     sql<KnownTest[]>`
       select id, cases_version as "casesVersion" from tests where name = ${name} and deleted_at is null
@@ -22,7 +22,7 @@ export async function ensureTest(sql: Queryable, name: string): Promise<KnownTes
   return others;
 }
 
-/** Keeps the test's cases from being renamed or deleted until the transaction's end. */
+/** Prevents the test's cases from being renamed or deleted until the end of the transaction. */
 export async function holdTest(tx: Queryable, id: number): Promise<KnownTest> {
   const [row] = await tx<[KnownTest]>`
     select id, cases_version as "casesVersion" from tests where id = ${id} for key share`;
@@ -36,7 +36,7 @@ export async function getCasesVersion(sql: Queryable, id: number): Promise<numbe
 
 export interface KnownTest {
   id: number;
-  /** Grows when cases of the test are deleted or renamed. */
+  /** Grows whenever cases of the test are deleted or renamed. */
   casesVersion: number;
 }
 

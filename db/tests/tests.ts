@@ -45,7 +45,7 @@ function lastScrape(sql: Queryable) {
     ) as last on true`;
 }
 
-/** Tests by name. */
+/** Lists tests by name. */
 export async function listTests(sql: Queryable, input: TestList): Promise<Page<TestShape>> {
   const [after] = input.cursor === undefined ? [null] : decodeCursor(input.cursor, ["string"]);
   const { search, scraper, owner, enabled } = input;
@@ -81,10 +81,10 @@ export async function getTestId(sql: Queryable, name: string): Promise<number> {
   return row.id;
 }
 
-/** Names looked at for those alike. */
+/** Maximum number of names compared for suggestions. */
 const MAX_NAMES = 2000;
 
-/** The error that names tests alike. */
+/** Makes the error for an unknown test, which suggests tests with similar names. */
 export async function unknownTest(sql: Queryable, name: string): Promise<HubError> {
   const rows = await sql<{ name: string }[]>`
     select name from tests where deleted_at is null order by name limit ${MAX_NAMES}`;
@@ -99,7 +99,7 @@ export async function unknownTest(sql: Queryable, name: string): Promise<HubErro
   return new HubError("NOT_FOUND", `There is no test ${JSON.stringify(name)}${hint}`);
 }
 
-/** Makes a test, or brings a deleted one of that name back. @throws HubError CONFLICT where the name is taken */
+/** Creates a test, or restores a deleted test of that name. @throws HubError CONFLICT if the name is taken */
 export async function createTest(sql: Db, input: TestInput, by: Author): Promise<void> {
   await sql.begin(async (tx) => {
     const rows = await tx`
@@ -117,28 +117,28 @@ export async function createTest(sql: Db, input: TestInput, by: Author): Promise
     if (rows.length === 0) {
       throw new HubError(
         "CONFLICT",
-        `There is a test ${JSON.stringify(input.name)} already; change it with PATCH /api/tests/{name}.`,
+        `The test ${JSON.stringify(input.name)} already exists; change it with PATCH /api/tests/{name}.`,
       );
     }
     await recordAudit(tx, by, {
       action: "test.create",
       object: `test ${input.name}`,
-      after: told({ ...input, name: undefined }),
+      after: auditedFields({ ...input, name: undefined }),
     });
   });
 }
 
-/** What is written down of a test: that its settings changed, not what they hold. */
-function told(fields: Record<string, unknown>): Record<string, unknown> {
+/** What the audit log records of a test: that its settings changed, not their values. */
+function auditedFields(fields: Record<string, unknown>): Record<string, unknown> {
   return "settings" in fields && fields.settings !== undefined
     ? { ...fields, settings: "(not shown)" }
     : fields;
 }
 
 /**
- * Changes what is given. A new scraper or new settings begin from the start of the source, and end a scrape that is
- * still reading by the old ones.
- * @throws HubError NOT_FOUND that names tests alike
+ * Changes the given fields. A new scraper or new settings restart the source from its beginning, and end a running scrape
+ * with the old ones.
+ * @throws HubError NOT_FOUND that suggests similar names
  */
 export async function updateTest(sql: Db, patch: TestPatch, by: Author): Promise<void> {
   const json = (value: unknown) => value === undefined ? null : JSON.stringify(value);
@@ -175,8 +175,8 @@ export async function updateTest(sql: Db, patch: TestPatch, by: Author): Promise
     await recordAudit(tx, by, {
       action: "test.update",
       object: `test ${name}`,
-      before: told(before),
-      after: told(after),
+      before: auditedFields(before),
+      after: auditedFields(after),
     });
   });
 }
@@ -184,8 +184,9 @@ export async function updateTest(sql: Db, patch: TestPatch, by: Author): Promise
 const DELETE_BATCH = 500;
 
 /**
- * Deletes a test. Its runs and results stay unless `results` is set; then, cut short, it goes on where it is asked again.
- * @throws HubError NOT_FOUND, also where it is deleted already and nothing is left to delete
+ * Deletes a test. Its runs and results stay unless `results` is set. If deleting them is interrupted, a repeated call
+ * continues.
+ * @throws HubError NOT_FOUND, also if the test is already deleted and has nothing left to delete
  */
 export async function deleteTest(
   sql: Db,
@@ -203,7 +204,7 @@ export async function deleteTest(
   const { id } = test;
   const newestRun = await sql.begin(async (tx) => {
     await revokeScrape(tx, id, "the test was deleted");
-    // Waits for those who are storing runs of it; who comes later finds it deleted.
+    // Waits for transactions that are storing runs of the test; later ones find it deleted.
     await tx`select id from tests where id = ${id} for update`;
     await tx`
       update tests set deleted_at = coalesce(deleted_at, now()), enabled = false, updated_at = now() where id = ${id}`;
@@ -223,13 +224,13 @@ export async function deleteTest(
   return { runsDeleted };
 }
 
-/** Deletes some runs of a test, up to one, with their results. Returns how many. */
+/** Deletes a batch of a test's runs with their results, up to the id `upTo`. Returns how many. */
 async function deleteRuns(tx: Queryable, testId: number, upTo: number): Promise<number> {
-  // A push that brings the test back holds the test before it writes a run of it; what is deleted is noted at the test.
+  // A push that restores the test locks it before it writes a run; the deletion is recorded in the test.
   await tx`select id from tests where id = ${testId} for no key update`;
   const runs = await tx<{ id: number }[]>`
     select id from runs where test_id = ${testId} and id <= ${upTo} order by id limit ${DELETE_BATCH}
-    -- Who is writing one of them holds it first too.
+    -- Transactions that write a run lock it first, too.
     for update`;
   const ids = runs.map((run) => run.id);
   if (ids.length === 0) return 0;
@@ -240,7 +241,10 @@ async function deleteRuns(tx: Queryable, testId: number, upTo: number): Promise<
   return ids.length;
 }
 
-/** Forgets the cases of a deleted test without runs. Its row is locked: a push that brings it back waits, or came before. */
+/**
+ * Deletes the cases of a deleted test that has no runs. The row lock orders it before or after a push that restores the
+ * test.
+ */
 async function forgetCases(tx: Queryable, testId: number): Promise<void> {
   await tx`select id from tests where id = ${testId} for update`;
   const [row] = await tx`
@@ -252,7 +256,7 @@ async function forgetCases(tx: Queryable, testId: number): Promise<void> {
   await tx`update tests set cases_version = cases_version + 1 where id = ${testId}`;
 }
 
-/** Tests whose time to be scraped has come. */
+/** Ids of the tests that are due for a scrape. */
 export async function listDueTests(sql: Queryable, limit: number): Promise<number[]> {
   const rows = await sql<{ id: number }[]>`
     select id from tests

@@ -1,7 +1,7 @@
 import type { Db, Queryable } from "../core/queryable.ts";
 import { LOCKS } from "../core/locks.ts";
 
-/** Runs `work` while no other process on the database does. Takes a connection of the pool for as long. */
+/** Runs `work` while no other process on the database does. It occupies a connection of the pool meanwhile. */
 export async function lockQueueSetup<T>(sql: Db, work: () => Promise<T>): Promise<T> {
   return await sql.begin(async (tx) => {
     await tx`select pg_advisory_xact_lock(${LOCKS.queueSetup})`;
@@ -10,8 +10,9 @@ export async function lockQueueSetup<T>(sql: Db, work: () => Promise<T>): Promis
 }
 
 /**
- * The pool as pg-boss uses it. Its scripts begin and commit transactions of their own, and one that fails would leave a
- * connection of the pool in a failed transaction: what it is used for next would fail too. So they run in ours.
+ * Adapts the pool for pg-boss, whose scripts begin and commit their own transactions. A failed script would leave a
+ * pooled connection in a failed transaction, and the connection's next statement would fail too. So the scripts run in
+ * our transactions.
  */
 export function createScriptClient(sql: Db) {
   return {
@@ -36,17 +37,17 @@ export interface QueuedTask {
   name: string;
   state: string;
   key: string | null;
-  /** What the task is told; for the signed-in. */
+  /** The task's input; visible only to signed-in users. */
   data: unknown;
   createdAt: string;
   startAfter: string;
   startedAt: string | null;
   finishedAt: string | null;
-  /** Why it failed; for the signed-in. */
+  /** Why it failed; visible only to signed-in users. */
   error: string | null;
 }
 
-/** The newest `limit` tasks of the queue in a state, or in any. The queue keeps finished ones for a day. */
+/** Lists the newest `limit` tasks in the queue, in one state or in any. The queue keeps finished tasks for a day. */
 export async function listQueuedTasks(
   sql: Queryable,
   { name, state, limit }: { name?: string | undefined; state?: string | undefined; limit: number },
@@ -78,7 +79,7 @@ interface Times {
   finishedAt: Date | null;
 }
 
-/** Tasks by name and state. */
+/** Counts the tasks by name and state. */
 export async function countQueuedTasks(
   sql: Queryable,
 ): Promise<{ name: string; state: string; count: number }[]> {

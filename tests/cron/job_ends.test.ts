@@ -284,5 +284,5 @@ test("a job that fails in the lab carries the lab's own reason", async () => {
   await bench.follow();
   const job = await bench.get(id);
   expect(job).toMatchObject({ state: "failed", reason: "the machine lab-7  caught fire" });
-  expect(job.events.at(-1)!.cause).toBe("the lab says so: the machine lab-7  caught fire");
+  expect(job.events.at(-1)!.cause).toBe("reported by the lab: the machine lab-7  caught fire");
 });

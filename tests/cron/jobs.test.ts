@@ -117,13 +117,13 @@ test("a job whose package lies in a root that DROP_URLS names no more never goes
     const job = await getJob(sql, id);
     expect(job).toMatchObject({ state: "failed", attempt: 0 });
     expect(job.events.at(-1)!.cause).toBe(
-      `not submitted: its package lies under ${removed}, which DROP_URLS names no more`,
+      `not submitted: its package is under ${removed}, which is no longer in DROP_URLS`,
     );
     expect(await inLab(id)).toBe(0);
     const options = { by: BY, idempotencyKey: undefined, dropRoots: [], enqueue: () => Promise.resolve() };
     await expect(retryJob(sql, id, options)).rejects.toMatchObject({
       code: "CONFLICT",
-      message: expect.stringContaining("which DROP_URLS names no more"),
+      message: expect.stringContaining("which is no longer in DROP_URLS"),
     });
     // A root that is named anew, or one around it, will do.
     await configureRoots(sql, [{ name: "all", url: removed.replace(/\/[^/]*$/, "") }]);

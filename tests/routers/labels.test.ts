@@ -62,7 +62,9 @@ test("every changelist of an input may be a label, and no other field is taken f
 test("a list numbers labels; then a label, or its beginning, does wherever a changelist is asked for", async () => {
   const first = await push(`label:${hash(1)}`, { axis: "git" });
   expect(first.status).toBe(404);
-  expect(first.body.detail).toMatch(/takes no labels; say how they are numbered with PATCH \/api\/axes\/git/);
+  expect(first.body.detail).toMatch(
+    /accepts no labels; configure their numbering with PATCH \/api\/axes\/git/,
+  );
   expect((await ask("PATCH", "/api/axes/git", { labels: "list" })).body).toMatchObject({
     axis: "git",
     labels: "list",
@@ -108,7 +110,7 @@ test("what names no changelist, or several, is told", async () => {
   ]);
   const several = await ask("GET", "/api/runs?axis=git&changelist=label:0000");
   expect(several.status).toBe(400);
-  expect(several.body.detail).toMatch(/is short for several .*: 000001e.*, 000002e/);
+  expect(several.body.detail).toMatch(/is a prefix of several labels .*: 000001e.*, 000002e/);
   expect((await ask("GET", "/api/runs?axis=git&changelist=label:000")).status).toBe(404);
   expect((await ask("GET", "/api/runs?axis=git&changelist=label:")).status).toBe(400);
   expect((await ask("GET", "/api/runs?changelist=label:000001")).body.detail).toMatch(/axis "main"/);
@@ -118,9 +120,9 @@ test("what names no changelist, or several, is told", async () => {
 test("a number never changes its label, nor a label its number; nothing of such a list is kept", async () => {
   const rewritten = await sendList("git", [hash(1), hash(9), hash(8)].join("\n"));
   expect([rewritten.status, rewritten.body.code]).toEqual([409, "CONFLICT"]);
-  expect(rewritten.body.detail).toMatch(/cannot give 2 the label 000009e+: 2 is 000002e+ already/);
+  expect(rewritten.body.detail).toMatch(/cannot assign the label 000009e+ to 2: 2 already has the label 000002e+/);
   const moved = await sendList("git", `100 ${hash(77)}\n101 ${hash(3)}`);
-  expect(moved.body.detail).toMatch(/000003e+ is 3 already/);
+  expect(moved.body.detail).toMatch(/000003e+ already is 3/);
   const twice = await sendList("git", `200 ${hash(77)}\n201 ${hash(77)}`);
   expect(twice.status).toBe(409);
   const odd = await sendList("git", `ok\n0 zero\n`);
@@ -141,7 +143,9 @@ test("by time, a new label is given its commit's second, or the next that is fre
   await ask("PATCH", "/api/axes/timed", { labels: "time" });
   const at = "2026-03-02T10:00:00Z";
   const seconds = Date.parse(at) / 1000;
-  expect((await push("label:aaaa", { axis: "timed" })).body.detail).toMatch(/its commit's time is not told/);
+  expect((await push("label:aaaa", { axis: "timed" })).body.detail).toMatch(
+    /the time of its commit is unknown/,
+  );
   for (const label of ["aaaa", "bbbb", "aaaa"]) {
     await push(`label:${label}`, { axis: "timed", committedAt: at });
   }
@@ -190,7 +194,7 @@ test("a list is read from where the axis says, again only where it changed, and 
     one.axis === "read"
   );
   expect(axis).toMatchObject({ newest: { number: 2, label: hash(2) }, labels: "list" });
-  expect(axis.listError).toMatch(/cannot give 2 the label/);
+  expect(axis.listError).toMatch(/cannot assign the label .* to 2/);
   await Deno.remove(`${lists}/main.txt`);
   await read();
   const open = await (await app.ask("GET", "/api/axes", { signedOut: true })).json();

@@ -97,7 +97,7 @@ test("a piece of another run is refused, and says what differs", async () => {
   const unnamed = await push(undefined, { a: "passed" });
   expect([unnamed.status, unnamed.body.detail]).toEqual([
     400,
-    "Merging wants an externalId, which says what run the piece is of.",
+    "Mode merge requires an externalId, which identifies the run that the piece belongs to.",
   ]);
 });
 

@@ -30,7 +30,7 @@ const STATUSES: Record<string, 503 | 507 | undefined> = {
   "53300": 503, // too many connections
   "53400": 503, // configuration limit exceeded
   "54000": undefined, // program limit exceeded
-  "55000": 503, // object not in prerequisite state: the database accepts no connections
+  "55000": 503, // object not in prerequisite state: the database does not accept connections
   "55006": 503, // object in use
   "55P03": 503, // lock not available
   "57014": 503, // query canceled

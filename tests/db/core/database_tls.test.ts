@@ -64,7 +64,7 @@ plainTest(
     }
     for (const mode of ["require", "verify-full"]) {
       const sql = open(plain, mode);
-      for (let at = 0; at < 3; at++) await expect(sql`select 1`).rejects.toThrow(/does not offer TLS/);
+      for (let at = 0; at < 3; at++) await expect(sql`select 1`).rejects.toThrow(/does not support TLS/);
       await sql.end({ timeout: 1 });
     }
   },
