@@ -16,39 +16,42 @@ const MAX_FOLDERS = 100_000;
 const settings = z.strictObject({
   url: z.string().max(2000).regex(/^(?:file:\/\/\/|https?:\/\/)/, "must be a file:, http: or https: URL")
     .meta({
-      description: "Folder (file:///…, under SCRAPE_ROOTS) or HTTP index (in SCRAPE_HOSTS) to look under",
+      description: "Folder (file:///…, under SCRAPE_ROOTS) or HTTP index (in SCRAPE_HOSTS) to search",
     }),
   pattern: patternSetting(["changelist", "label"]).meta({
     description:
-      "Regular expression over a file's path below the URL; its named groups changelist or label (a commit's hash), package, axis, and " +
-      "any other become the run's changelist, package, axis and environment",
+      "Regular expression over a file's path below the URL. Its named groups changelist or label (a commit's hash), package and axis " +
+      "become the run's changelist, package and axis; any other group becomes an environment key",
   }),
-  depth: z.number().int().min(0).max(10).default(4).meta({ description: "Folders to go down" }),
+  depth: z.number().int().min(0).max(10).default(4).meta({
+    description: "Levels of folders to descend into",
+  }),
   package: z.string().min(1).max(300).optional(),
   environment: environment.default({}),
   trustTimes: z.boolean().optional().meta({
     description:
-      "Whether a file older than what was read need not be read again; true for a folder, false for an HTTP index, unless told",
+      "Whether to skip files older than the newest file read before. Default: true for a folder, false for an HTTP index",
   }),
 });
 type Settings = z.infer<typeof settings>;
 
 interface Found {
-  /** Below the URL. */
+  /** Path below the URL. */
   path: string;
-  /** Modification time in ms, or 0 where the index does not tell. */
+  /** Modification time in ms, or 0 when the index does not list it. */
   modified: number;
 }
 
-/** The time of a change comes in whole seconds. */
+/** Some file systems record times in whole seconds. */
 const FOLDER_OVERLAP_MS = 1000;
-/** An index tells times to the minute, maybe in a zone whose clock is set back. */
+/** An index lists times to the minute, possibly in a time zone with daylight saving time. */
 const INDEX_OVERLAP_MS = 2 * 3_600_000;
 
 /**
- * Reads result files under a folder or an HTTP index, a run a file. The watermark is the newest time of the files read: of
- * a change of its content or place for a folder's. What could not be read now holds it back, and is tried again. Files of an
- * index are read each time unless `trustTimes` is set, since a copy may keep an old time; what is unchanged is not written.
+ * Reads result files under a folder or an HTTP index, one run per file. The watermark is the newest time of the files read; for
+ * a folder that is the later of mtime and ctime. A file that temporarily cannot be read keeps the watermark at its own time, so
+ * that the next scrape retries it. Files of an index are read each time unless `trustTimes` is set, since a copied file may
+ * keep an old time; unchanged runs are not written again.
  */
 export class FilesScraper extends Scraper<typeof settings> {
   readonly tag = "files";
@@ -93,13 +96,13 @@ export class FilesScraper extends Scraper<typeof settings> {
       }
     }
     files.sort((a, b) => a.modified - b.modified || (a.path < b.path ? -1 : 1));
-    let held = Infinity;
+    let earliestFailed = Infinity;
     for (const file of files) {
       context.signal.throwIfAborted();
       const read = await readFile(settings, pattern, file, context);
-      if (read === "later") held = Math.min(held, file.modified);
+      if (read === "later") earliestFailed = Math.min(earliestFailed, file.modified);
       else if (read !== undefined) {
-        yield { runs: [read], watermark: String(Math.max(after, Math.min(file.modified, held))) };
+        yield { runs: [read], watermark: String(Math.max(after, Math.min(file.modified, earliestFailed))) };
       }
     }
   }
@@ -118,13 +121,13 @@ async function* walkFolder(settings: Settings, context: ScrapeContext): AsyncGen
       const path = next.path === "" ? entry.name : `${next.path}/${entry.name}`;
       if (entry.isSymlink) context.ignore("is a link", path);
       else if (entry.isDirectory) {
-        if (next.depth < settings.depth) push(waiting, { path, depth: next.depth + 1 });
-        else context.ignore("lies deeper than depth", path);
+        if (next.depth < settings.depth) pushFolder(waiting, { path, depth: next.depth + 1 });
+        else context.ignore("is deeper than depth", path);
       } else if (entry.isFile) {
         const info = await Deno.stat(`${root}/${path}`).catch(() => undefined);
-        if (info === undefined) context.ignore("is gone again, or has a name that is not UTF-8", path);
+        if (info === undefined) context.ignore("has disappeared, or its name is not UTF-8", path);
         else {
-          // A file that was moved or copied in keeps its modification time; the time of its change does not lie.
+          // A file that was moved or copied in may keep an old mtime; its ctime is always new.
           yield { path, modified: Math.max(info.mtime?.getTime() ?? 0, info.ctime?.getTime() ?? 0) };
         }
       }
@@ -132,7 +135,7 @@ async function* walkFolder(settings: Settings, context: ScrapeContext): AsyncGen
   }
 }
 
-/** The entries of a folder; one below the root that cannot be read is ignored with the reason. */
+/** Yields the entries of a folder. An unreadable folder below the root is ignored with the reason. */
 async function* listFolder(
   root: string,
   path: string,
@@ -146,9 +149,12 @@ async function* listFolder(
   }
 }
 
-function push(waiting: { path: string; depth: number }[], folder: { path: string; depth: number }): void {
+function pushFolder(
+  waiting: { path: string; depth: number }[],
+  folder: { path: string; depth: number },
+): void {
   if (waiting.length >= MAX_FOLDERS) {
-    throw new HubError("BAD_GATEWAY", `There are more than ${MAX_FOLDERS} folders to look into.`);
+    throw new HubError("BAD_GATEWAY", `There are more than ${MAX_FOLDERS} folders to search.`);
   }
   waiting.push(folder);
 }
@@ -167,19 +173,19 @@ async function* walkIndex(settings: Settings, context: ScrapeContext): AsyncGene
       }
       const path = `${next.path}${encodeURIComponent(name)}`;
       if (!isFolder) yield { path: decodeURIComponent(path), modified: modified ?? 0 };
-      else if (next.depth < settings.depth) push(waiting, { path: `${path}/`, depth: next.depth + 1 });
-      else context.ignore("lies deeper than depth", decodeURIComponent(path));
+      else if (next.depth < settings.depth) pushFolder(waiting, { path: `${path}/`, depth: next.depth + 1 });
+      else context.ignore("is deeper than depth", decodeURIComponent(path));
     }
   }
 }
 
-/** What may be otherwise the next time, as against what the file itself is. */
+/** Whether an error may be temporary, rather than a fault of the file itself. */
 function mayPass(error: unknown): boolean {
   if (error instanceof HubError) return ["BAD_GATEWAY", "SERVICE_UNAVAILABLE"].includes(error.code);
   return !(error instanceof Deno.errors.NotFound);
 }
 
-/** The run in a file; undefined where it is ignored, `later` where it could not be read now. */
+/** Reads the run in a file. Returns undefined for an ignored file, and `later` for one to retry in the next scrape. */
 async function readFile(
   settings: Settings,
   pattern: Pattern,
@@ -198,7 +204,7 @@ async function readFile(
     const { results, rejected, faults, startedAt } = await readArtifact(file.path, content);
     for (const one of rejected) context.ignore(one.reason, one.place);
     for (const one of faults) {
-      context.ignore("holds a file that cannot be read", `${one.file}: ${one.reason}`);
+      context.ignore("contains a file that cannot be read", `${one.file}: ${one.reason}`);
     }
     const groups = Object.entries(rest).filter((pair): pair is [string, string] =>
       pair[1] !== undefined && pair[1] !== ""
@@ -220,7 +226,7 @@ async function readFile(
   } catch (error) {
     context.signal.throwIfAborted();
     const isLater = mayPass(error);
-    const reason = isLater ? "cannot be read now and is tried again" : "cannot be read";
+    const reason = isLater ? "cannot be read now; the next scrape retries it" : "cannot be read";
     context.ignore(reason, `${file.path}: ${reasonOf(error)}`);
     return isLater ? "later" : undefined;
   }
@@ -234,7 +240,7 @@ async function openFile(
   if (settings.url.startsWith("file:")) {
     const real = await checkPath(context.allow, `${folderOf(settings.url)}/${path}`);
     if ((await Deno.stat(real)).size > MAX_ARTIFACT) {
-      throw new HubError("PAYLOAD_TOO_LARGE", `is larger than ${MAX_ARTIFACT} bytes`);
+      throw new HubError("PAYLOAD_TOO_LARGE", `is larger than the limit of ${MAX_ARTIFACT} bytes`);
     }
     return (await Deno.open(real)).readable;
   }

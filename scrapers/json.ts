@@ -27,35 +27,39 @@ const settings = z.strictObject({
   url: address.meta({ description: "Address of the first page, with its query" }),
   secretAs: z.string().regex(/^(?:basic|bearer|header:[\w-]{1,64})$/, "must be basic, bearer or header:NAME")
     .default("bearer").meta({ description: "How the secret is sent: `basic`, `bearer` or `header:NAME`" }),
-  next: nextPage.optional().meta({ description: "Where the next page is; there is one page unless told" }),
-  runs: path.meta({ description: "JSONPath to the runs of a page, or to results that tell their run" }),
+  next: nextPage.optional().meta({
+    description: "Where to find the next page (default: there is only one page)",
+  }),
+  runs: path.meta({
+    description: "JSONPath to the runs of a page, or to results that contain their run's id",
+  }),
   run: runMapping,
   results: path.default("$").meta({
-    description: "JSONPath to the results in a run; `$` where what `runs` finds is a result itself",
+    description: "JSONPath to the results in a run; `$` when each item that `runs` finds is itself a result",
   }),
   resultsUrl: address.optional().meta({
-    description: "Address that tells a run's results, with {externalId} in it, where the run does not",
+    description: "Address of a run's results, with {externalId} in it, when the run does not contain them",
   }),
   result: resultMapping,
   outcomes: outcomeWords,
   since: z.strictObject({
     path,
-    param: z.string().regex(/^[\w.[\]-]{1,100}$/).meta({ description: "Parameter that takes the watermark" }),
+    param: z.string().regex(/^[\w.[\]-]{1,100}$/).meta({ description: "Query parameter for the watermark" }),
     overlapHours,
   }).optional().meta({
     description:
-      "JSONPath, in a run, to what grows with time (a time or a number): the greatest is the watermark",
+      "JSONPath, in a run, to a value that grows with time (a time or a number); the greatest becomes the watermark",
   }),
   ...common,
 });
 type Settings = z.infer<typeof settings>;
 
-/** Results handed on together. */
+/** Results yielded together. */
 const BATCH_RESULTS = 10_000;
 
 /**
- * Reads any paged JSON API by a declared mapping (JSONPath, RFC 9535) to runs and results. Results that name their run
- * themselves are one run as long as they come together.
+ * Reads any paged JSON API by a declared mapping (JSONPath, RFC 9535) to runs and results. Consecutive results with the same
+ * run id form one run.
  */
 export class JsonScraper extends Scraper<typeof settings> {
   readonly tag = "json";
@@ -105,13 +109,13 @@ export class JsonScraper extends Scraper<typeof settings> {
           batch.push(done);
           results += done.results.length;
           if (results < BATCH_RESULTS) continue;
-          // The run at hand is not stored yet: the watermark waits for the end.
+          // The last run is still open, so the watermark moves only at the end.
           yield { runs: batch, watermark: watermark ?? "" };
           [batch, results] = [[], 0];
         }
       }
     } catch (error) {
-      // What was read before is of use; all after the watermark is read again.
+      // Store the complete runs; since the watermark does not move, the next scrape reads them again.
       if (batch.length > 0) yield { runs: batch, watermark: watermark ?? "" };
       throw error;
     }
@@ -127,7 +131,7 @@ function initOf({ secret, secretAs }: Settings): FetchInit {
   return { secret: { name: secret, as } };
 }
 
-/** The greatest of numbers, or of texts, that come by. */
+/** Tracks the greatest number or time seen. */
 function watermarkOf(find: Finder | undefined, before: string | null) {
   let value = before ?? "";
   return {
@@ -136,7 +140,7 @@ function watermarkOf(find: Finder | undefined, before: string | null) {
     },
     see(item: unknown) {
       const text = textOf(find?.(item));
-      // Some say `N/A` where there is none, which no time is greater than.
+      // Some sources write `N/A` for a missing time, which sorts after every time.
       if (text === undefined || text.length > 200 || !/^(?:\d{4}-\d\d|\d+(?:\.\d+)?$)/.test(text)) return;
       const isNumber = /^\d+(?:\.\d+)?$/.test(text) && (value === "" || !Number.isNaN(Number(value)));
       if (value === "" || (isNumber ? Number(text) > Number(value) : text > value)) value = text;
@@ -144,21 +148,21 @@ function watermarkOf(find: Finder | undefined, before: string | null) {
   };
 }
 
-/** What is asked for: a time less the overlap, or a number as it is. */
+/** The value of the query parameter: a time minus the overlap, or a number unchanged. */
 function sinceOf(watermark: string, hours: number): string {
   if (!/^\d{4}-\d\d-\d\d/.test(watermark)) return watermark;
   const ms = Date.parse(watermark);
   return Number.isNaN(ms) ? watermark : new Date(ms - hours * 3_600_000).toISOString();
 }
 
-/** Makes runs of items, joining those that follow each other and name the same run. */
+/** Makes runs of items, joining consecutive items of the same run. */
 class Runs {
   readonly #find: Record<string, Finder>;
   readonly #environment: [string, Finder][];
   readonly #results: (value: unknown) => unknown[];
   readonly #make: (value: unknown) => ResultRecord | string;
   readonly #done = new Set<string>();
-  readonly #prints = new Map<string, string>();
+  readonly #fingerprints = new Map<string, string>();
   #open: RunRecord | undefined;
 
   constructor(readonly settings: Settings, readonly context: ScrapeContext, readonly init: FetchInit) {
@@ -169,19 +173,22 @@ class Runs {
     this.#make = resultMaker(settings.result, settings.outcomes);
   }
 
-  /** The run that this item ends, if it does. */
+  /** Adds an item; returns the previous run if this item completes it. */
   async add(item: unknown): Promise<RunRecord | undefined> {
-    const told = this.#find.externalId!(item);
-    const id = textOf(told);
-    if (typeof told === "number" && Number.isInteger(told) && !Number.isSafeInteger(told)) {
-      this.context.ignore("has an id beyond 2^53, which a JSON number cannot tell; have it told as text", id);
+    const rawId = this.#find.externalId!(item);
+    const id = textOf(rawId);
+    if (typeof rawId === "number" && Number.isInteger(rawId) && !Number.isSafeInteger(rawId)) {
+      this.context.ignore(
+        "has an id above 2^53, which loses digits as a JSON number; the source must send it as a string",
+        id,
+      );
       return undefined;
     }
     const attempt = Number(this.#find.attempt?.(item) ?? 1);
     const open = this.#open;
     const key = `${attempt} ${id}`;
-    if (this.#prints.has(key) && this.#comesAgain(key, item)) {
-      this.context.ignore("comes again, as when a newer one moves it to the next page", id);
+    if (this.#fingerprints.has(key) && this.#isRepeat(key, item)) {
+      this.context.ignore("is a repeat of an earlier run, as when a new run shifts it to the next page", id);
       return undefined;
     }
     if (open !== undefined && open.externalId === id && open.attempt === attempt) {
@@ -195,10 +202,11 @@ class Runs {
     return open;
   }
 
-  /** Whether an item that is a run with its own results was there before, as far as a look at its ends tells. */
-  #comesAgain(key: string, item: unknown): boolean {
+  /** Whether an item with its own results repeats an earlier run, judged by its first and last result. */
+  #isRepeat(key: string, item: unknown): boolean {
     if (this.settings.resultsUrl !== undefined) return true;
-    return this.settings.results !== "$" && this.#prints.get(key) === printOf(this.#results(item));
+    return this.settings.results !== "$" &&
+      this.#fingerprints.get(key) === fingerprintOf(this.#results(item));
   }
 
   end(): RunRecord | undefined {
@@ -213,7 +221,9 @@ class Runs {
     if (this.#done.has(key)) {
       throw new HubError(
         "BAD_GATEWAY",
-        `The run ${JSON.stringify(id.slice(0, 300))} comes again after others; have the source order by run.`,
+        `The results of run ${
+          JSON.stringify(id.slice(0, 300))
+        } are not consecutive; the source must order by run.`,
       );
     }
     this.#done.add(key);
@@ -249,7 +259,9 @@ class Runs {
 
   #add(run: RunRecord, value: unknown): void {
     const found = this.#results(value);
-    if (this.settings.results !== "$") this.#prints.set(`${run.attempt} ${run.externalId}`, printOf(found));
+    if (this.settings.results !== "$") {
+      this.#fingerprints.set(`${run.attempt} ${run.externalId}`, fingerprintOf(found));
+    }
     for (const one of found) {
       const result = this.#make(one);
       if (typeof result === "string") this.context.ignore(`is a result that ${result}`, run.externalId);
@@ -261,7 +273,7 @@ class Runs {
   }
 }
 
-function printOf(results: unknown[]): string {
+function fingerprintOf(results: unknown[]): string {
   return JSON.stringify([results.length, results[0], results.at(-1)]).slice(0, 1000);
 }
 

@@ -20,7 +20,7 @@ export { checkListUrl, MAX_LIST, readLabelList } from "./http/label_list.ts";
 
 export type Registry = ReadonlyMap<string, Scraper>;
 
-/** @throws HubError CONFLICT where two scrapers have one tag. */
+/** @throws HubError CONFLICT when two scrapers have the same tag. */
 export function createRegistry(scrapers: Scraper[]): Registry {
   const registry = new Map<string, Scraper>();
   for (const scraper of scrapers) {
@@ -32,7 +32,7 @@ export function createRegistry(scrapers: Scraper[]): Registry {
   return registry;
 }
 
-/** Every scraper of this hub, by tag. A new one is added here. */
+/** All scrapers by tag. Add a new scraper here. */
 export const scrapers: Registry = createRegistry(
   [
     new VrlScraper(),
@@ -47,20 +47,20 @@ export const scrapers: Registry = createRegistry(
   ] as Scraper[],
 );
 
-/** @throws HubError BAD_REQUEST that lists the known tags. */
+/** Returns the scraper with a tag. @throws HubError BAD_REQUEST that lists the known tags. */
 export function getScraper(tag: string, registry: Registry = scrapers): Scraper {
   const scraper = registry.get(tag);
   if (scraper !== undefined) return scraper;
   throw new HubError(
     "BAD_REQUEST",
-    `There is no scraper ${JSON.stringify(tag)}; known are ${[...registry.keys()].join(", ")}.`,
+    `There is no scraper ${JSON.stringify(tag)}; use one of ${[...registry.keys()].join(", ")}.`,
     {
       issues: [{ path: "scraper", message: "is not a known tag" }],
     },
   );
 }
 
-/** The settings with defaults filled in. @throws HubError BAD_REQUEST with an issue for each fault. */
+/** Checks settings and fills in defaults. @throws HubError BAD_REQUEST with an issue for each fault. */
 export async function checkSettings(
   tag: string,
   settings: unknown,
@@ -76,7 +76,7 @@ export async function checkSettings(
     }));
     throw new HubError(
       "BAD_REQUEST",
-      `The settings do not fit the scraper ${tag}: ${z.prettifyError(parsed.error)}`,
+      `Invalid settings for the scraper ${tag}: ${z.prettifyError(parsed.error)}`,
       { issues },
     );
   }

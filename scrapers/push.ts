@@ -3,7 +3,7 @@ import { type ScrapeBatch, type ScrapedTest, Scraper } from "./scraper.ts";
 
 const settings = z.strictObject({});
 
-/** For tests whose results are pushed: there is nothing to read. */
+/** The scraper of tests whose results are pushed: it reads nothing. */
 export class PushScraper extends Scraper<typeof settings> {
   readonly tag = "push";
   readonly summary = "Results are pushed to POST /api/results; nothing is scraped";
@@ -13,6 +13,5 @@ export class PushScraper extends Scraper<typeof settings> {
     return `push:${test.name}`;
   }
 
-  // There is nothing to yield.
   async *scrape(): AsyncGenerator<ScrapeBatch> {}
 }

@@ -3,37 +3,37 @@ import type { RunRecord } from "../schemas/record.ts";
 import type { ReadPolicy } from "./http/read_policy.ts";
 import type { ScrapeContext } from "./core/context.ts";
 
-/** A test as its scraper sees it. */
+/** The part of a test that its scraper reads. */
 export interface ScrapedTest<S> {
   name: string;
   settings: S;
 }
 
-/** Runs that are stored together, and how far the source has been read with them. */
+/** Runs to store together, and the position in the source after them. */
 export interface ScrapeBatch {
   runs: RunRecord[];
-  /** The scraper's own words; the next scrape begins after it. */
+  /** Opaque position in the scraper's own format; the next scrape continues after it. */
   watermark: string;
-  /** The watermark where some of the runs could not be stored now, and are to be read again. Asked before the next batch is. */
+  /** The watermark to store when some runs could not be stored and must be read again. Called before the next batch is read. */
   without?(refused: Pick<RunRecord, "externalId" | "attempt">[]): string;
 }
 
-/** Reads one kind of test system. It yields records and knows nothing of the database. */
+/** Reads one kind of test system. It yields records and never touches the database. */
 export abstract class Scraper<S extends z.ZodType = z.ZodType> {
-  /** What a test names it by. */
+  /** The name by which a test selects this scraper. */
   abstract readonly tag: string;
-  /** One line for people. */
+  /** One-line description. */
   abstract readonly summary: string;
-  /** What a test must set. */
+  /** Schema of a test's settings. */
   abstract readonly settings: S;
 
-  /** `runs.source`: the same for the same source, so that a run is stored once. */
+  /** The value of `runs.source`. It must be stable for a source, so that each run is stored only once. */
   abstract source(test: ScrapedTest<z.infer<S>>, allow: ReadPolicy): string;
 
-  /** Throws a HubError BAD_REQUEST where the settings name what the hub may not read. */
+  /** @throws HubError BAD_REQUEST when the settings name a host or folder that the hub may not read */
   async check(_settings: z.infer<S>, _allow: ReadPolicy): Promise<void> {}
 
-  /** Yields what is newer than `watermark` (null: everything), oldest first. Stops when `context.signal` aborts. */
+  /** Yields the runs newer than `watermark` (null: all), oldest first. Stops when `context.signal` aborts. */
   abstract scrape(
     test: ScrapedTest<z.infer<S>>,
     watermark: string | null,

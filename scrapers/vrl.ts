@@ -11,7 +11,7 @@ import { type ScrapeBatch, type ScrapedTest, Scraper } from "./scraper.ts";
 
 const settings = z.strictObject({
   test: z.string().min(1).max(200).optional().meta({
-    description: "The test's name in the lab; the test's own unless told",
+    description: "The test's name in the lab (default: its name in the hub)",
   }),
 });
 type Settings = z.infer<typeof settings>;
@@ -26,7 +26,7 @@ const labJob = z.object({
   packageUrl: text,
   startedAt: z.iso.datetime({ offset: true }).nullish(),
   finishedAt: z.iso.datetime({ offset: true }).nullish(),
-  // Words for people: never a reason to pass the job over.
+  // Free text: an invalid one must not make the job invalid.
   reason: z.string().nullish().catch(null),
   artifacts: z.array(z.object({ name: text, size: z.number().min(0) })).max(1000).default([]),
 });
@@ -35,10 +35,10 @@ const labPage = z.object({ jobs: z.array(z.unknown()).max(10_000), nextCursor: t
 
 const PAGE = 100;
 const MAX_PAGES = 10_000;
-/** Results kept in memory before they are handed on. */
+/** Results kept in memory before they are yielded. */
 const BATCH_RESULTS = 20_000;
 
-/** Reads the jobs of a test from the lab, and the results from their artifacts (the lab's contract: docs/lab.md). */
+/** Reads a test's jobs from the lab, and their results from the jobs' artifacts (the lab's contract: docs/lab.md). */
 export class VrlScraper extends Scraper<typeof settings> {
   readonly tag = "vrl";
   readonly summary = "Jobs of the lab (VRL_URL) and the result files they leave";
@@ -54,7 +54,7 @@ export class VrlScraper extends Scraper<typeof settings> {
     context: ScrapeContext,
   ): AsyncGenerator<ScrapeBatch> {
     const { labUrl } = context.allow;
-    if (labUrl === undefined) throw new HubError("SERVICE_UNAVAILABLE", "No lab is named; set VRL_URL.");
+    if (labUrl === undefined) throw new HubError("SERVICE_UNAVAILABLE", "No lab is configured; set VRL_URL.");
     let cursor = watermark === "" ? null : watermark;
     let before = "";
     for (let count = 0; count < MAX_PAGES; count++) {
@@ -63,7 +63,7 @@ export class VrlScraper extends Scraper<typeof settings> {
       const { jobs, nextCursor, fingerprint } = await readPage(`${labUrl}/jobs?${query}`, context);
       if (jobs.length === 0) return;
       if (nextCursor === cursor && cursor !== null || fingerprint === before) {
-        throw new HubError("BAD_GATEWAY", `The lab repeats the page after ${JSON.stringify(cursor)}.`);
+        throw new HubError("BAD_GATEWAY", `The lab returned the page after ${JSON.stringify(cursor)} twice.`);
       }
       for await (const runs of toRuns(labUrl, jobs, context)) yield { runs, watermark: cursor ?? "" };
       if (nextCursor === null) return;
@@ -71,7 +71,7 @@ export class VrlScraper extends Scraper<typeof settings> {
       cursor = nextCursor;
       before = fingerprint;
     }
-    throw new HubError("BAD_GATEWAY", `The lab gave more than ${MAX_PAGES} pages at once.`);
+    throw new HubError("BAD_GATEWAY", `The lab has more than ${MAX_PAGES} pages, the limit of one scrape.`);
   }
 }
 
@@ -94,7 +94,7 @@ async function readPage(
   const parsed = labPage.safeParse(page);
   if (!parsed.success) throw new HubError("BAD_GATEWAY", `The lab's answer to ${url} is not a page of jobs.`);
   const { jobs, nextCursor = null } = parsed.data;
-  // The same jobs under ever new cursors are a repeat too.
+  // The same jobs under a new cursor are a repeat too.
   const fingerprint = nextCursor === null ? body : body.replaceAll(JSON.stringify(nextCursor), "");
   return { jobs, nextCursor, fingerprint };
 }
@@ -129,9 +129,9 @@ async function* toRuns(labUrl: string, jobs: unknown[], context: ScrapeContext):
   if (runs.length > 0) yield runs;
 }
 
-/** The run a job gave, or why it gives none. */
+/** The job's run, or the reason why it has none. */
 async function toRun(labUrl: string, job: LabJob, context: ScrapeContext): Promise<RunRecord | string> {
-  if (job.state === "queued" || job.state === "running") return "is not over yet";
+  if (job.state === "queued" || job.state === "running") return "has not finished yet";
   if (job.state === "cancelled") return "was cancelled";
   const build = parseLocation(job.packageUrl);
   if (build === undefined) return "has a package URL that names no changelist";
@@ -167,8 +167,8 @@ async function toRun(labUrl: string, job: LabJob, context: ScrapeContext): Promi
   const read = await readArtifacts(url, job, context);
   if (read.files > 0) return { ...run, results: read.results };
   const what = job.state === "failed"
-    ? "the job failed and left no result file"
-    : "the job left no result file";
+    ? "the job failed and produced no result file"
+    : "the job produced no result file";
   return failed(read.fault ?? what);
 }
 
@@ -179,13 +179,13 @@ interface Artifact {
 
 interface FoundArtifacts {
   results: ResultRecord[];
-  /** Artifacts that were read. */
+  /** Number of artifacts read. */
   files: number;
-  /** Why there may be nothing of one that is named as a result file. */
+  /** Why an artifact named like a result file could not be read. */
   fault: string | undefined;
 }
 
-/** What a job's result files say; its logs are looked at where it has none that can be read. */
+/** Reads the results in a job's result files, or in its logs if no result file can be read. */
 async function readArtifacts(url: string, job: LabJob, context: ScrapeContext): Promise<FoundArtifacts> {
   const { named, logs } = resultFiles(job.artifacts);
   const found: FoundArtifacts = { results: [], files: 0, fault: undefined };
@@ -202,12 +202,12 @@ async function addArtifact(
 ): Promise<void> {
   const place = `job ${job.serial} ${name}`;
   if (size > MAX_ARTIFACT) {
-    found.fault = `${name}: is larger than ${MAX_ARTIFACT} bytes`;
+    found.fault = `${name} is larger than ${MAX_ARTIFACT} bytes`;
     context.ignore(`is an artifact larger than ${MAX_ARTIFACT} bytes`, place);
     return;
   }
-  // What may be better next time (no answer, 5xx, a broken connection) ends the scrape before the watermark moves;
-  // what stays so (gone, too large, unreadable) is the job's fault.
+  // A temporary fault (no response, 5xx, a broken connection) ends the scrape before the watermark moves;
+  // a permanent fault (missing, too large, unreadable) is recorded as the job's.
   const response = await context.fetch(`${url}/artifacts/${encodeURIComponent(name)}`, {
     signal: context.signal,
     maxBytes: MAX_ARTIFACT,
@@ -234,11 +234,13 @@ async function addArtifact(
   } catch (error) {
     context.signal.throwIfAborted();
     if (!(error instanceof HubError)) {
-      throw new HubError("BAD_GATEWAY", `The lab broke off ${place}: ${reasonOf(error)}`, { cause: error });
+      throw new HubError("BAD_GATEWAY", `The transfer of ${place} from the lab failed: ${reasonOf(error)}`, {
+        cause: error,
+      });
     }
     if (error.code === "UNSUPPORTED_MEDIA_TYPE") {
-      context.ignore("is an artifact of no known format", place);
-      if (!isLog) found.fault ??= `the job left no result file of a known format: ${reasonOf(error)}`;
+      context.ignore("is an artifact of an unknown format", place);
+      if (!isLog) found.fault ??= `the job produced no result file of a known format: ${reasonOf(error)}`;
       return;
     }
     found.fault = `${name} cannot be read: ${reasonOf(error)}`;

@@ -158,7 +158,7 @@ describe("the signed-out", () => {
 describe("tests", () => {
   test("are made, changed, refused with a reason, and deleted with or without results", async () => {
     const bad = await app.ask("POST", "/api/tests", { body: { name: "t", scraper: "nope" } });
-    expect((await json(bad)).detail).toContain("known are vrl, files, ");
+    expect((await json(bad)).detail).toContain("use one of vrl, files, ");
     const outside = await app.ask("POST", "/api/tests", {
       body: { name: "t", scraper: "files", settings: { url: "file:///etc", pattern: "(?<changelist>\\d+)" } },
     });

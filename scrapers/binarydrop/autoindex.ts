@@ -16,13 +16,13 @@ import {
 export interface IndexEntry {
   name: string;
   isFolder: boolean;
-  /** Bytes; null where the page rounds or leaves it out. */
+  /** Bytes; null when the page rounds or omits the size. */
   size: number | null;
-  /** Modification time in ms, as the page tells it to the minute, taken for UTC; null where it does not. */
+  /** Modification time in ms, listed to the minute and read as UTC; null when the page omits it. */
   modified: number | null;
 }
 
-/** A directory index as a page: what it lists, and whether the page is whole. */
+/** A parsed directory index, and whether its page is complete. */
 export interface IndexPage {
   entries: IndexEntry[];
   unparsed: Unparsed[];
@@ -32,8 +32,8 @@ export interface IndexPage {
 const ENTITIES: Record<string, string> = { amp: "&", lt: "<", gt: ">", quot: '"', apos: "'" };
 
 /**
- * Reads the directory index of nginx, Apache or Python's http.server: every link to an entry right below `base`. Names
- * come from the links, since pages cut long names in the text.
+ * Parses a directory index of nginx, Apache or Python's http.server: every link to an entry directly below `base`. Names
+ * are taken from the links, since pages cut long names in the text.
  */
 export function parseIndex(html: string, base: string): IndexPage {
   const from = new URL(base.endsWith("/") ? base : `${base}/`);
@@ -95,7 +95,7 @@ function decodeName(raw: string): string | undefined {
   }
 }
 
-/** A page of an index, whole. @throws HubError BAD_GATEWAY where it does not come, is no page, or is cut short */
+/** Fetches a complete directory index. @throws HubError NOT_FOUND; BAD_GATEWAY when it is unavailable, no index, or truncated */
 export async function fetchIndex(fetch: BoundedFetch, url: string, signal: AbortSignal): Promise<IndexPage> {
   const response = await fetch(url, { signal });
   if (response.status === 404) {
@@ -109,12 +109,12 @@ export async function fetchIndex(fetch: BoundedFetch, url: string, signal: Abort
   }
   const page = parseIndex(html, response.url || url);
   if (!page.isWhole) {
-    throw new HubError("BAD_GATEWAY", `The directory index ${url} is cut short: it does not end in </html>.`);
+    throw new HubError("BAD_GATEWAY", `The directory index ${url} is truncated: it does not end in </html>.`);
   }
   return page;
 }
 
-/** A root that a web server lists. */
+/** A drop root that a web server lists as directory indexes. */
 export class AutoindexSource implements DropSource {
   readonly kind = "autoindex";
   readonly concurrency = 8;
@@ -128,7 +128,7 @@ export class AutoindexSource implements DropSource {
     const page = await fetchIndex(this.fetch, `${this.#base}/`, signal);
     for (const unparsed of page.unparsed) yield { kind: "stray", unparsed };
     for (const { name, isFolder } of page.entries) {
-      const fault = nameFault(name) ?? (isFolder ? undefined : "is a file where packages' folders lie");
+      const fault = nameFault(name) ?? (isFolder ? undefined : "is a file among the package folders");
       if (fault === undefined) yield { kind: "package", name };
       else yield { kind: "stray", unparsed: { place: name.slice(0, 300), reason: fault } };
     }

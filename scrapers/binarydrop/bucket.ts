@@ -22,10 +22,10 @@ export interface BucketPage {
 }
 
 const MAX_PAGES = 10_000;
-/** Elements within each other; a listing has three. */
+/** Deepest nesting of elements; a listing has three levels. */
 const MAX_DEPTH = 20;
 
-/** Reads one page. @throws HubError BAD_GATEWAY where it is not a whole ListBucketResult */
+/** Parses one page. @throws HubError BAD_GATEWAY when it is not a complete ListBucketResult */
 export function parseBucketPage(xml: string): BucketPage {
   const page: BucketPage = {
     prefixes: [],
@@ -44,7 +44,10 @@ export function parseBucketPage(xml: string): BucketPage {
     throw new HubError("BAD_GATEWAY", `A bucket listing cannot be read: ${error.message}`);
   });
   parser.on("doctype", () => {
-    throw new HubError("BAD_GATEWAY", "A bucket listing declares a document type.");
+    throw new HubError(
+      "BAD_GATEWAY",
+      "A bucket listing contains a document type declaration, which is not allowed.",
+    );
   });
   parser.on("opentag", ({ name }) => {
     const local = name.slice(name.lastIndexOf(":") + 1);
@@ -52,7 +55,7 @@ export function parseBucketPage(xml: string): BucketPage {
       throw new HubError("BAD_GATEWAY", `Not a bucket listing: its root is ${name}.`);
     }
     if (path.length >= MAX_DEPTH) {
-      throw new HubError("BAD_GATEWAY", `A bucket listing nests deeper than ${MAX_DEPTH}.`);
+      throw new HubError("BAD_GATEWAY", `A bucket listing is nested deeper than ${MAX_DEPTH} levels.`);
     }
     path.push(local);
     text = "";
@@ -78,7 +81,7 @@ export function parseBucketPage(xml: string): BucketPage {
     text = "";
   });
   parser.write(xml.trim()).close();
-  if (!isOver) throw new HubError("BAD_GATEWAY", "A bucket listing is cut short.");
+  if (!isOver) throw new HubError("BAD_GATEWAY", "A bucket listing is truncated.");
   if (encoding === "url") {
     const decode = (key: string) => decodeURIComponent(key.replaceAll("+", " "));
     page.prefixes = page.prefixes.map(decode);
@@ -88,7 +91,7 @@ export function parseBucketPage(xml: string): BucketPage {
   return page;
 }
 
-/** A bucket that answers ListObjectsV2 (`s3+https:`) or the XML API of GCS (`gcs+https:`), packages as first-level prefixes. */
+/** A drop root in a bucket with ListObjectsV2 (`s3+https:`) or the GCS XML API (`gcs+https:`); packages are top-level prefixes. */
 export class BucketSource implements DropSource {
   readonly kind = "bucket";
   readonly concurrency = 8;
@@ -118,7 +121,7 @@ export class BucketSource implements DropSource {
         if (name !== "") {
           yield {
             kind: "stray",
-            unparsed: { place: name.slice(0, 300), reason: "is an object where packages' folders lie" },
+            unparsed: { place: name.slice(0, 300), reason: "is an object among the package folders" },
           };
         }
       }
@@ -172,12 +175,15 @@ export class BucketSource implements DropSource {
       if (!page.isTruncated) return;
       const next = page.nextToken ?? page.nextMarker ?? (this.#isS3 ? undefined : page.objects.at(-1)?.key);
       if (next === undefined) {
-        throw new HubError("BAD_GATEWAY", `The listing of ${url.pathname} goes on, but does not say where.`);
+        throw new HubError(
+          "BAD_GATEWAY",
+          `The listing of ${url.pathname} is truncated but has no marker of the next page.`,
+        );
       }
       if (next === after) {
         throw new HubError(
           "BAD_GATEWAY",
-          `The listing of ${url.pathname} repeats the page after ${JSON.stringify(next)}.`,
+          `The listing of ${url.pathname} returned the page after ${JSON.stringify(next)} twice.`,
         );
       }
       after = next;

@@ -11,10 +11,10 @@ import {
   type Unparsed,
 } from "./source.ts";
 
-/** A folder's time says nothing of changes within the same tick of its clock, or within a network file system's delay. */
+/** A folder's time misses changes within the same clock tick, or within a network file system's delay. */
 const SETTLED_MS = 10_000;
 
-/** A root in the file system. Sizes are left out: they would cost a look at every file. */
+/** A drop root in the file system. Sizes are omitted: they would cost a stat of every file. */
 export class DirectorySource implements DropSource {
   readonly kind = "directory";
   readonly concurrency = 1;
@@ -36,12 +36,12 @@ export class DirectorySource implements DropSource {
       else if (entry.isDirectory || entry.isSymlink) yield { kind: "package", name: entry.name };
       else {yield {
           kind: "stray",
-          unparsed: { place: entry.name, reason: "is a file where packages' folders lie" },
+          unparsed: { place: entry.name, reason: "is a file among the package folders" },
         };}
     }
   }
 
-  // The file system is read synchronously, which is several times faster; scan.ts yields between packages
+  // Synchronous reads are several times faster; scan.ts yields between packages.
   async *readPackage(
     name: string,
     known: Known | undefined,
@@ -83,21 +83,21 @@ export class DirectorySource implements DropSource {
     yield { kind: "end", mark };
   }
 
-  /** Follows a link that stays inside the root; one that leads outside is not read. */
+  /** Stats a package's folder, following a link only inside the root. @throws HubError BAD_REQUEST, FORBIDDEN */
   #stat(path: string): Deno.FileInfo {
     const info = Deno.lstatSync(path);
     if (!info.isSymlink) {
       if (!info.isDirectory) {
-        throw new HubError("BAD_REQUEST", "is a file where a package's folder should be");
+        throw new HubError("BAD_REQUEST", "is a file, not a package folder");
       }
       return info;
     }
     const real = Deno.realPathSync(path);
     if (!real.startsWith(`${this.#real ?? this.#path}/`)) {
-      throw new HubError("FORBIDDEN", "is a link that leads out of the root");
+      throw new HubError("FORBIDDEN", "is a link to a folder outside the root");
     }
     const target = Deno.statSync(real);
-    if (!target.isDirectory) throw new HubError("BAD_REQUEST", "is a link to something that is no folder");
+    if (!target.isDirectory) throw new HubError("BAD_REQUEST", "is a link to something other than a folder");
     return target;
   }
 

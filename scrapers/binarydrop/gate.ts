@@ -1,67 +1,69 @@
-/** Requests to one server at once, at most. */
-const MOST = 8;
-/** At first, and at least: servers of few connections have a short queue of those that wait to be taken. */
-const FIRST = 4;
-const LEAST = 2;
-/** An answer that is slower is a sign of a connection that was not taken at once, if it is `SLOW_TIMES` slower than most. */
+/** Most concurrent requests to one server. */
+const MAX_LIMIT = 8;
+/** Initial and smallest limit: a server with few connections has a short accept queue. */
+const FIRST_LIMIT = 4;
+const MIN_LIMIT = 2;
+/**
+ * A response that takes longer than this, and `SLOW_TIMES` the median, probably waited in the accept queue. In milliseconds.
+ */
 const SLOW_MS = 250;
 const SLOW_TIMES = 5;
-/** Answers by which it is known how fast most are. */
+/** Recent responses that the median is computed from. */
 const RECENT = 31;
-/** Good answers, for each that may be asked at once, after which one more may. */
+/** Good responses, times the present limit, after which the limit grows by one. */
 const ROUND = 8;
-/** Good answers after which more at once are tried again than were too many. */
-const FORGET = 2000;
+/** Good responses after which a limit that once was too high is tried again. */
+const FORGET_AFTER = 2000;
 
-interface Asked {
+interface RunningRequest {
   began: number;
-  /** How many were under way with it. */
+  /** Number of running requests when it began, itself included. */
   level: number;
 }
 
 /**
- * Lets as many requests go at once as their server answers well: one more after some good rounds, half as
- * many where one fails or is much slower than most, and for long no more than were too many.
+ * Limits concurrent requests to what their server handles well: one more after enough good responses, half as many after a
+ * failure or a very slow response. A limit that was too high is not tried again for `FORGET_AFTER` good responses.
  */
 export class Gate {
-  #limit = FIRST;
-  #ceiling = MOST;
-  readonly #under: Asked[] = [];
+  #limit = FIRST_LIMIT;
+  #ceiling = MAX_LIMIT;
+  readonly #running: RunningRequest[] = [];
   #good = 0;
-  #sinceCut = 0;
-  #cutAt = -Infinity;
+  #goodSinceReduced = 0;
+  #reducedAt = -Infinity;
   readonly #recent: number[] = [];
   readonly #waiting: (() => void)[] = [];
 
-  /** `now` in milliseconds. */
+  /** `now`: the time in milliseconds. */
   constructor(private readonly now: () => number) {}
 
   get limit(): number {
     return this.#limit;
   }
 
-  /** Runs `ask` once there is room. `isGood` says whether its answer is the server's word, and not a failure. */
+  /** Runs `ask` once there is room. `isGood` returns whether its response is a success. */
   async run<T>(
     ask: () => Promise<T>,
     { signal, isGood }: { signal: AbortSignal | undefined; isGood(answer: T): boolean },
   ): Promise<T> {
-    while (this.#under.length >= this.#limit) await this.#room(signal);
+    while (this.#running.length >= this.#limit) await this.#waitForRoom(signal);
     signal?.throwIfAborted();
-    const request = { began: this.now(), level: this.#under.length + 1 };
-    this.#under.push(request);
+    const request = { began: this.now(), level: this.#running.length + 1 };
+    this.#running.push(request);
     let good = false;
     try {
       const answer = await ask();
       good = isGood(answer);
       return answer;
     } finally {
-      this.#under.splice(this.#under.indexOf(request), 1);
+      this.#running.splice(this.#running.indexOf(request), 1);
       this.#learn(request, good);
       for (const go of this.#waiting.splice(0)) go();
     }
   }
 
-  async #room(signal: AbortSignal | undefined): Promise<void> {
+  async #waitForRoom(signal: AbortSignal | undefined): Promise<void> {
     const { promise, resolve } = Promise.withResolvers<void>();
     this.#waiting.push(resolve);
     const stop = () => resolve();
@@ -71,28 +73,28 @@ export class Gate {
     signal?.throwIfAborted();
   }
 
-  #learn(request: Asked, good: boolean): void {
+  #learn(request: RunningRequest, good: boolean): void {
     const usual = this.#recent.toSorted((a, b) => a - b)[this.#recent.length >> 1] ?? Infinity;
     const longest = Math.max(SLOW_MS, SLOW_TIMES * usual);
-    const isSlow = ({ began }: Asked) => this.now() - began > longest;
-    // One that waits still to be taken may do so until others let it.
-    const late = this.#under.find((one) => one.began >= this.#cutAt && isSlow(one));
-    if (!good || isSlow(request) || late !== undefined) return this.#cut(late ?? request);
+    const isSlow = ({ began }: RunningRequest) => this.now() - began > longest;
+    // A request that is still running may be stuck in the accept queue.
+    const late = this.#running.find((one) => one.began >= this.#reducedAt && isSlow(one));
+    if (!good || isSlow(request) || late !== undefined) return this.#reduce(late ?? request);
     this.#recent.push(this.now() - request.began);
     if (this.#recent.length > RECENT) this.#recent.shift();
-    if (++this.#sinceCut >= FORGET) this.#ceiling = MOST;
+    if (++this.#goodSinceReduced >= FORGET_AFTER) this.#ceiling = MAX_LIMIT;
     if (++this.#good < ROUND * this.#limit || this.#limit >= this.#ceiling) return;
     this.#good = 0;
     this.#limit++;
   }
 
-  #cut({ began, level }: Asked): void {
+  #reduce({ began, level }: RunningRequest): void {
     this.#good = 0;
-    this.#sinceCut = 0;
-    // Those that were under way as it was cut are of the same crowd.
-    if (began < this.#cutAt) return;
-    this.#cutAt = this.now();
-    this.#ceiling = Math.max(LEAST, Math.min(this.#limit, level) - 1);
-    this.#limit = Math.max(LEAST, Math.min(this.#ceiling, this.#limit >> 1));
+    this.#goodSinceReduced = 0;
+    // Requests that already ran at the last reduction show the same overload again.
+    if (began < this.#reducedAt) return;
+    this.#reducedAt = this.now();
+    this.#ceiling = Math.max(MIN_LIMIT, Math.min(this.#limit, level) - 1);
+    this.#limit = Math.max(MIN_LIMIT, Math.min(this.#ceiling, this.#limit >> 1));
   }
 }

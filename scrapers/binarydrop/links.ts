@@ -1,15 +1,15 @@
-/** A link of a page: what it points to, as written, and the text behind it, up to the next link. */
+/** A link of a page: its `href` as written, and the text after it up to the next link. */
 export interface Link {
   href: string;
   after: string;
 }
 
-/** Text behind a link that is of interest: a size and a time. */
+/** Characters kept after a link: enough for a size and a time. */
 const MAX_AFTER = 600;
 
 /**
- * The `<a … href=…>` of a page, in their order. It reads each character once, whatever the page is: a quote that never
- * ends is a character like others, and a tag that never ends is no link.
+ * Yields each `<a … href=…>` of a page, in order, in time linear in any page. An unclosed quote counts as a plain character;
+ * an unclosed tag is not a link.
  */
 export function* linksIn(html: string): Generator<Link> {
   const tag = new Tags(html);
@@ -23,15 +23,15 @@ export function* linksIn(html: string): Generator<Link> {
 }
 
 class Tags {
-  /** Where the last tag begins, and what follows it. */
+  /** Start of the last tag, and the position after it. */
   begin = 0;
   at = 0;
-  /** Quotes that do not come again. */
-  #gone = new Set<string>();
+  /** Quote characters that do not occur in the rest of the page. */
+  #unclosed = new Set<string>();
 
   constructor(private readonly html: string) {}
 
-  /** Reads up to the next `<a` with an `href`; undefined where there is none. */
+  /** Reads to the next `<a` with an `href`, and returns the `href`; undefined at the end. */
   next(): string | undefined {
     const { html } = this;
     while (true) {
@@ -48,7 +48,7 @@ class Tags {
     }
   }
 
-  /** Reads a tag's attributes and its end; its first `href`. */
+  /** Reads a tag's attributes and its end; returns its first `href`. */
   #attributes(): string | undefined {
     const { html } = this;
     let href: string | undefined;
@@ -63,7 +63,7 @@ class Tags {
         const name = this.#until(">/=");
         this.#blanks();
         if (html[this.at] !== "=") {
-          // A character that begins no name is passed over.
+          // Skip a character that cannot begin a name.
           if (name === "") this.at++;
           continue;
         }
@@ -80,18 +80,18 @@ class Tags {
     const { html } = this;
     const quote = html[this.at] ?? "";
     if (quote === '"' || quote === "'") {
-      const end = this.#gone.has(quote) ? -1 : html.indexOf(quote, this.at + 1);
+      const end = this.#unclosed.has(quote) ? -1 : html.indexOf(quote, this.at + 1);
       if (end >= 0) {
         const value = html.slice(this.at + 1, end);
         this.at = end + 1;
         return value;
       }
-      this.#gone.add(quote);
+      this.#unclosed.add(quote);
     }
     return this.#until(">");
   }
 
-  /** What comes before white space or one of the characters. */
+  /** Reads to the next white space or one of the given characters. */
   #until(ends: string): string {
     const { html } = this;
     const from = this.at;
@@ -104,7 +104,7 @@ class Tags {
   }
 }
 
-/** HTML's white space. */
+/** Whether the character is HTML white space. */
 function isBlank(text: string, at: number): boolean {
   const code = text.charCodeAt(at);
   return code === 32 || code >= 9 && code <= 13 && code !== 11;

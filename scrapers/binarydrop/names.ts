@@ -2,10 +2,10 @@ import type { Pattern } from "../../patterns.ts";
 
 export { type PackageName, parsePackage } from "../../schemas/package_name.ts";
 
-/** Which build a name in a package's folder is. */
+/** The build that a name in a package's folder denotes. */
 export interface BuildName {
   changelist: number;
-  /** The .n behind the changelist; 0 without one. */
+  /** The `.n` after the changelist; 0 without it. */
   revision: number;
 }
 
@@ -15,16 +15,16 @@ const FOLDER = /^(\d+)(?:\.(\d+))?$/;
 const MAX = 2_147_483_647;
 const MAX_NAME = 300;
 
-/** Why a name is none that the hub keeps; undefined where it is. */
+/** Why the hub rejects a name; undefined for a valid name. */
 export function nameFault(name: string): string | undefined {
-  if (name.length === 0 || name.length > MAX_NAME) return `is longer than ${MAX_NAME} characters, or empty`;
-  if (/\p{Cc}/u.test(name)) return "holds control characters";
+  if (name.length === 0 || name.length > MAX_NAME) return `is empty or longer than ${MAX_NAME} characters`;
+  if (/\p{Cc}/u.test(name)) return "contains control characters";
   if (/[/\\]/.test(name) || name === "." || name === "..") return "is a path, not a name";
   if (!name.isWellFormed() || name.includes("\uFFFD")) return "is not valid UTF-8";
   return undefined;
 }
 
-/** The build that a file `SW_<CL>[.<n>]_<package>.<ext>` is, or why it is none. */
+/** Parses the file name `SW_<CL>[.<n>]_<package>.<ext>`, or returns why it is no build. */
 export function parseBuildFile(
   file: string,
   packageName: string,
@@ -46,13 +46,13 @@ export function parseBuildFile(
   return numbers(changelist, revision);
 }
 
-/** The build that a folder `<CL>[.<n>]` in a package's folder is, or why it is none. */
+/** Parses the folder name `<CL>[.<n>]` in a package's folder, or returns why it is no build. */
 export function parseBuildFolder(folder: string): BuildName | { ignored: string } {
   const fault = nameFault(folder);
   if (fault !== undefined) return { ignored: fault };
   const [whole, changelist, revision] = FOLDER.exec(folder) ?? [];
   return whole === undefined
-    ? { ignored: "is a folder whose name is no changelist" }
+    ? { ignored: "is a folder whose name is not a changelist" }
     : numbers(changelist, revision);
 }
 
@@ -70,12 +70,12 @@ function numbers(
   return { changelist: cl, revision: n };
 }
 
-/** Where a build lies: root, package and file joined, as a URL. */
+/** The URL of a build: root, package and file joined. */
 export function locationOf(root: string, packageName: string, file: string): string {
   return `${root}/${encodeURIComponent(packageName)}/${encodeURIComponent(file)}`;
 }
 
-/** The package and changelist that a build's URL names, by either layout; undefined where it names none. */
+/** The package and changelist in a build's URL, in either layout; undefined for any other URL. */
 export function parseLocation(url: string): ({ package: string } & BuildName) | undefined {
   if (!URL.canParse(url)) return undefined;
   let parts: string[];

@@ -3,12 +3,12 @@ import type { BoundedFetch } from "../http/bounded_fetch.ts";
 import { AnswerTooLarge } from "../http/fetch.ts";
 import { Gate } from "./gate.ts";
 
-/** Requests in a row that fail, after which the root itself is asked. */
+/** Consecutive failed requests after which the root itself is probed. */
 const MAX_FAILURES = 8;
-/** Likewise after so many milliseconds without an answer, for a server that hangs. */
+/** Milliseconds without a response after which it is probed too, for a server that hangs. */
 const MAX_SILENCE_MS = 60_000;
 
-/** The server of a root answers no more: the rest of the root cannot be read now. */
+/** The server of a root is down, so the rest of the root cannot be read now. */
 export class RootDown extends HubError {
   constructor(message: string) {
     super("BAD_GATEWAY", message);
@@ -16,9 +16,9 @@ export class RootDown extends HubError {
 }
 
 /**
- * A fetch for one root of the drop: as many requests at once as its server answers well, and none after it is down. It is down
- * where requests in a row fail (no answer, or a 5xx) and `probe`, the root's own address, fails too: packages that are
- * broken alone do not make it so.
+ * Creates the fetch of one drop root. It adapts its concurrency to the server, and sends no requests once the server is down:
+ * when consecutive requests fail (no response, or 5xx) and so does `probe`, the root's own address. Broken packages alone do
+ * not count as a server that is down.
  * @throws RootDown besides what `fetch` throws
  */
 export function rootFetch(
@@ -42,7 +42,7 @@ export function rootFetch(
     answeredAt = now();
   }
 
-  /** Notes a failure; asks the root where there were too many. @throws RootDown */
+  /** Counts a failure, and probes the root after too many. @throws RootDown */
   async function failed(signal: AbortSignal | undefined): Promise<void> {
     failures++;
     const isSilent = failures > 1 && now() - answeredAt > MAX_SILENCE_MS;
@@ -60,13 +60,13 @@ export function rootFetch(
       const response = await fetch(probe, { signal });
       await response.body?.cancel();
       if (isAnswer(response)) return answered();
-      reason = `it answered ${response.status}`;
+      reason = `status ${response.status}`;
     } catch (error) {
       signal?.throwIfAborted();
       reason = reasonOf(error);
     }
     down = new RootDown(
-      `The root is down: ${failures} requests in a row failed, and so did its own listing: ${reason}`,
+      `The root is down: ${failures} consecutive requests failed, and so did its own listing: ${reason}`,
     );
   }
 
@@ -77,9 +77,9 @@ export function rootFetch(
       response = await ask(url, init);
     } catch (error) {
       init.signal?.throwIfAborted();
-      const isServers = error instanceof HubError && error.code === "BAD_GATEWAY" &&
+      const isServerFault = error instanceof HubError && error.code === "BAD_GATEWAY" &&
         !(error instanceof AnswerTooLarge) && !(error instanceof RootDown);
-      if (isServers) await failed(init.signal);
+      if (isServerFault) await failed(init.signal);
       throw error;
     }
     if (isAnswer(response)) answered();

@@ -8,30 +8,30 @@ import { type PackageName, parsePackage } from "./names.ts";
 import { RootDown, rootFetch } from "./root_fetch.ts";
 import type { BuildEntry, DropSource, Known, Unparsed } from "./source.ts";
 
-/** What a scan finds, as it finds it. */
+/** An event of a scan, in the order of discovery. */
 export type ScanEvent =
-  /** A package that is not read for builds. */
+  /** A package that is not scanned for builds. */
   | { kind: "skipped"; package: PackageName }
   | { kind: "unchanged"; package: PackageName }
-  /** Some of its builds; `isFirst` begins a package, and an `end` or `unread` follows. */
+  /** Some of a package's builds. The first part has `isFirst`; `end` or `unread` follows the last. */
   | { kind: "builds"; package: PackageName; builds: BuildEntry[]; unparsed: Unparsed[]; isFirst: boolean }
-  /** Read to its end. */
+  /** The package was read completely. */
   | { kind: "end"; package: PackageName; mark: string | null }
-  /** Not read, or not to its end: nothing may be concluded from what is missing. */
+  /** The package was not read, or only in part: a missing build does not mean that it was deleted. */
   | { kind: "unread"; package: PackageName; reason: string }
   | { kind: "stray"; unparsed: Unparsed };
 
 export interface ScanOptions {
   signal: AbortSignal;
   isScanned(name: string): boolean;
-  /** What the last reading left; undefined where the package must be read in any case. */
+  /** State of the last scan; undefined forces a read of the package. */
   known(name: string): Known | undefined;
   pattern?: Pattern | undefined;
 }
 
 /**
- * Reads a root. A package that fails is told as `unread` and the rest goes on.
- * @throws HubError where the root itself cannot be listed to its end, or its server is down: then no package may be taken for gone
+ * Scans a root. A package that fails yields `unread`, and the scan continues.
+ * @throws HubError when the root itself cannot be listed completely or its server is down; then no package may count as deleted
  */
 export async function* scanDrop(source: DropSource, options: ScanOptions): AsyncGenerator<ScanEvent> {
   const { signal } = options;
@@ -48,38 +48,38 @@ export async function* scanDrop(source: DropSource, options: ScanOptions): Async
       else if (source.concurrency === 1) yield* readOne(source, name, options);
       else {
         ahead.push(readAhead(readOne(source, name, options)));
-        if (ahead.length >= source.concurrency) yield* taken(ahead);
+        if (ahead.length >= source.concurrency) yield* takeFirst(ahead);
       }
     }
-    while (ahead.length > 0) yield* taken(ahead);
+    while (ahead.length > 0) yield* takeFirst(ahead);
   } finally {
     await Promise.all(ahead.map((reader) => reader.end()));
   }
 }
 
-/** The events of the first reader, which is done with then. */
-async function* taken(ahead: ReadAhead[]): AsyncGenerator<ScanEvent> {
+/** Yields the events of the first reader, then removes it. */
+async function* takeFirst(ahead: ReadAhead[]): AsyncGenerator<ScanEvent> {
   yield* ahead[0]!.events();
   ahead.shift();
 }
 
-/** Builds that a package's reader may hold before they are taken. */
+/** Most builds that a package's reader buffers. */
 const MAX_AHEAD = 20_000;
 
 interface ReadAhead {
   events(): AsyncGenerator<ScanEvent>;
-  /** Reads no more, and waits for that. */
+  /** Stops the reader, and waits until it has stopped. */
   end(): Promise<void>;
 }
 
-/** Reads events before they are asked for: as many as hold `MAX_AHEAD` builds. */
+/** Reads events ahead of their consumer, up to `MAX_AHEAD` builds. */
 function readAhead(events: AsyncGenerator<ScanEvent>): ReadAhead {
   const ready: ScanEvent[] = [];
-  let held = 0;
+  let buffered = 0;
   let isOver = false;
   let fault: { error: unknown } | undefined;
   let changed = Promise.withResolvers<void>();
-  const tell = () => {
+  const notify = () => {
     changed.resolve();
     changed = Promise.withResolvers();
   };
@@ -88,15 +88,15 @@ function readAhead(events: AsyncGenerator<ScanEvent>): ReadAhead {
       for await (const event of events) {
         if (isOver) return;
         ready.push(event);
-        held += sizeOf(event);
-        tell();
-        while (held >= MAX_AHEAD && !isOver) await changed.promise;
+        buffered += sizeOf(event);
+        notify();
+        while (buffered >= MAX_AHEAD && !isOver) await changed.promise;
       }
     } catch (error) {
       fault = { error };
     } finally {
       isOver = true;
-      tell();
+      notify();
     }
   })();
   return {
@@ -104,8 +104,8 @@ function readAhead(events: AsyncGenerator<ScanEvent>): ReadAhead {
       while (true) {
         const event = ready.shift();
         if (event !== undefined) {
-          held -= sizeOf(event);
-          tell();
+          buffered -= sizeOf(event);
+          notify();
           yield event;
         } else if (fault !== undefined) throw fault.error;
         else if (isOver) return;
@@ -114,7 +114,7 @@ function readAhead(events: AsyncGenerator<ScanEvent>): ReadAhead {
     },
     async end() {
       isOver = true;
-      tell();
+      notify();
       await reading;
     },
   };
@@ -146,8 +146,8 @@ async function* readOne(
 }
 
 /**
- * The source that a root's URL names: `file:`, `index+http(s):`, `s3+http(s):`, `gcs+http(s):`; a plain http(s) URL is
- * asked once which it is. @throws HubError BAD_REQUEST, BAD_GATEWAY
+ * Opens the source of a root's URL: `file:`, `index+http(s):`, `s3+http(s):` or `gcs+http(s):`. For a plain http(s) URL, one
+ * request finds out the kind. @throws HubError BAD_REQUEST, BAD_GATEWAY
  */
 export async function openSource(
   url: string,
@@ -160,7 +160,12 @@ export async function openSource(
   if (url.startsWith("index+")) return new AutoindexSource(url, fetch);
   if (/^(?:s3|gcs)\+/.test(url)) return new BucketSource(url, fetch);
   if (!/^https?:/.test(url)) {
-    throw new HubError("BAD_REQUEST", `${JSON.stringify(url)} is no root of a drop.`);
+    throw new HubError(
+      "BAD_REQUEST",
+      `${
+        JSON.stringify(url)
+      } is not a drop root: use file:, http(s):, index+http(s):, s3+http(s): or gcs+http(s):.`,
+    );
   }
   const response = await fetch(url.includes("?") ? url : `${url}/`, { signal: options.signal });
   const text = await response.text();

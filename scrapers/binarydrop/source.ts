@@ -6,7 +6,7 @@ export interface BuildEntry {
   revision: number;
   /** Its name in the package's folder. */
   file: string;
-  /** Bytes; null where the listing does not tell. */
+  /** Bytes; null when the listing omits the size. */
   size: number | null;
 }
 
@@ -16,22 +16,22 @@ export interface Unparsed {
   reason: string;
 }
 
-/** What a folder held: builds, at most `BATCH` at a time. */
+/** Part of a package folder's listing, with at most `BATCH` builds. */
 export type ListingPart =
   | { kind: "unchanged" }
   | { kind: "builds"; builds: BuildEntry[]; unparsed: Unparsed[] }
-  /** The listing is whole; `mark` is the folder's sign of change, to be handed in next time. */
+  /** The listing is complete. `mark` identifies the folder's state; pass it to the next `readPackage`. */
   | { kind: "end"; mark: string | null };
 
 export const BATCH = 20_000;
 
-/** An entry of the root: a folder that is a package, or something that is none. */
+/** An entry of the root: a package's folder, or something else. */
 export type RootEntry = { kind: "package"; name: string } | { kind: "stray"; unparsed: Unparsed };
 
-/** What was known of a package when it was last read. */
+/** State of a package at its last read. */
 export interface Known {
   mark: string | null;
-  /** Start of that reading. */
+  /** Start of that read. */
   readAt: Date | null;
 }
 
@@ -40,14 +40,14 @@ export interface ReadOptions {
   pattern?: Pattern | undefined;
 }
 
-/** A root of the drop. A listing that fails or is cut short throws; it never ends as if it were whole. */
+/** A drop root. A listing that fails or is truncated must throw, never end as if it were complete. */
 export interface DropSource {
   readonly kind: "directory" | "autoindex" | "bucket";
   /** As configured. */
   readonly root: string;
-  /** Packages that may be read at once. */
+  /** Most packages to read concurrently. */
   readonly concurrency: number;
   listPackages(options: ReadOptions): AsyncGenerator<RootEntry>;
-  /** `known` undefined: read in any case. */
+  /** Reads a package's folder; undefined `known` forces the read. */
   readPackage(name: string, known: Known | undefined, options: ReadOptions): AsyncGenerator<ListingPart>;
 }

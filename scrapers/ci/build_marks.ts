@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { z } from "zod";
 import type { Build, BuildWindow } from "./build_source.ts";
 
-/** Builds whose versions a watermark tells. */
+/** Most builds whose versions a watermark contains. */
 const MAX_KNOWN = 5000;
 
 const watermarkShape = z.object({
@@ -12,7 +12,7 @@ const watermarkShape = z.object({
 });
 export type PastMarks = z.infer<typeof watermarkShape>;
 
-/** What a watermark says; undefined where it is another scraper's, or none. */
+/** Parses a watermark; undefined for null and for another scraper's watermark. */
 export function parseMarks(watermark: string | null): PastMarks | undefined {
   try {
     return watermarkShape.safeParse(JSON.parse(watermark ?? "")).data;
@@ -21,19 +21,19 @@ export function parseMarks(watermark: string | null): PastMarks | undefined {
   }
 }
 
-/** Where builds are looked at from. */
+/** The lowest `at` to list builds from. */
 export function beginOf({ upTo, floor }: PastMarks, { overlap }: BuildWindow): number {
   return Math.max(upTo - overlap, floor === undefined ? -Infinity : floor + 1);
 }
 
-/** Which builds were read as what version, and how far that is all there is. */
+/** Tracks which version of each build was read, and up to where nothing is missing. */
 export class BuildMarks<B extends Build> {
-  /** Builds that are over, and were not read as they are now; in their order. */
+  /** Finished builds whose present version was not read yet, in order. */
   readonly due: B[];
-  /** Builds that were read by now. */
+  /** Number of builds read in this scrape. */
   settled = 0;
   readonly #read: Map<string, string>;
-  /** Not over, or not read yet: the next scrape must see them. */
+  /** Builds that are unfinished or not read yet: the next scrape must list them. */
   readonly #open: Set<B>;
   readonly #start: number;
   readonly #window: BuildWindow;
@@ -73,17 +73,17 @@ export class BuildMarks<B extends Build> {
     this.#top = Math.max(this.#top, build.at);
   }
 
-  /** Of a build whose run could not be stored: it is read again as long as the overlap reaches it. */
+  /** Marks a build whose run could not be stored as unread; it is retried while it lies within the overlap. */
   forget(build: B): void {
     this.#read.delete(build.id);
   }
 
-  /** The next scrape sees what is open for as long as there is patience with it. */
+  /** The watermark. It stays low enough for the next scrape to list every open build within `patience`. */
   format(): string {
     const { overlap, patience, most = Infinity } = this.#window;
-    let hold = most;
-    for (const { at } of this.#open) if (at >= this.#latest - patience) hold = Math.min(hold, at + overlap);
-    const upTo = Math.max(this.#start, Math.min(this.#top, hold));
+    let limit = most;
+    for (const { at } of this.#open) if (at >= this.#latest - patience) limit = Math.min(limit, at + overlap);
+    const upTo = Math.max(this.#start, Math.min(this.#top, limit));
     const read = Object.fromEntries([...this.#read].slice(-MAX_KNOWN));
     return JSON.stringify({ upTo, read, ...(this.#floor === undefined ? {} : { floor: this.#floor }) });
   }

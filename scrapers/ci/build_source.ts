@@ -1,32 +1,32 @@
 import type { RunRecord } from "../../schemas/record.ts";
 
-/** A build (pipeline, workflow run) of a CI system, as its lists tell it. */
+/** A build (pipeline, workflow run) as a CI system lists it. */
 export interface Build {
   id: string;
-  /** Changes when the build is run again or goes on. */
+  /** Changes when the build is rerun or makes progress. */
   version: string;
-  /** Where it stands in the source's order: milliseconds, or a number that grows. */
+  /** Position in the source's order: milliseconds, or a growing number. */
   at: number;
   isOver: boolean;
 }
 
-/** What there is to read of a CI system. */
+/** A CI system that lists builds and reads their runs. */
 export interface BuildSource<B extends Build> {
-  /** Pages of the builds at or after `from`, in any order; older ones do no harm, nor do those told twice. */
+  /** Pages of the builds at or after `from`, in any order; older builds and duplicates do no harm. */
   list(from: number): AsyncIterable<B[]>;
-  /** Where `list` passes over what is older than the first scrape wants: the greatest `at` of that. */
+  /** The greatest `at` of the builds that `list` skipped because they are older than the first scrape's window. */
   readonly floor?: number | undefined;
-  /** The run a build gave, or why it gives none. @throws HubError where it cannot be read now */
+  /** The build's run, or the reason why it has none. @throws HubError when it cannot be read now */
   read(build: B): Promise<RunRecord | string>;
 }
 
 export interface BuildWindow {
-  /** Where the first scrape begins. */
+  /** Lowest `at` of the first scrape. */
   first: number;
-  /** How far behind what was read builds are looked at again: for those that came late, or were run again. */
+  /** How far before the watermark builds are checked again, for those that appeared late or were rerun. */
   overlap: number;
-  /** How long one that is not over, or cannot be read, keeps the watermark behind it. */
+  /** How far an unfinished or unreadable build may hold back the watermark. */
   patience: number;
-  /** Beyond it no `at` is believed: the clock of a source may be wrong. */
+  /** Upper limit of a trusted `at`: a source's clock may be wrong. */
   most?: number;
 }

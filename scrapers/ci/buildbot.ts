@@ -17,10 +17,10 @@ const settings = z.strictObject({
   url: serverUrl.meta({ description: "The Buildbot master's address" }),
   builder: z.string().min(1).max(300).meta({ description: "Name of the builder" }),
   property: z.string().min(1).max(200).default("got_revision").meta({
-    description: "The build's property that is its changelist",
+    description: "Property of the build that contains its changelist",
   }),
   codebase: z.string().max(200).optional().meta({
-    description: "Which codebase's revision, where the property has one for each",
+    description: "Codebase whose revision to use, when the property has a revision for each",
   }),
   results: z.enum(["sets", "logs", "steps"]).default("sets").meta({
     description: "Test result sets, result files that steps logged, or each step as a case",
@@ -49,8 +49,8 @@ const buildPage = z.object({
 });
 type BuildbotBuild = z.infer<typeof buildPage>["builds"][number];
 
-/** Build result codes that say the tests never had their say (developer manual, "Build Result Codes"). */
-const NOT_RUN: Record<number, string> = { 3: "was skipped", 5: "was tried again", 6: "was cancelled" };
+/** Build result codes of builds whose tests never ran (developer manual, "Build Result Codes"). */
+const NOT_RUN: Record<number, string> = { 3: "was skipped", 5: "was retried", 6: "was cancelled" };
 const PAGE = 100;
 const MAX_PAGES = 500;
 
@@ -58,7 +58,7 @@ interface Listed extends Build {
   build: BuildbotBuild;
 }
 
-/** Reads the builds of a Buildbot builder by the REST API v2 (master/buildbot/spec). */
+/** Reads the builds of a Buildbot builder through the REST API v2 (master/buildbot/spec). */
 export class BuildbotScraper extends Scraper<typeof settings> {
   readonly tag = "buildbot";
   readonly summary = "Test result sets, logs or steps of a Buildbot builder's builds";
@@ -150,7 +150,7 @@ class BuilderBuilds implements BuildSource<Listed> {
       environment: { machine: textOf(build, "workername"), branch: textOf(build, "branch") },
       results,
       fault: results.length === 0
-        ? found.fault ?? `the build left no results: ${build.state_string ?? "it failed"}`
+        ? found.fault ?? `the build produced no results: ${build.state_string ?? "it failed"}`
         : undefined,
     });
   }

@@ -11,9 +11,9 @@ import { caseName, excerpt } from "../../formats/text.ts";
 import { compileResult, isCompileStep } from "./compile_step.ts";
 import { addResults, findResults, type FoundResults, noResults } from "./result_files.ts";
 
-/** A build of which results are read. */
+/** The build whose results to read. */
 export interface BuildPlace {
-  /** The API's address. */
+  /** Address of the API. */
   root: string;
   build: number;
   context: ScrapeContext;
@@ -84,7 +84,7 @@ export async function readSteps(place: BuildPlace): Promise<ResultRecord[]> {
   });
 }
 
-/** The first step that failed, where it is one that makes the product; code 4, an exception, is no failure of its own. */
+/** The first failed step if it is a compile step. Code 4 (exception) is Buildbot's own failure, not the step's. */
 export async function readCompileFailure(place: BuildPlace): Promise<ResultRecord[]> {
   const { root, build, context, init } = place;
   const found = await findJson(context, `${root}/builds/${build}/steps`, stepPage, init);
@@ -94,7 +94,7 @@ export async function readCompileFailure(place: BuildPlace): Promise<ResultRecor
   return [compileResult(failed.name, { message: failed.state_string ?? "", durationMs })];
 }
 
-/** What result files say that were logged, by `step/log`. */
+/** The results in logs whose `step/log` name matches the pattern. */
 export async function readLogs(place: BuildPlace, wanted: Pattern): Promise<FoundResults> {
   const { root, context, init, build } = place;
   const found = noResults();
@@ -110,12 +110,12 @@ export async function readLogs(place: BuildPlace, wanted: Pattern): Promise<Foun
 }
 
 /**
- * What test result sets say: `pass_fail` (values 1 and 0), `pass_only`, `fail_only` and `code_issue` as outcomes; any other
- * category as samples in the set's unit, of the case of that name.
+ * The results in test result sets: `pass_fail` (values 1 and 0), `pass_only`, `fail_only` and `code_issue` become outcomes;
+ * any other category becomes samples, in the set's unit, of the case with the same name.
  */
 export async function readSets({ root, build, context, init }: BuildPlace): Promise<ResultRecord[]> {
   const url = `${root}/builds/${build}/test_result_sets`;
-  // A Buildbot that is older has none.
+  // Older versions of Buildbot have no test result sets.
   const sets = (await findJson(context, url, setPage, init))?.value.test_result_sets ?? [];
   const results: ResultRecord[] = [];
   const byCase = new Map<string, ResultRecord>();

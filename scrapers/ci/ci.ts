@@ -23,10 +23,10 @@ export const serverUrl = z.string().max(2000).regex(/^https?:\/\/[^\s?#]+$/, "mu
 
 export const pattern = patternSetting();
 
-/** Settings that scrapers of CI systems have in common. */
+/** Settings common to all scrapers of CI systems. */
 export const ciSettings = {
   secret: z.string().min(1).max(64).optional().meta({
-    description: "Name of the secret to sign in with (SCRAPE_SECRETS)",
+    description: "Name of the secret to authenticate with (SCRAPE_SECRETS)",
   }),
   axis: axis.meta({ description: "Axis of the runs" }),
   package: z.string().min(1).max(300).optional().meta({ description: "Package of the runs" }),
@@ -34,7 +34,7 @@ export const ciSettings = {
   days: z.number().min(1).max(3650).default(30).meta({ description: "Days the first scrape goes back" }),
   overlapHours: z.number().min(1).max(2160).default(48).meta({
     description:
-      "Hours behind what was read that builds are looked at again, for those that came late or were run again",
+      "Hours before the watermark that each scrape checks again, for builds that appeared late or were rerun",
   }),
 };
 
@@ -52,7 +52,7 @@ export function checkServer(url: string, secret: string | undefined, allow: Read
   if (secret !== undefined) checkSecret(allow, secret, url);
 }
 
-/** A window of time. */
+/** The window of builds to read, in milliseconds. */
 export function timeWindow({ days, overlapHours }: CiSettings, { now }: ScrapeContext): BuildWindow {
   return {
     first: now().getTime() - days * DAY_MS,
@@ -62,7 +62,7 @@ export function timeWindow({ days, overlapHours }: CiSettings, { now }: ScrapeCo
   };
 }
 
-/** A number, or a commit's hash as a label; undefined where a text is neither. What has a sign or a fraction is no commit. */
+/** A changelist from a number or a commit's hash (as a label); undefined for anything else, such as a negative number. */
 export function changelistOf(text: unknown): RunChangelist | undefined {
   if (typeof text !== "string" && typeof text !== "number") return undefined;
   if (typeof text === "number" && !(Number.isSafeInteger(text) && text > 0)) return undefined;
@@ -84,11 +84,11 @@ export interface CiRun {
   url?: string | undefined;
   environment?: Record<string, string | null | undefined>;
   results: ResultRecord[];
-  /** Why there are no results, where that is the lab's fault. */
+  /** Why the run has no results; makes it a `lab_error`. */
   fault?: string | undefined;
 }
 
-/** The run, or why there is none. What of it cannot be stored stays, for `fitRuns` to repair and to name. */
+/** The run, or the reason why it is ignored. Values that cannot be stored are kept: `fitRuns` repairs and reports them. */
 export function makeRun(settings: CiSettings, run: CiRun): RunRecord | string {
   if (run.results.length > MAX_RESULTS) return `has more than ${MAX_RESULTS} results`;
   const own = Object.entries(run.environment ?? {}).flatMap(([key, value]) =>

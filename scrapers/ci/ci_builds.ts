@@ -10,17 +10,17 @@ const MAX_BUILDS = 50_000;
 const AT_ONCE = 4;
 const BATCH_RUNS = 50;
 const BATCH_RESULTS = 20_000;
-/** Builds in a row that cannot be read, after which the source is down. */
+/** Consecutive unreadable builds after which the source counts as down. */
 const MAX_FAILURES = 8;
 
-/** Longest that runs wait to be handed on: a scrape that is cut off keeps what came before. */
+/** Longest that runs wait to be yielded, so that an interrupted scrape loses little. */
 const BATCH_MS = 30_000;
 
 /**
- * The runs of a CI system's builds, oldest first. The watermark tells how far was read, and which builds after that less the
- * overlap were read as what version, so that only what is new or changed is read again. Where the scrape must end, what was
- * read so far is handed on before.
- * @throws HubError BAD_GATEWAY where the source repeats itself or is down
+ * Yields the runs of a CI system's builds, oldest first. The watermark records how far the source was read, and the versions of
+ * the builds read within the overlap, so that only new and changed builds are read. Runs read before an error are yielded
+ * before it is thrown.
+ * @throws HubError BAD_GATEWAY when the source repeats a page or is down
  */
 export async function* scrapeBuilds<B extends Build>(
   source: BuildSource<B>,
@@ -30,7 +30,7 @@ export async function* scrapeBuilds<B extends Build>(
   const from = past === undefined ? window.first : beginOf(past, window);
   const builds = await collect(source, from, context);
   const marks = new BuildMarks(builds, { past, from, window, floor: past?.floor ?? source.floor });
-  for (const { id } of builds.filter((build) => !build.isOver)) context.ignore("is not over yet", id);
+  for (const { id } of builds.filter((build) => !build.isOver)) context.ignore("has not finished yet", id);
   const { due } = marks;
   let batch = new Batch(marks, context);
   let ended: unknown;
@@ -39,7 +39,7 @@ export async function* scrapeBuilds<B extends Build>(
   const take = (build: B, { run, reason, later, ends }: ReadBuild): void => {
     if (ends !== undefined) ended ??= ends;
     else if (later !== undefined) {
-      context.ignore("cannot be read now and is tried again", `${build.id}: ${reasonOf(later)}`);
+      context.ignore("cannot be read now; the next scrape retries it", `${build.id}: ${reasonOf(later)}`);
       failures++;
       if (failures >= MAX_FAILURES && isProbed) ended ??= later;
     } else {
@@ -54,7 +54,7 @@ export async function* scrapeBuilds<B extends Build>(
     const found = await Promise.all(some.map((build) => readOne(source, build, context)));
     for (const [at, build] of some.entries()) take(build, found[at]!);
     if (failures >= MAX_FAILURES && ended === undefined && !isProbed) {
-      // Either the source is down, or these builds are bad: the newest tells which.
+      // Either the source is down or these builds are broken: reading the newest shows which.
       isProbed = true;
       const newest = next + AT_ONCE < due.length ? due.pop() : undefined;
       if (newest === undefined) break;
@@ -62,19 +62,22 @@ export async function* scrapeBuilds<B extends Build>(
       failures = failures === 0 ? -Infinity : failures;
     }
     if (batch.isFull) {
-      yield batch.handOn();
+      yield batch.toBatch();
       batch = new Batch(marks, context);
     }
   }
   const hasAny = marks.settled > 0;
-  if (ended === undefined || hasAny) yield batch.handOn();
+  if (ended === undefined || hasAny) yield batch.toBatch();
   if (ended !== undefined) throw ended;
   if (failures > 0 && !hasAny) {
-    throw new HubError("BAD_GATEWAY", `None of ${failures} builds can be read; see what was ignored.`);
+    throw new HubError(
+      "BAD_GATEWAY",
+      `None of ${failures} builds can be read; the scrape's ignored list has the reasons.`,
+    );
   }
 }
 
-/** Runs that are handed on together. */
+/** Runs that are yielded together. */
 class Batch<B extends Build> {
   readonly #runs: RunRecord[] = [];
   readonly #builds = new Map<string, B>();
@@ -98,7 +101,7 @@ class Batch<B extends Build> {
       this.#runs.length > 0 && this.context.now().getTime() - this.#began >= BATCH_MS;
   }
 
-  handOn(): ScrapeBatch {
+  toBatch(): ScrapeBatch {
     return {
       runs: this.#runs,
       watermark: this.marks.format(),
@@ -120,7 +123,7 @@ interface ReadBuild {
   ends?: unknown;
 }
 
-/** Ends the scrape only for what every other build would meet too. */
+/** Errors that every other build would meet too, so that they end the scrape. */
 const ENDS = ["TOO_MANY_REQUESTS", "BAD_REQUEST", "SERVICE_UNAVAILABLE", "UNAUTHORIZED"];
 
 async function readOne<B extends Build>(
@@ -134,12 +137,12 @@ async function readOne<B extends Build>(
   } catch (error) {
     signal.throwIfAborted();
     if (!(error instanceof HubError) || ENDS.includes(error.code)) return { ends: error };
-    if (error.code === "NOT_FOUND") return { reason: "is gone" };
+    if (error.code === "NOT_FOUND") return { reason: "no longer exists" };
     return error instanceof AnswerTooLarge ? { reason: "is too large" } : { later: error };
   }
 }
 
-/** All builds from there on, in order, each as it was told last. */
+/** All builds from `from` on, in order, each in the state it was listed in last. */
 async function collect<B extends Build>(
   source: BuildSource<B>,
   from: number,
@@ -153,7 +156,9 @@ async function collect<B extends Build>(
     if (now !== "" && now === before) {
       throw new HubError(
         "BAD_GATEWAY",
-        `The source repeats a page of its list: the one with build ${page[0]!.id}.`,
+        `The source returned the same page of its list twice: the page that begins with build ${
+          page[0]!.id
+        }.`,
       );
     }
     before = now;
@@ -165,7 +170,7 @@ async function collect<B extends Build>(
     if (builds.size > MAX_BUILDS) {
       throw new HubError(
         "BAD_GATEWAY",
-        `The source has more than ${MAX_BUILDS} builds to read; set \`days\` lower.`,
+        `The source has more than ${MAX_BUILDS} builds to read; lower the setting \`days\`.`,
       );
     }
   }

@@ -1,13 +1,13 @@
 import type { ResultRecord } from "../../schemas/record.ts";
 import { caseName, excerpt, wordOf } from "../../formats/text.ts";
 
-/** Words of steps that make the product. */
-const MAKES = new Set(
+/** Words in the names of compile steps. */
+const COMPILE_WORDS = new Set(
   ("compile compiles compiling compilation build builds building rebuild make cmake ninja configure configuring " +
     "bootstrap link linking msbuild bazel").split(" "),
 );
-/** Words of steps that do something else with what is built, or before. */
-const OTHER = new Set(
+/** Words in the names of other steps, before or after the build. */
+const OTHER_WORDS = new Set(
   ("test tests testing check checks lit bench benchmark benchmarks suite verify lint initialize checkout clone fetch download " +
     "setup set environment env image docker container containers upload publish deploy archive report notify")
     .split(
@@ -16,8 +16,8 @@ const OTHER = new Set(
 );
 
 /**
- * What a step, stage or job does, by the words of its name: one that makes the product and fails is the product's fault.
- * `names`: the more exact ones first; the first that says anything stands.
+ * Whether a step, stage or job compiles the product, judged by the words of its name. If such a step fails, the product is
+ * at fault. `names`: the most specific first; the first name with a known word decides.
  */
 export function isCompileStep(...names: (string | null | undefined)[]): boolean {
   const kinds = names.map((name) => kindOf(name ?? ""));
@@ -26,11 +26,11 @@ export function isCompileStep(...names: (string | null | undefined)[]): boolean 
 
 function kindOf(name: string): "compile" | "other" | undefined {
   const words = name.slice(0, 500).replace(/(\p{Ll})(\p{Lu})/gu, "$1 $2").toLowerCase().split(/[^\p{L}]+/u);
-  if (words.some((word) => OTHER.has(word))) return "other";
-  return words.some((word) => MAKES.has(word)) ? "compile" : undefined;
+  if (words.some((word) => OTHER_WORDS.has(word))) return "other";
+  return words.some((word) => COMPILE_WORDS.has(word)) ? "compile" : undefined;
 }
 
-/** A failed step that makes the product, as a case: it did not build. */
+/** A failed compile step as a case with the outcome `error`. */
 export function compileResult(
   name: string,
   { message = "", word, durationMs }: { message?: string | null; word?: string; durationMs?: number } = {},

@@ -20,10 +20,12 @@ const settings = z.strictObject({
   url: serverUrl.default("https://api.github.com").meta({ description: "Address of the API" }),
   repository: z.string().regex(/^[\w.-]+\/[\w.-]+$/, "must be owner/name"),
   workflow: z.string().regex(/^[\w.-]+$/, "must be a workflow's file or id").optional().meta({
-    description: "Only runs of this workflow, as nightly.yml",
+    description: "Only runs of this workflow, such as nightly.yml",
   }),
   branch: z.string().min(1).max(300).optional(),
-  event: z.string().regex(/^\w+$/).optional().meta({ description: "Only runs begun so, as schedule" }),
+  event: z.string().regex(/^\w+$/).optional().meta({
+    description: "Only runs started by this event, such as schedule",
+  }),
   results: z.enum(["artifacts", "checks"]).default("artifacts").meta({
     description: "Result files in the runs' artifacts, or each check run as a case",
   }),
@@ -78,7 +80,7 @@ const OUTCOMES: Record<string, Outcome> = {
   stale: "not_run",
 };
 const PAGE = 100;
-/** The API shows no more of one list. */
+/** Most items of one list that the API returns. */
 const MAX_LISTED = 1000;
 
 interface GitHubBuild extends Build {
@@ -109,7 +111,7 @@ export class GitHubScraper extends Scraper<typeof settings> {
   }
 }
 
-/** A short page may have others behind it, which `Link` tells. */
+/** Whether a page is the last. A short page may be followed by others; then it has a `Link`. */
 function isLast(page: unknown[], headers: Headers): boolean {
   return page.length < PAGE && nextLink(headers.get("link")) === undefined;
 }
@@ -133,7 +135,7 @@ class WorkflowRuns implements BuildSource<GitHubBuild> {
     };
   }
 
-  /** Newest first; what the API no longer shows of a list is asked for as a list of its own. */
+  /** Newest first. Runs beyond the API's limit are fetched with a query of their own, up to the oldest run seen. */
   async *list(from: number): AsyncGenerator<GitHubBuild[]> {
     const { settings: { workflow, branch, event }, context } = this;
     const root = `${rootOf(this.settings)}/actions${
@@ -173,7 +175,7 @@ class WorkflowRuns implements BuildSource<GitHubBuild> {
       if (oldest === until) {
         throw new HubError(
           "BAD_GATEWAY",
-          `${root} has more than ${MAX_LISTED} runs of one second, ${until}.`,
+          `${root} has more than ${MAX_LISTED} runs created in the same second, ${until}; the API lists no more.`,
         );
       }
       until = oldest;
@@ -186,7 +188,7 @@ class WorkflowRuns implements BuildSource<GitHubBuild> {
     const found = this.settings.results === "checks"
       ? { ...noResults(), results: await this.#checks(run) }
       : await this.#artifacts(run.id);
-    if (found.results.length === 0 && found.gone > 0) return "has results that are gone";
+    if (found.results.length === 0 && found.gone > 0) return "has results that no longer exist";
     const isBroken = ["failure", "timed_out", "startup_failure"].includes(run.conclusion ?? "");
     const isEmpty = found.results.length === 0 && found.fault === undefined;
     if (isEmpty && !isBroken) return `has no results, and its conclusion is ${run.conclusion}`;
@@ -207,12 +209,12 @@ class WorkflowRuns implements BuildSource<GitHubBuild> {
       environment: { branch: run.head_branch, workflow: run.name },
       results,
       fault: results.length === 0
-        ? found.fault ?? `the workflow run ended as ${run.conclusion} and left no results`
+        ? found.fault ?? `the workflow run ended as ${run.conclusion} and produced no results`
         : undefined,
     });
   }
 
-  /** A rerun's artifacts stand for those of the same name before it. */
+  /** A rerun's artifacts replace earlier artifacts of the same name. */
   async #artifacts(id: number): Promise<FoundResults> {
     const wanted = compilePattern(this.settings.artifacts);
     const all = noResults();

@@ -13,14 +13,14 @@ const jobPage = z.object({
   })),
 });
 
-/** Of a repository: where its API is, and how it is asked. */
+/** A repository's API address, and how to send requests to it. */
 export interface Repository {
   root: string;
   context: ScrapeContext;
   init: FetchInit;
 }
 
-/** The jobs of a workflow run of which the first step that failed is one that makes the product. */
+/** The jobs of a workflow run whose first failed step is a compile step, each as a failed case. */
 export async function readCompileFailure(
   { root, context, init }: Repository,
   run: { id: number; run_attempt: number },

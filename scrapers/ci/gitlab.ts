@@ -21,7 +21,9 @@ const settings = z.strictObject({
     description: "Project: its number, or group/name",
   }),
   ref: z.string().min(1).max(300).optional().meta({ description: "Only pipelines of this branch or tag" }),
-  source: z.string().regex(/^\w+$/).optional().meta({ description: "Only pipelines begun so, as schedule" }),
+  source: z.string().regex(/^\w+$/).optional().meta({
+    description: "Only pipelines with this source, such as schedule",
+  }),
   ...ciSettings,
 });
 type Settings = z.infer<typeof settings>;
@@ -60,7 +62,7 @@ const jobs = z.array(z.object({
 })).max(1000);
 const commit = z.object({ committed_date: z.string() });
 
-/** The states in which a pipeline rests (docs/api/pipelines.md); the others go on. */
+/** Final states of a pipeline (docs/api/pipelines.md). */
 const OVER = new Set(["success", "failed", "canceled", "skipped", "manual"]);
 const OUTCOMES: Record<string, Outcome> = {
   success: "passed",
@@ -112,7 +114,7 @@ class Pipelines implements BuildSource<GitLabBuild> {
     this.#init = secret === undefined ? {} : { secret: { name: secret, as: { header: "PRIVATE-TOKEN" } } };
   }
 
-  /** By the time of change, oldest first: a pipeline that goes on while it is listed comes again at the end. */
+  /** Ordered by `updated_at`, oldest first: a pipeline that changes while it is listed appears again at the end. */
   async *list(from: number): AsyncGenerator<GitLabBuild[]> {
     const { settings: { ref, source }, context } = this;
     const query = new URLSearchParams({
@@ -180,14 +182,14 @@ class Pipelines implements BuildSource<GitLabBuild> {
     });
   }
 
-  /** The jobs that failed by their own script, and compile: by their name, or their stage's. */
+  /** The failed jobs that compile (by their name or stage) and whose own script failed. */
   async #compileFailure(id: number): Promise<ResultRecord[]> {
     const url = `${rootOf(this.settings)}/pipelines/${id}/jobs?scope[]=failed&per_page=${PAGE}`;
     const found = await findJson(this.context, url, jobs, this.#init);
     return (found?.value ?? []).flatMap(
       ({ name, stage, failure_reason: reason, duration, allow_failure }) => {
-        const isScripts = !reason || reason === "script_failure";
-        if (!isScripts || allow_failure || !isCompileStep(name, stage)) return [];
+        const isScriptFailure = !reason || reason === "script_failure";
+        if (!isScriptFailure || allow_failure || !isCompileStep(name, stage)) return [];
         const durationMs = milliseconds(duration);
         const message = `The job ${name} of the stage ${stage} failed.`;
         return [compileResult(name, { message, ...(durationMs === undefined ? {} : { durationMs }) })];
@@ -199,7 +201,7 @@ class Pipelines implements BuildSource<GitLabBuild> {
     let time = this.#commits.get(sha);
     if (time === undefined) {
       const url = `${rootOf(this.settings)}/repository/commits/${encodeURIComponent(sha)}`;
-      // It is wanted for labels that are numbered by time alone: one who may not read it may read the rest.
+      // Only axes numbered by commit time need it, so a secret without access to commits is no reason to fail.
       time = findJson(this.context, url, commit, this.#init).then(
         (found) => found?.value.committed_date,
         (error) => {
@@ -230,7 +232,7 @@ function toResult(
   };
 }
 
-/** Text, or what a report says in an object of its own. */
+/** A text, or another value as JSON. */
 function textOf(value: unknown): string {
   return typeof value === "string"
     ? value

@@ -17,17 +17,17 @@ import { foreignName, foreignNumber, foreignText } from "../core/foreign_values.
 const settings = z.strictObject({
   url: serverUrl.meta({ description: "The Jenkins server's address" }),
   job: z.string().min(1).max(500).regex(/^[^/]+(?:\/[^/]+)*$/, "must be a job, or folder/job").meta({
-    description: "The job, with its folders, as nightly/compiler",
+    description: "The job with its folders, such as nightly/compiler",
   }),
   changelist: z.string().regex(
     /^(?:revision|number|displayName|parameter:.{1,200})$/,
     "must be revision, number, displayName or parameter:NAME",
   ).default("revision").meta({
     description:
-      "Where a build's changelist stands: `revision` (the commit it built), `number` (its own), `displayName` (the first number in it) or `parameter:NAME`",
+      "Where to find a build's changelist: `revision` (the commit it built), `number` (the build's number), `displayName` (the first number in it) or `parameter:NAME`",
   }),
   results: z.enum(["testReport", "artifacts"]).default("testReport").meta({
-    description: "What Jenkins made of the results, or the result files that were archived",
+    description: "Jenkins's own test report, or the archived result files",
   }),
   artifacts: pattern.default(".").meta({ description: "Regular expression over paths of artifacts" }),
   ...ciSettings,
@@ -66,7 +66,7 @@ const suites = z.array(z.object({
     skippedMessage: z.string().nullish(),
   })).nullish(),
 })).nullish();
-/** Of a job itself, or of the modules and configurations of one that has such. */
+/** The report of a job, or of the modules and configurations of a multi-part job. */
 const report = z.object({
   suites,
   childReports: z.array(z.object({ result: z.object({ suites }).nullish() })).nullish(),
@@ -88,7 +88,7 @@ interface Listed extends Build {
   build: JenkinsBuild;
 }
 
-/** Reads the builds of a Jenkins job by its JSON API (`/api/json` with `tree`; the JUnit plugin's `testReport`). */
+/** Reads the builds of a Jenkins job through its JSON API (`/api/json` with `tree`; the JUnit plugin's `testReport`). */
 export class JenkinsScraper extends Scraper<typeof settings> {
   readonly tag = "jenkins";
   readonly summary = "Test reports or artifacts of a Jenkins job's builds";
@@ -124,7 +124,7 @@ class JobBuilds implements BuildSource<Listed> {
     this.#init = secret === undefined ? {} : { secret: { name: secret, as: "basic" } };
   }
 
-  /** Newest first; a build that begins meanwhile moves the others on by one. */
+  /** Newest first. A build that starts during the listing shifts the others by one. */
   async *list(from: number): AsyncGenerator<Listed[]> {
     const files = this.settings.results === "artifacts" ? ",artifacts[relativePath]" : "";
     const fields = "number,url,timestamp,duration,building,result,displayName,builtOn" +
@@ -156,9 +156,9 @@ class JobBuilds implements BuildSource<Listed> {
     const found = this.settings.results === "artifacts"
       ? await this.#artifacts(build)
       : { ...noResults(), results: await this.#report(number) };
-    if (found.results.length === 0 && found.gone > 0) return "has results that are gone";
+    if (found.results.length === 0 && found.gone > 0) return "has results that no longer exist";
     const isEmpty = found.results.length === 0 && found.fault === undefined;
-    if (isEmpty && result !== "FAILURE") return `has no results, and its own is ${result}`;
+    if (isEmpty && result !== "FAILURE") return `has no test results, and the build's result is ${result}`;
     const place = { url: `${jobUrl(this.settings)}/${number}`, context: this.context, init: this.#init };
     const results = isEmpty ? await readCompileFailure(place) : found.results;
     return makeRun(this.settings, {
@@ -169,7 +169,7 @@ class JobBuilds implements BuildSource<Listed> {
       url: `${jobUrl(this.settings)}/${number}/`,
       environment: { machine: build.builtOn },
       results,
-      fault: results.length === 0 ? found.fault ?? "the build failed and left no results" : undefined,
+      fault: results.length === 0 ? found.fault ?? "the build failed and produced no results" : undefined,
     });
   }
 

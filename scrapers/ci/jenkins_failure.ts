@@ -14,13 +14,13 @@ const stages = z.object({
     error: z.object({ message: z.string().nullish() }).nullish(),
   })).max(10_000).nullish(),
 });
-/** Of a log; its end is where a step's failure is told. */
+/** Largest log in bytes. A step's failure is reported at its end. */
 const MAX_LOG = 64 << 20;
 const FAILED_STEP = /^Build step '([^']{1,200})' marked build as failure$/;
-/** Steps behind the build: they fail where there is nothing to publish. */
+/** Steps after the build: they fail when there is nothing to publish. */
 const PUBLISHER = /^(?:Publish|Record|Archive|Report)/;
 
-/** A build of a job. */
+/** A failed build of a job. */
 export interface FailedBuild {
   url: string;
   context: ScrapeContext;
@@ -28,9 +28,9 @@ export interface FailedBuild {
 }
 
 /**
- * Why a build that failed has no results, where the product did not build: the first stage of a pipeline that failed is one
- * that compiles (`wfapi/describe` of the plugin Pipeline: Stage View), or the job's own build step failed, as its log says.
- * Empty where neither is told: the agent, the checkout or the harness may be at fault.
+ * The compile failure of a build without results: the first failed stage of a pipeline if it compiles (`wfapi/describe` of the
+ * plugin Pipeline: Stage View), or the failed build step that the job's log reports. Empty for neither: the agent, the checkout
+ * or the harness may be at fault.
  */
 export async function readCompileFailure(build: FailedBuild): Promise<ResultRecord[]> {
   const { url, context, init } = build;
@@ -39,9 +39,9 @@ export async function readCompileFailure(build: FailedBuild): Promise<ResultReco
   if (all.length === 0) return await readBuildStep(build);
   const failed = all.find(({ status }) => status === "FAILED");
   const message = failed?.error?.message;
-  // Another error than a script's is Jenkins's own, such as an agent that is lost.
-  const isScripts = !message || /exit code/i.test(message);
-  if (!failed?.name || !isCompileStep(failed.name) || !isScripts) return [];
+  // Any other error than a script's is Jenkins's own, such as a lost agent.
+  const isScriptFailure = !message || /exit code/i.test(message);
+  if (!failed?.name || !isCompileStep(failed.name) || !isScriptFailure) return [];
   const durationMs = failed.durationMillis ?? undefined;
   return [
     compileResult(failed.name, {
@@ -51,7 +51,7 @@ export async function readCompileFailure(build: FailedBuild): Promise<ResultReco
   ];
 }
 
-/** The build step of a job without stages that failed, as Jenkins's core says in the log. */
+/** The failed build step of a job without stages, as Jenkins's core logs it. */
 async function readBuildStep({ url, context, init }: FailedBuild): Promise<ResultRecord[]> {
   const response = await context.fetch(`${url}/consoleText`, {
     ...init,

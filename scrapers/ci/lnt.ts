@@ -19,10 +19,10 @@ const settings = z.strictObject({
   database: word.default("default"),
   suite: word.default("nts").meta({ description: "LNT's test suite" }),
   machines: z.array(z.string().min(1).max(300)).max(1000).optional().meta({
-    description: "Names of the machines to read; all unless told",
+    description: "Names of the machines to read (default: all)",
   }),
   order: word.optional().meta({
-    description: "Field of an order that is the changelist; the first that orders unless told",
+    description: "Order field that contains the changelist (default: the first field that LNT orders by)",
   }),
   ...common,
 });
@@ -47,10 +47,10 @@ interface LntRun extends Build {
   run: z.infer<typeof runPage>["runs"][number];
 }
 
-/** Runs whose numbers lie this far behind the newest that was read are looked at again. */
+/** Number of run ids before the newest read that each scrape checks again. */
 const OVERLAP_RUNS = 1000;
 
-/** Reads the runs of an LLVM LNT server by its REST API (lnt/server/ui/api.py: `/api/db_<database>/v4/<suite>/…`). */
+/** Reads the runs of an LLVM LNT server through its REST API (lnt/server/ui/api.py: `/api/db_<database>/v4/<suite>/…`). */
 export class LntScraper extends Scraper<typeof settings> {
   readonly tag = "lnt";
   readonly summary = "Runs and samples of an LLVM LNT server";
@@ -83,7 +83,7 @@ function rootOf({ url, database, suite }: Settings): string {
 }
 
 class LntRuns implements BuildSource<LntRun> {
-  /** The greatest number of those that are older than the first scrape wants. */
+  /** The greatest id of the runs older than the first scrape's window. */
   floor: number | undefined;
 
   constructor(readonly settings: Settings, readonly context: ScrapeContext, readonly isFirst: boolean) {}
@@ -129,7 +129,7 @@ class LntRuns implements BuildSource<LntRun> {
       place: `run ${id}`,
       format: lntFormat,
     });
-    if (gone > 0) return "is gone";
+    if (gone > 0) return "no longer exists";
     return makeRun({ ...settings, overlapHours: 0 }, {
       externalId: id,
       changelist,
@@ -143,7 +143,7 @@ class LntRuns implements BuildSource<LntRun> {
   }
 }
 
-/** LNT's times are in UTC and name no zone. */
+/** LNT's times are in UTC without a zone; adds it. */
 function utc(time: string | null | undefined): string | undefined {
   return time ? (/(?:Z|[-+]\d\d:?\d\d)$/.test(time) ? time : `${time.replace(" ", "T")}Z`) : undefined;
 }

@@ -7,16 +7,16 @@ import type { ScrapeContext } from "../core/context.ts";
 import type { FetchInit } from "../http/bounded_fetch.ts";
 import { AnswerTooLarge, shownUrl } from "../http/fetch.ts";
 
-/** What a build's result files say together. */
+/** The results of all of a build's result files. */
 export interface FoundResults {
   results: ResultRecord[];
-  /** Files that are gone. */
+  /** Number of files that no longer exist. */
   gone: number;
-  /** Why one that is there cannot be read. */
+  /** Why an existing file cannot be read. */
   fault: string | undefined;
 }
 
-/** Nothing yet, to add others to. */
+/** An empty `FoundResults`, for `addResults`. */
 export function noResults(): FoundResults {
   return { results: [], gone: 0, fault: undefined };
 }
@@ -28,8 +28,8 @@ export function addResults(all: FoundResults, { results, gone, fault }: FoundRes
 }
 
 /**
- * The results in a file of a server; what is gone, of no known format, or cannot be read is counted as ignored.
- * @throws HubError BAD_GATEWAY where it cannot be read now
+ * Reads the results in a file on a server. A file that no longer exists, has an unknown format or is broken counts as ignored.
+ * @throws HubError BAD_GATEWAY when it cannot be read now
  */
 export async function findResults(
   context: ScrapeContext,
@@ -40,7 +40,7 @@ export async function findResults(
     const response = await context.fetch(url, { maxBytes: MAX_ARTIFACT, ...init, signal: context.signal });
     if (response.status === 404 || response.status === 410) {
       await response.body?.cancel();
-      context.ignore("is a result file that is gone", place);
+      context.ignore("is a result file that no longer exists", place);
       return { ...noResults(), gone: 1 };
     }
     await checkAnswer(response, url);
@@ -57,16 +57,23 @@ export async function findResults(
       const isOther = error instanceof HubError && error.code === "UNSUPPORTED_MEDIA_TYPE";
       const isLarge = error instanceof AnswerTooLarge;
       if (isOther && /^text\/html\b/i.test(response.headers.get("content-type") ?? "")) {
-        throw new HubError("BAD_GATEWAY", `${shownUrl(url)} answered with a page, such as one to sign in.`);
+        throw new HubError(
+          "BAD_GATEWAY",
+          `${
+            shownUrl(url)
+          } returned an HTML page instead of a file, possibly a sign-in page; check the setting \`secret\`.`,
+        );
       }
-      // What came broken may be whole the next time.
+      // The file may have been damaged in transfer.
       if (!isOther && !isLarge && attempt === 1) continue;
       if (!(error instanceof HubError)) {
-        throw new HubError("BAD_GATEWAY", `${shownUrl(url)} broke off: ${reasonOf(error)}`, { cause: error });
+        throw new HubError("BAD_GATEWAY", `The transfer of ${shownUrl(url)} failed: ${reasonOf(error)}`, {
+          cause: error,
+        });
       }
       if (error.code === "BAD_GATEWAY" && !isLarge) throw error;
       context.ignore(
-        isOther ? "is a file of no known format" : "is a result file that cannot be read",
+        isOther ? "is a file of an unknown format" : "is a result file that cannot be read",
         isOther ? place : `${place}: ${reasonOf(error)}`,
       );
       return { ...noResults(), fault: isOther ? undefined : `${name} cannot be read: ${reasonOf(error)}` };

@@ -2,24 +2,24 @@ import { cleanText } from "../../formats/text.ts";
 import type { ReadPolicy } from "../http/read_policy.ts";
 import type { BoundedFetch } from "../http/bounded_fetch.ts";
 
-/** What a scraper is given besides its test and watermark. */
+/** The services a scraper gets besides its test and watermark. */
 export interface ScrapeContext {
   fetch: BoundedFetch;
   signal: AbortSignal;
   allow: ReadPolicy;
   now(): Date;
   log(message: string, fields?: Record<string, unknown>): void;
-  /** Counts things of the source that were looked at. */
+  /** Counts items of the source that were looked at. */
   seen(count?: number): void;
-  /** Counts one that was not kept, and why; `place` says which. */
+  /** Counts an ignored item under its reason; `place` identifies the item. */
   ignore(reason: string, place?: string): void;
 }
 
 export interface ScrapeCounts {
   seen: number;
-  /** Reason -> how often. At most 100 reasons are told apart. */
+  /** Reason -> count. Beyond 100 reasons, the rest count as "other reasons". */
   ignored: Record<string, number>;
-  /** The first 20 ignored things. */
+  /** The first 20 ignored items. */
   samples: { place: string; reason: string }[];
 }
 
@@ -34,7 +34,7 @@ export interface ContextOptions {
   log?: (message: string, fields?: Record<string, unknown>) => void;
 }
 
-/** A context and the counts it keeps. */
+/** Creates a context and the counts it updates. */
 export function createContext(options: ContextOptions): { context: ScrapeContext; counts: ScrapeCounts } {
   const counts: ScrapeCounts = { seen: 0, ignored: {}, samples: [] };
   const context: ScrapeContext = {

@@ -14,18 +14,18 @@ export interface DryRun {
   /** The first 20 runs, each with its counts and first 5 results. */
   items: (Omit<RunRecord, "results"> & { counts: Counts; results: RunRecord["results"] })[];
   watermark: string | null;
-  /** Whether the time limit ended it before the source did. */
+  /** Whether the time limit ended the scrape early. */
   isCut: boolean;
   counts: ScrapeCounts;
 }
 
 export interface DryOptions extends ContextOptions {
   timeLimitMs: number;
-  /** Why runs have no place on their axis, for those that have none; default: all have one. */
+  /** Returns the runs that have no changelist on their axis, with the reason; by default none. */
   findUnresolved?(runs: RunRecord[]): Promise<Map<RunRecord, string>>;
 }
 
-/** What a scrape would store and ignore. Stores nothing; ends after `timeLimitMs`. @throws what the scraper throws */
+/** Reports what a scrape would store and ignore, for at most `timeLimitMs`. Stores nothing. @throws what the scraper throws */
 export async function tryScrape(
   scraper: Scraper,
   test: { name: string; settings: unknown },

@@ -1,8 +1,8 @@
 import { MAX_CASE, MAX_EXCERPT } from "../../schemas/record.ts";
 
 /*
- * What a source says of a result, with its faults: `fitRuns` repairs them, or leaves them out, and names them. Texts keep one
- * character too many, so that they are known to be too long and take no memory.
+ * Values from a source, with their faults: `fitRuns` repairs or omits them and reports it. A text is cut to one character more
+ * than the limit, which saves memory and still shows that it was too long.
  */
 
 export function foreignText(text: string, most = MAX_EXCERPT): string {
@@ -13,7 +13,7 @@ export function foreignName(name: string): string {
   return foreignText(name, MAX_CASE);
 }
 
-/** As a number of another unit; undefined where there is none, NaN where it is no number. */
+/** Converts a value to a number times `times`, rounded to 3 decimals; undefined for none, NaN for an invalid number. */
 export function foreignNumber(value: unknown, times = 1): number | undefined {
   if (value === undefined || value === null || value === "") return undefined;
   const number = typeof value === "number" || typeof value === "string" ? Number(value) * times : NaN;

@@ -12,12 +12,12 @@ import {
 import { turns } from "../../turns.ts";
 import type { ScrapeContext } from "./context.ts";
 
-/** Characters of an environment's value. */
+/** Most characters of an environment value. */
 const MAX_VALUE = 256;
 
 /**
- * The runs that can be stored, by the rules of a push. What of a run or a result cannot be is repaired or left out, and
- * counted as ignored by run and case: what a source says is foreign, and one bad record must not stop the others.
+ * Returns the runs that can be stored under the rules of a push. Invalid parts of a run or result are repaired or omitted, and
+ * counted as ignored by run and case, so that one bad record does not stop the others.
  */
 export async function fitRuns(runs: readonly RunRecord[], context: ScrapeContext): Promise<RunRecord[]> {
   const fit: RunRecord[] = [];
@@ -39,7 +39,7 @@ async function fitRun(given: RunRecord, context: ScrapeContext): Promise<RunReco
   if (!parsed.success) {
     const issue = parsed.error.issues[0]!;
     const path = issue.path.join(".").slice(0, 100) || "head";
-    context.ignore(`a run has a ${path} that cannot be kept: ${issue.message}`, place);
+    context.ignore(`a run has an invalid ${path}: ${issue.message}`, place);
     return undefined;
   }
   const { attempt, axis, changelist, environment, status } = parsed.data;
@@ -48,30 +48,30 @@ async function fitRun(given: RunRecord, context: ScrapeContext): Promise<RunReco
     if (turns.isOver) await turns.take();
     const name = typeof one?.case === "string" ? one.case.slice(0, 200) : `number ${at + 1}`;
     const fit = fitRecord(one, { leavesOut: true });
-    // Without places: reasons are counted.
+    // Array indexes are removed, so that equal reasons are counted together.
     if ("fault" in fit) {
-      context.ignore(`a result cannot be kept: ${fit.fault.replace(/\.\d+/g, "")}`, `${place} case ${name}`);
+      context.ignore(`a result is invalid: ${fit.fault.replace(/\.\d+/g, "")}`, `${place} case ${name}`);
     } else {
       for (const repair of fit.repairs) context.ignore(`a result's ${repair}`, `${place} case ${name}`);
       run.results.push(fit.record);
     }
   }
-  // As with a push: nothing may take the place of what is stored.
+  // As with a push, a run without valid results must not replace a stored run.
   const isAllBad = given.results.length > 0 && run.results.length === 0;
-  const fault = isAllBad ? "has no result that can be kept" : await ordinalFault(run.results);
+  const fault = isAllBad ? "has no valid result" : await ordinalFault(run.results);
   if (fault === undefined) return run;
   context.ignore(`a run ${fault}`, place);
   return undefined;
 }
 
-/** Counts a run that has no place on its axis. */
+/** Counts a run that has no changelist on its axis. */
 export function ignoreUnplaced(context: ScrapeContext, run: RunRecord, reason: string): void {
-  context.ignore(`a run has no place: ${reason}`, `${run.externalId} ${run.changelist}`);
+  context.ignore(`a run has no changelist on its axis: ${reason}`, `${run.externalId} ${run.changelist}`);
 }
 
 type Head = Omit<RunRecord, "results">;
 
-/** The head without the times and the link that cannot be stored. What says which run or series it is stays as it is. */
+/** The head without invalid times and URL. Fields that identify the run or its series are kept unchanged. */
 function fitHead({ results: _results, ...given }: RunRecord, repaired: (reason: string) => void): Head {
   const head = given as Head & Record<string, unknown>;
   for (const key of Object.keys(head)) if (head[key] === null) delete head[key];
@@ -79,12 +79,12 @@ function fitHead({ results: _results, ...given }: RunRecord, repaired: (reason: 
     if (head[key] === undefined) continue;
     const time = isoTime(head[key]);
     if (time === undefined) {
-      repaired(`${key} is no time from 1970 to 9999, and was left out`);
+      repaired(`${key} is not a time from 1970 to 9999, and was omitted`);
       delete head[key];
     } else head[key] = time;
   }
   if (head.url !== undefined && !runUrl.safeParse(head.url).success) {
-    repaired("url is no http, https or file URL, and was left out");
+    repaired("url is not an http, https or file URL, and was omitted");
     delete head.url;
   }
   head.environment = fitEnvironment(head.environment, repaired);
@@ -96,7 +96,7 @@ function fitHead({ results: _results, ...given }: RunRecord, repaired: (reason: 
   return head;
 }
 
-/** The environment with values that fit; one of which nothing is left is left out. */
+/** The environment with values cut and cleaned to fit; empty values are omitted. */
 function fitEnvironment(
   given: RunRecord["environment"],
   repaired: (reason: string) => void,
@@ -113,7 +113,7 @@ function fitEnvironment(
   );
 }
 
-/** Why results cannot be told apart by number, or undefined. */
+/** Why the results need more ordinals than exist, or undefined. */
 async function ordinalFault(results: readonly ResultRecord[]): Promise<string | undefined> {
   const samples = results.reduce((sum, one) => sum + (one.samples?.length ?? 0), 0);
   if (Math.max(results.length, samples) <= MAX_ORDINAL) return undefined;
@@ -135,7 +135,7 @@ async function ordinalFault(results: readonly ResultRecord[]): Promise<string | 
   return undefined;
 }
 
-/** A time in UTC ISO 8601, or undefined where it is none between the years 1970 and 9999. */
+/** A time as UTC ISO 8601, or undefined for anything but a time of the years 1970 to 9999. */
 export function isoTime(time: unknown): string | undefined {
   const ms = typeof time === "string" ? Date.parse(time) : NaN;
   return ms >= 0 && ms < 253_402_300_800_000 ? new Date(ms).toISOString() : undefined;

@@ -5,9 +5,9 @@ import { fitRuns } from "./records.ts";
 import type { ScrapeBatch, ScrapedTest, Scraper } from "../scraper.ts";
 
 /**
- * What a scraper yields, fit to be stored (see `fitRuns`). It ends when the context's signal aborts, even where the scraper
- * does not heed it.
- * @throws what the scraper throws; the signal's reason; HubError BAD_GATEWAY where the watermark cannot be stored
+ * Yields a scraper's batches, made fit for storage by `fitRuns`. Ends when the context's signal aborts, even if the scraper
+ * ignores the signal.
+ * @throws what the scraper throws; the signal's reason; HubError BAD_GATEWAY when the watermark cannot be stored
  */
 export async function* checkedBatches(
   scraper: Scraper,
@@ -29,19 +29,19 @@ export async function* checkedBatches(
       yield { ...next.value, runs };
     }
   } finally {
-    // One that hangs never answers this; nobody waits for it.
+    // Not awaited: a scraper that hangs would never settle it.
     batches.return(undefined).catch((error) => {
-      context.log("a scraper failed as it was ended", { reason: String(error) });
+      context.log("a scraper failed while being stopped", { reason: String(error) });
     });
   }
 }
 
-/** A watermark may hold what the source said, such as a page's cursor; changed, it would mean another place. */
+/** Rejects a watermark that Postgres cannot store. It may contain a source's cursor, which must not be altered. */
 function checkWatermark(watermark: string): void {
   if (cleanText(watermark) === watermark) return;
   throw new HubError(
     "BAD_GATEWAY",
-    `The source's watermark holds a NUL or a lone surrogate, which cannot be stored: ${
+    `The source's watermark contains a NUL or a lone surrogate, which cannot be stored: ${
       JSON.stringify(watermark.slice(0, 100))
     }.`,
   );

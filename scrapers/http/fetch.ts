@@ -7,14 +7,14 @@ import { secretHeader } from "./secrets.ts";
 
 export interface FetchOptions {
   allow: ReadPolicy;
-  /** For the whole answer, its body included. */
+  /** Limit for the whole response, body included. */
   timeLimitMs?: number;
   maxBytes?: number;
-  /** Tries in all. */
+  /** Attempts in total. */
   attempts?: number;
-  /** What hosts asked for of waiting, shared by those who ask the same hosts. */
+  /** Known rate limits; share one among all callers of the same hosts. */
   pace?: Pace;
-  /** Waits between tries; a test gives its own. */
+  /** Waits between attempts; tests replace it. */
   sleep?(ms: number, signal: AbortSignal | undefined): Promise<void>;
   random?(): number;
 }
@@ -22,16 +22,16 @@ export interface FetchOptions {
 const FIRST_DELAY_MS = 500;
 const LONGEST_DELAY_MS = 60_000;
 const MAX_REDIRECTS = 5;
-const AGAIN = new Set([408, 425, 429, 500, 502, 503, 504]);
-/** Trying again at once changes nothing of these. */
+const RETRIED = new Set([408, 425, 429, 500, 502, 503, 504]);
+/** Errors that an immediate retry cannot fix. */
 const FINAL = new Set(["BAD_REQUEST", "TOO_MANY_REQUESTS", "SERVICE_UNAVAILABLE"]);
 
 /**
- * A fetch that reads allowed hosts only, redirects included; gives up in time; cuts no corner on size; and tries again on
- * 429, 5xx and network faults, keeping to `Retry-After` and to limits told in headers. A secret goes to the origin that
- * was asked and nowhere else. An answer that is an error still is returned.
- * @throws HubError BAD_REQUEST (not allowed), BAD_GATEWAY (no answer, too large, redirected too often), TOO_MANY_REQUESTS
- * (the host asks to wait for more than a minute), SERVICE_UNAVAILABLE (a secret without a value)
+ * Creates a fetch that reads only allowed hosts, redirects included, and limits time and size. It retries 408, 425, 429, 5xx
+ * and network faults, and obeys `Retry-After` and rate-limit headers. A secret is sent only to the requested origin, never to
+ * another after a redirect. After the last attempt, an error response is returned, not thrown.
+ * @throws HubError BAD_REQUEST (not allowed), BAD_GATEWAY (no response, too large, too many redirects), TOO_MANY_REQUESTS
+ * (the host demands a wait of more than a minute), SERVICE_UNAVAILABLE (a secret without a value)
  */
 export function createFetch(options: FetchOptions): BoundedFetch {
   const { attempts = 4, sleep = defaultSleep, random = Math.random, pace = createRateLimits() } = options;
@@ -44,15 +44,15 @@ export function createFetch(options: FetchOptions): BoundedFetch {
         const wait = pace.waitMs(host);
         if (wait > 0) await sleep(wait, signal);
         const response = await follow(options, address, init);
-        // Which may be another, where it redirected.
+        // A redirect may have led to another host.
         const answering = new URL(response.url).host;
         pace.learn(answering, response);
-        const mayHelp = AGAIN.has(response.status) || response.status === 403;
+        const mayHelp = RETRIED.has(response.status) || response.status === 403;
         if (!mayHelp || attempt >= attempts && response.status !== 403) return response;
         const asked = pace.waitMs(answering);
         if (response.status === 403 && (asked === 0 || attempt >= attempts)) return response;
         await response.body?.cancel();
-        // What the asked host wants is waited for above.
+        // The next iteration waits for the requested host's own limit.
         if (asked === 0) await sleep(delay, signal);
         else if (answering !== host) await sleep(asked, signal);
       } catch (error) {
@@ -61,7 +61,7 @@ export function createFetch(options: FetchOptions): BoundedFetch {
         if (attempt >= attempts) {
           throw error instanceof HubError
             ? error
-            : new HubError("BAD_GATEWAY", `${shownUrl(address)} does not answer: ${networkReason(error)}`, {
+            : new HubError("BAD_GATEWAY", `No response from ${shownUrl(address)}: ${networkReason(error)}`, {
               cause: error,
             });
         }
@@ -80,12 +80,12 @@ async function follow(
   const either = signal === undefined ? limit : AbortSignal.any([limit, signal]);
   let url = checkUrl(allow, address);
   const { origin } = url;
-  const secretly = secret === undefined ? {} : await secretHeader(allow, url, secret);
+  const secretHeaders = secret === undefined ? {} : await secretHeader(allow, url, secret);
   for (let hops = 0;; hops++) {
     const response = await fetch(url, {
       redirect: "manual",
       signal: either,
-      headers: url.origin === origin ? { ...headers, ...secretly } : headers,
+      headers: url.origin === origin ? { ...headers, ...secretHeaders } : headers,
     });
     const target = response.headers.get("location");
     if (![301, 302, 303, 307, 308].includes(response.status) || target === null) {
@@ -96,34 +96,34 @@ async function follow(
       throw new HubError("BAD_GATEWAY", `${shownUrl(address)} redirects more than ${MAX_REDIRECTS} times.`);
     }
     if (!URL.canParse(target, url)) {
-      throw new HubError("BAD_GATEWAY", `${shownUrl(address)} redirects to what is no URL.`);
+      throw new HubError("BAD_GATEWAY", `${shownUrl(address)} redirects to an invalid URL.`);
     }
     url = checkUrl(allow, new URL(target, url));
   }
 }
 
-/** An answer that is larger than was asked for; asking again changes nothing. */
+/** A response larger than the limit; a retry would not help. */
 export class AnswerTooLarge extends HubError {
   constructor(message: string) {
     super("BAD_GATEWAY", message);
   }
 }
 
-/** An address without its query, which may be long, and hold a signature. */
+/** The address without its query, which may be long or contain a signature. */
 export function shownUrl(address: string | URL): string {
   return String(address).split(/[?#]/, 1)[0]!;
 }
 
-/** Why there was no answer, without what Deno says around it: that holds the whole address. */
+/** The reason of a network error, without Deno's own text, which contains the whole address. */
 function networkReason(error: unknown): string {
   const texts = [reasonOf(error), reasonOf((error as { cause?: unknown }).cause)].join(" ");
   const [, reason] = [
-    [/refused/i, "the connection is refused"],
-    [/dns|lookup|resolve|name or service/i, "its name is not known"],
-    [/certificate|\btls\b|\bssl\b|handshake/i, "no safe connection can be made (TLS)"],
-    [/unreachable|no route/i, "it cannot be reached"],
-    [/timed? ?out/i, "it takes too long"],
-    [/reset|closed|broken pipe|eof/i, "the connection broke off"],
+    [/refused/i, "connection refused"],
+    [/dns|lookup|resolve|name or service/i, "host name not found"],
+    [/certificate|\btls\b|\bssl\b|handshake/i, "TLS handshake failed"],
+    [/unreachable|no route/i, "host unreachable"],
+    [/timed? ?out/i, "timed out"],
+    [/reset|closed|broken pipe|eof/i, "connection lost"],
   ].find(([pattern]) => (pattern as RegExp).test(texts)) ?? [];
   return (reason as string | undefined) ?? reasonOf(error).replace(/(?<!\S)\S*:\/\/\S*/g, "…");
 }

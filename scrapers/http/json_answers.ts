@@ -4,13 +4,16 @@ import { parseLenientJson } from "../../formats/lenient_json.ts";
 import type { BoundedFetch, FetchInit } from "./bounded_fetch.ts";
 import { shownUrl } from "./fetch.ts";
 
-/** What an answer is read by: a scrape's context. */
+/** The part of a scrape's context that reading JSON needs. */
 interface JsonReader {
   fetch: BoundedFetch;
   signal: AbortSignal;
 }
 
-/** The body as JSON of that shape; undefined for a 404. A body that breaks off is asked for again. */
+/**
+ * Fetches JSON and checks its shape; returns undefined for 404 and 410. A truncated body is fetched up to 3 times.
+ * @throws HubError BAD_GATEWAY when the body is not JSON of that shape, and what `checkAnswer` throws
+ */
 export async function findJson<T>(
   context: JsonReader,
   url: string,
@@ -31,19 +34,19 @@ export async function findJson<T>(
       const [issue] = value.error.issues;
       throw new HubError(
         "BAD_GATEWAY",
-        `The answer to ${shownUrl(url)} has another shape than expected: ${issue!.path.join(".")}: ${
+        `The response of ${shownUrl(url)} has an unexpected shape: ${issue!.path.join(".")}: ${
           issue!.message
         }.`,
       );
     } catch (error) {
       context.signal.throwIfAborted();
       if (error instanceof HubError) throw error;
-      // Not quoted: what a server says of a request may repeat its headers.
+      // The body is not quoted: it may repeat the request's headers, and so the secret.
       if (attempt >= 3) {
-        const type = response.headers.get("content-type") ?? "no type";
+        const type = response.headers.get("content-type") ?? "none";
         throw new HubError(
           "BAD_GATEWAY",
-          `The answer to ${shownUrl(url)} broke off or is not JSON (${type}).`,
+          `The response of ${shownUrl(url)} is truncated or is not JSON (content type: ${type}).`,
           {
             cause: error,
           },
@@ -53,16 +56,19 @@ export async function findJson<T>(
   }
 }
 
-/** @throws HubError NOT_FOUND besides what `findJson` throws */
+/** Like `findJson`, but the resource must exist. @throws HubError NOT_FOUND, and what `findJson` throws */
 export async function getJson<T>(
   ...args: Parameters<typeof findJson<T>>
 ): Promise<{ value: T; headers: Headers }> {
   const found = await findJson(...args);
   if (found !== undefined) return found;
-  throw new HubError("NOT_FOUND", `There is no ${shownUrl(args[1])}, or it is not shown without a secret.`);
+  throw new HubError(
+    "NOT_FOUND",
+    `${shownUrl(args[1])} does not exist, or is visible only with the setting \`secret\`.`,
+  );
 }
 
-/** @throws HubError BAD_REQUEST where a secret is wanted, BAD_GATEWAY for any other error */
+/** @throws HubError BAD_REQUEST for 401 and 403, BAD_GATEWAY for any other error status */
 export async function checkAnswer(response: Response, url: string): Promise<void> {
   if (response.ok) return;
   await response.body?.cancel();
@@ -70,7 +76,7 @@ export async function checkAnswer(response: Response, url: string): Promise<void
   throw new HubError(
     isRefused ? "BAD_REQUEST" : "BAD_GATEWAY",
     `${shownUrl(url)} answered ${response.status}${
-      isRefused ? ": the setting `secret` is missing, or may not read that" : ""
+      isRefused ? ": the setting `secret` is missing, or that secret has no access" : ""
     }.`,
   );
 }

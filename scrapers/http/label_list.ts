@@ -5,13 +5,13 @@ import type { BoundedFetch } from "./bounded_fetch.ts";
 import { readLines } from "../../formats/lines.ts";
 import { ownBytes } from "../../formats/own_bytes.ts";
 
-/** Bytes; a million and a half commits. */
+/** Largest list in bytes: 1.5 million commits. */
 export const MAX_LIST = 64 << 20;
 
 /**
- * The labelled changelists of a list: one label a line, numbered from `first` on, or `<number> <label>` lines. Empty lines
- * and lines that begin with `#` count for nothing.
- * @throws HubError BAD_REQUEST with the line
+ * Reads the labelled changelists of a list: one label a line, numbered from `first`, or lines of `<number> <label>`. Empty
+ * lines and lines that begin with `#` are skipped.
+ * @throws HubError BAD_REQUEST that quotes the invalid line
  */
 export async function* readLabelList(
   input: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
@@ -28,7 +28,7 @@ export async function* readLabelList(
       if (!one.success || words.length > 2) {
         throw new HubError(
           "BAD_REQUEST",
-          `Line ${line} of the list is neither a label nor a number and a label: ${
+          `Line ${line} of the list must be a label, or a number and a label; got ${
             JSON.stringify(text.slice(0, 100))
           }.`,
         );
@@ -39,13 +39,13 @@ export async function* readLabelList(
   }
 }
 
-/** @throws HubError BAD_REQUEST where the hub may not read the list there */
+/** @throws HubError BAD_REQUEST when the hub may not read that URL */
 export async function checkListUrl(allow: ReadPolicy, url: string): Promise<void> {
   if (url.startsWith("file:")) await checkPath(allow, decodeURIComponent(new URL(url).pathname));
   else checkUrl(allow, url);
 }
 
-/** A list's bytes, all of them, before anything is done by them. @throws HubError */
+/** Fetches a whole list, so that a broken transfer changes nothing. @throws HubError */
 export async function fetchLabelList(
   url: string,
   { allow, fetch, signal }: { allow: ReadPolicy; fetch: BoundedFetch; signal: AbortSignal },

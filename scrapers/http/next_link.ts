@@ -1,4 +1,4 @@
-/** RFC 8288: `<url>; rel="next"`. */
+/** The URL of the link with `rel="next"` in a `Link` header (RFC 8288). */
 export function nextLink(header: string | null): string | undefined {
   const text = header ?? "";
   for (let at = text.indexOf("<"); at >= 0; at = text.indexOf("<", at)) {
@@ -17,7 +17,7 @@ export function nextLink(header: string | null): string | undefined {
   return undefined;
 }
 
-/** Where the parameter ends that begins there: before a comma or semicolon that no quotes enclose. */
+/** The end of the parameter that begins at `from`: the next comma or semicolon outside quotes. */
 function parameterEnd(text: string, from: number): number {
   let at = from;
   while (at < text.length && text[at] !== "," && text[at] !== ";") {

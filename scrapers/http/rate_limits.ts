@@ -2,17 +2,17 @@ import { HubError } from "../../errors.ts";
 
 const LONGEST_WAIT_MS = 60_000;
 const MAX_HOSTS = 10_000;
-/** How far a host's clock may be off. */
+/** Largest assumed difference between a host's clock and this one. */
 const SKEW_MS = 60_000;
 
-/** What hosts ask for of waiting, kept for all scrapes of a process. */
+/** The rate limits that hosts announced, shared by all scrapes of a process. */
 export interface Pace {
   /**
-   * Milliseconds until the host may be asked again.
-   * @throws HubError TOO_MANY_REQUESTS where that is more than a minute: nobody sits and waits that long
+   * Milliseconds until the host accepts requests again.
+   * @throws HubError TOO_MANY_REQUESTS when that is more than a minute
    */
   waitMs(host: string): number;
-  /** Notes what an answer says of its host's limits. */
+  /** Records the rate limits in a response's headers. */
   learn(host: string, response: { status: number; headers: Headers }): void;
 }
 
@@ -30,14 +30,12 @@ export function createRateLimits(now: () => number = Date.now): Pace {
       if (wait <= LONGEST_WAIT_MS) return wait;
       throw new HubError(
         "TOO_MANY_REQUESTS",
-        `${host} asks not to be asked before ${
-          new Date(time).toISOString()
-        }: its limit of requests is reached.`,
+        `${host} accepts no requests before ${new Date(time).toISOString()}: its rate limit is reached.`,
         { retryAfter: Math.ceil(wait / 1000) },
       );
     },
     learn(host, { status, headers }) {
-      // GitHub's secondary limits are a 403 that says when to ask again.
+      // GitHub reports secondary rate limits as 403 with `Retry-After`.
       const after = status === 403 || status >= 429 ? retryAfterMs(headers, now()) : undefined;
       const wait = Math.max(limitMs(headers, now()) ?? 0, after ?? 0);
       if (wait <= 0) return;
@@ -47,7 +45,7 @@ export function createRateLimits(now: () => number = Date.now): Pace {
   };
 }
 
-/** What `Retry-After` asks for, seconds or a date, in milliseconds. */
+/** The wait in milliseconds that `Retry-After` (seconds or a date) requests, at most a day. */
 export function retryAfterMs(headers: Headers, now = Date.now()): number | undefined {
   const value = headers.get("retry-after")?.trim();
   if (value === undefined || value === "") return undefined;
@@ -56,8 +54,8 @@ export function retryAfterMs(headers: Headers, now = Date.now()): number | undef
 }
 
 /**
- * How long nothing is left of the allowance, by `X-RateLimit-*` (GitHub: reset is a Unix time) or `RateLimit-*` (GitLab: a
- * Unix time; the IETF draft: seconds from now).
+ * Milliseconds until the exhausted rate limit resets, by `X-RateLimit-*` (GitHub: reset is a Unix time) or `RateLimit-*`
+ * (GitLab: a Unix time; the IETF draft: seconds from now).
  */
 function limitMs(headers: Headers, now: number): number | undefined {
   for (const prefix of ["x-ratelimit", "ratelimit"]) {
@@ -65,7 +63,7 @@ function limitMs(headers: Headers, now: number): number | undefined {
     const reset = Number(headers.get(`${prefix}-reset`) ?? NaN);
     if (remaining === null || Number(remaining) > 0 || !(reset > 0)) continue;
     const ms = reset > 1e9 ? reset * 1000 - now : reset * 1000;
-    // Where it has just passed, clocks differ.
+    // A reset that has just passed means that the clocks differ.
     return Math.min(86_400_000, ms > -SKEW_MS ? Math.max(1000, ms) : 0);
   }
   return undefined;

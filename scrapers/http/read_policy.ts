@@ -1,23 +1,23 @@
 import type { Config } from "../../config/config.ts";
 import { HubError } from "../../errors.ts";
 
-/** A named secret, and where it may be sent. Its value is read when it is sent, and kept nowhere. */
+/** A named secret and the origins it may be sent to. Its value is read for each request and never cached. */
 export interface SecretBinding {
   name: string;
   /** Origins, as in `https://ci.example.org`. */
   origins: readonly string[];
-  /** The file, or variable of the environment, that holds it. */
+  /** The file or environment variable that contains it. */
   place: string;
   read(): Promise<string | undefined>;
 }
 
-/** What scrapers may read; from the configuration. */
+/** The hosts and folders that scrapers may read, from the configuration. */
 export interface ReadPolicy {
   /** `host` or `host:port`. */
   hosts: readonly string[];
   /** Absolute folders. */
   roots: readonly string[];
-  /** Absolute; what the hub keeps is not read, but the drop in it. */
+  /** Absolute path of the hub's data. Scrapers may read only `drop` in it. */
   dataDir: string;
   labUrl: string | undefined;
   secrets: readonly SecretBinding[];
@@ -33,10 +33,10 @@ export function readPolicyOf(config: Readonly<Config>): ReadPolicy {
   };
 }
 
-/** The URL, if it may be read. @throws HubError BAD_REQUEST that says what to set. */
+/** Returns the URL if scrapers may read it. @throws HubError BAD_REQUEST that names the setting to change. */
 export function checkUrl(allow: ReadPolicy, address: string | URL): URL {
   if (!URL.canParse(address)) {
-    throw new HubError("BAD_REQUEST", `${JSON.stringify(String(address))} is not a URL.`);
+    throw new HubError("BAD_REQUEST", `${JSON.stringify(String(address))} is not a valid URL.`);
   }
   const url = new URL(address);
   if (url.protocol !== "http:" && url.protocol !== "https:") {
@@ -48,7 +48,7 @@ export function checkUrl(allow: ReadPolicy, address: string | URL): URL {
   if (url.username !== "" || url.password !== "") {
     throw new HubError(
       "BAD_REQUEST",
-      `A URL to read must hold no name and no password, since it is told to all: name a secret of SCRAPE_SECRETS instead (host: ${url.host}).`,
+      `A URL must not contain a user name or password, since every user can see it: use a secret of SCRAPE_SECRETS instead (host: ${url.host}).`,
     );
   }
   const isLab = allow.labUrl !== undefined && new URL(allow.labUrl).origin === url.origin;
@@ -64,7 +64,7 @@ export function checkUrl(allow: ReadPolicy, address: string | URL): URL {
   );
 }
 
-/** The real path, if it may be read. @throws HubError BAD_REQUEST that says what to set, NOT_FOUND. */
+/** Returns the real path if scrapers may read it. @throws HubError BAD_REQUEST that names the setting to change, NOT_FOUND. */
 export async function checkPath(allow: ReadPolicy, path: string): Promise<string> {
   const real = await Deno.realPath(path).catch(() => undefined);
   const roots = await Promise.all(allow.roots.map((root) => Deno.realPath(root).catch(() => root)));
@@ -73,7 +73,7 @@ export async function checkPath(allow: ReadPolicy, path: string): Promise<string
     if (roots.some((root) => isUnder(path, root))) throw new HubError("NOT_FOUND", `There is no ${path}.`);
   } else if (roots.some((root) => isUnder(real, root))) {
     if (!isUnder(real, data) || isUnder(real, `${data}/drop`)) return real;
-    throw new HubError("BAD_REQUEST", `Scrapers may not read ${path}: the hub's own data lies there.`);
+    throw new HubError("BAD_REQUEST", `Scrapers may not read ${path}: it is in the hub's own data folder.`);
   }
   throw new HubError(
     "BAD_REQUEST",

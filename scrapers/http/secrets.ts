@@ -1,13 +1,13 @@
 import { HubError } from "../../errors.ts";
 import type { ReadPolicy, SecretBinding } from "./read_policy.ts";
 
-/** Which secret goes with a request, and how: as HTTP Basic (`user:password`), a bearer token, or the value of a header. */
+/** The secret to send with a request, and its form: HTTP Basic (`user:password`), a bearer token, or a header's value. */
 export interface SentSecret {
   name: string;
   as: "basic" | "bearer" | { header: string };
 }
 
-/** @throws HubError BAD_REQUEST where there is no such secret, or it is not for that address */
+/** @throws HubError BAD_REQUEST when the secret does not exist or is not bound to that origin */
 export function checkSecret(allow: ReadPolicy, name: string, address: string | URL): void {
   bindingOf(allow, name, new URL(address));
 }
@@ -17,7 +17,7 @@ function bindingOf({ secrets }: ReadPolicy, name: string, url: URL): SecretBindi
   if (binding === undefined) {
     throw new HubError(
       "BAD_REQUEST",
-      `There is no secret ${JSON.stringify(name)}: name it in SCRAPE_SECRETS (now: ${
+      `There is no secret ${JSON.stringify(name)}: add it to SCRAPE_SECRETS (now: ${
         secrets.map((one) => one.name).join(" ") || "none"
       }).`,
       { issues: [{ path: "settings.secret", message: "is not a known secret" }] },
@@ -36,8 +36,9 @@ function bindingOf({ secrets }: ReadPolicy, name: string, url: URL): SecretBindi
 }
 
 /**
- * The header that carries a secret to a URL.
- * @throws HubError BAD_REQUEST (unknown, not for that host), SERVICE_UNAVAILABLE (it has no value that can be sent)
+ * Makes the header that sends a secret to a URL.
+ * @throws HubError BAD_REQUEST (unknown secret, or not bound to that origin), SERVICE_UNAVAILABLE (no value, or a value that
+ * is not one line of plain text)
  */
 export async function secretHeader(
   allow: ReadPolicy,
@@ -56,7 +57,7 @@ export async function secretHeader(
   if (!/^[\x20-\x7e]+$/.test(value) && as !== "basic" || /\p{Cc}/u.test(value)) {
     throw new HubError(
       "SERVICE_UNAVAILABLE",
-      `The secret ${name} (${place}) is more than one line of plain text.`,
+      `The secret ${name} (${place}) must be one line of printable ASCII text.`,
     );
   }
   if (as === "bearer") return { authorization: `Bearer ${value}` };

@@ -11,25 +11,27 @@ export const path = z.string().min(1).max(500).superRefine((text, context) => {
   try {
     compilePath(text);
   } catch (error) {
-    context.addIssue({ code: "custom", message: `is no JSONPath: ${reasonOf(error)}` });
+    context.addIssue({ code: "custom", message: `is not a JSONPath: ${reasonOf(error)}` });
   }
 }).meta({ description: "JSONPath (RFC 9535)" });
 
-/** How a result is made of what `results` finds. */
+/** Maps an item that `results` finds to a result. */
 export const resultMapping = z.strictObject({
   case: z.union([path, z.array(path).min(1).max(5)]).meta({
-    description: "The case's name, or parts of it, joined by a dot",
+    description: "Case name, or its parts, which are joined by a dot",
   }),
   outcome: path,
   message: path.optional(),
   durationMs: path.optional(),
   durationS: path.optional(),
-  samples: z.record(z.string().min(1).max(200), path).optional().meta({ description: "Metric -> its value" }),
+  samples: z.record(z.string().min(1).max(200), path).optional().meta({
+    description: "Metric -> path to its value",
+  }),
 });
 
-/** How a run is made of what `runs` finds. */
+/** Maps an item that `runs` finds to a run. */
 export const runMapping = z.strictObject({
-  externalId: path.meta({ description: "What names the run in its source" }),
+  externalId: path.meta({ description: "Identifies the run in its source" }),
   changelist: path.meta({ description: "A number, or a commit's hash" }),
   attempt: path.optional(),
   committedAt: path.optional(),
@@ -41,12 +43,13 @@ export const runMapping = z.strictObject({
 });
 
 export const outcomeWords = z.record(z.string().min(1).max(64), outcome).default({}).meta({
-  description: "What the source's words mean, where it is not what they say",
+  description:
+    "Source's outcome word -> outcome; needed only for words the hub does not know or reads differently",
 });
 
 export type Finder = (value: unknown) => unknown;
 
-/** The first value that a path finds; undefined where it finds none, or null. */
+/** Returns a function that finds the first value at a path, or undefined for none or null. */
 export function finder(text: string): Finder;
 export function finder(text: string | undefined): Finder | undefined;
 export function finder(text: string | undefined): Finder | undefined {
@@ -55,7 +58,7 @@ export function finder(text: string | undefined): Finder | undefined {
   return (value) => query.query(value as never).nodes[0]?.value ?? undefined;
 }
 
-/** All values that a path finds. */
+/** Returns a function that finds all values at a path. */
 export function lister(text: string): (value: unknown) => unknown[] {
   const query = compilePath(text);
   return (value) => query.query(value as never).values();
@@ -66,7 +69,7 @@ export function textOf(value: unknown): string | undefined {
   return typeof value === "number" || typeof value === "boolean" ? String(value) : undefined;
 }
 
-/** Words of other systems; ours are known anyway. */
+/** Outcome words of other systems; the hub's own are in `OUTCOMES`. */
 const WORDS: Record<string, Outcome> = {
   ok: "passed",
   pass: "passed",
@@ -94,8 +97,8 @@ const WORDS: Record<string, Outcome> = {
 };
 
 /**
- * Makes results by a mapping; a reason where one cannot be made. What cannot be stored of one stays, for `fitRuns` to repair and
- * to name.
+ * Returns a function that maps an item to a result, or to the reason why it cannot. Values that cannot be stored are kept as
+ * they are: `fitRuns` repairs and reports them.
  */
 export function resultMaker(
   mapping: z.infer<typeof resultMapping>,
@@ -125,7 +128,7 @@ export function resultMaker(
   };
 }
 
-/** A value that cannot be stored stays. */
+/** The samples at a metric's path. A value that cannot be stored is kept for `fitRuns` to report. */
 function samplesOf(metric: string, value: unknown): Sample[] {
   if (typeof value !== "number" && (typeof value !== "string" || value === "")) return [];
   const fit = typeof value === "number" ? value : foreignText(value, MAX_SAMPLE_TEXT);

@@ -9,31 +9,34 @@ import type { FetchInit } from "../http/bounded_fetch.ts";
 import { shownUrl } from "../http/fetch.ts";
 import { finder, path, textOf } from "./mapping.ts";
 
-const parameter = z.string().regex(/^[\w.[\]-]{1,100}$/, "must be a parameter's name");
+const parameter = z.string().regex(/^[\w.[\]-]{1,100}$/, "must be a query parameter's name");
 
-/** Where the next page is. */
+/** How to find the next page. */
 export const nextPage = z.union([
   z.strictObject({ page: parameter, from: z.number().int().min(0).default(1) }).meta({
-    description: "Parameter that counts pages, until one has no runs",
+    description: "Query parameter with the page number; ends at a page without runs",
   }),
   z.strictObject({ offset: parameter, step: z.number().int().min(1).max(1_000_000) }).meta({
-    description: "Parameter that counts what was seen, until a page has no runs",
+    description: "Query parameter with the offset, increased by `step` a page; ends at a page without runs",
   }),
   z.strictObject({ cursor: parameter, path }).meta({
-    description: "Parameter that takes what the page tells at the path, until it tells nothing",
+    description:
+      "Query parameter with the cursor found at `path` in the page before; ends when there is none",
   }),
-  z.strictObject({ path }).meta({ description: "The page tells the next one's address at the path" }),
-  z.strictObject({ link: z.literal(true) }).meta({ description: "The header `Link` tells it, as rel=next" }),
+  z.strictObject({ path }).meta({ description: "The page contains the next page's address at `path`" }),
+  z.strictObject({ link: z.literal(true) }).meta({
+    description: "The `Link` header contains the next page's address as rel=next",
+  }),
 ]);
 export type NextPage = z.infer<typeof nextPage>;
 
 const MAX_PAGES = 100_000;
-/** In place of a page that is not there. */
-const GONE = Symbol("gone");
+/** Stands for a page that answered 404. */
+const MISSING = Symbol("missing");
 
 /**
- * The pages of a JSON API, one read ahead. `isEmpty` says whether a page has nothing.
- * @throws HubError BAD_GATEWAY where the source repeats a page, or its last one never comes
+ * Yields the pages of a JSON API, reading one page ahead. `isEmpty` returns whether a page has no items.
+ * @throws HubError BAD_GATEWAY when the source repeats a page or has more than `MAX_PAGES`
  */
 export async function* readPages(
   context: ScrapeContext,
@@ -50,50 +53,51 @@ export async function* readPages(
   let before = "";
   let coming = readPage(context, first, init);
   for (let count = 1; count <= MAX_PAGES; count++) {
-    const { url, value, link, print } = await coming;
-    // Some answer 404 behind the last page.
-    if (value === GONE && count > 1 && next !== undefined && ("page" in next || "offset" in next)) return;
-    if (value === GONE) throw new HubError("BAD_GATEWAY", `${shownUrl(url)} answered 404.`);
+    const { url, value, link, hash } = await coming;
+    // Some servers answer 404 after the last page.
+    if (value === MISSING && count > 1 && next !== undefined && ("page" in next || "offset" in next)) return;
+    if (value === MISSING) throw new HubError("BAD_GATEWAY", `${shownUrl(url)} answered 404.`);
     if (next !== undefined && ("page" in next || "offset" in next) && !isEmpty(value)) {
-      if (print === before) {
+      if (hash === before) {
         throw new HubError(
           "BAD_GATEWAY",
-          `The source repeats its pages: ${shownUrl(url)} tells the same again.`,
+          `The source repeats its pages: ${shownUrl(url)} returned the same page twice.`,
         );
       }
-      before = print;
+      before = hash;
     }
     if (isEmpty(value) && (next === undefined || "page" in next || "offset" in next)) return;
-    const following = next === undefined
-      ? undefined
-      : nextOf(next, { first, url, value, link, count, print });
+    const following = next === undefined ? undefined : nextOf(next, { first, url, value, link, count, hash });
     if (following !== undefined) {
       if (seen.has(following.href)) {
-        throw new HubError("BAD_GATEWAY", `The source repeats its pages: ${following.href} comes again.`);
+        throw new HubError(
+          "BAD_GATEWAY",
+          `The source repeats its pages: it links to ${following.href} twice.`,
+        );
       }
       seen.add(following.href);
       coming = readPage(context, following, init);
-      // Awaited in the next turn; should this one throw, nobody else hears of it.
+      // Awaited in the next iteration. Without a handler, its failure would be an unhandled rejection if this iteration throws.
       coming.catch(() => {});
     }
     yield value;
     if (following === undefined) return;
   }
-  throw new HubError("BAD_GATEWAY", `The source gave more than ${MAX_PAGES} pages at once.`);
+  throw new HubError("BAD_GATEWAY", `The source has more than ${MAX_PAGES} pages, the limit of one scrape.`);
 }
 
 interface ReadPage {
   url: URL;
   value: unknown;
   link: string | null;
-  /** Hash of its text. */
-  print: string;
+  /** SHA-256 of the page's text. */
+  hash: string;
 }
 
-/** Characters that are hashed at once. */
+/** Characters hashed before other work gets its turn. */
 const HASHED_AT_ONCE = 1 << 18;
 
-async function printOf(text: string): Promise<string> {
+async function hashOf(text: string): Promise<string> {
   const hash = createHash("sha256");
   for (let at = 0; at < text.length; at += HASHED_AT_ONCE) {
     await turns.take();
@@ -104,8 +108,8 @@ async function printOf(text: string): Promise<string> {
 
 async function readPage(context: ScrapeContext, url: URL, init: FetchInit): Promise<ReadPage> {
   const found = await findJson(context, url.href, z.unknown(), init);
-  if (found === undefined) return { url, value: GONE, link: null, print: "" };
-  return { url, value: found.value, link: found.headers.get("link"), print: await printOf(found.text) };
+  if (found === undefined) return { url, value: MISSING, link: null, hash: "" };
+  return { url, value: found.value, link: found.headers.get("link"), hash: await hashOf(found.text) };
 }
 
 function nextOf(

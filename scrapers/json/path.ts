@@ -4,9 +4,9 @@ import { LRUCache } from "lru-cache";
 import { HubError } from "../../errors.ts";
 import { compilePattern, type Pattern } from "../../patterns.ts";
 
-/** What I-Regexp escapes: characters that mean something, and three white ones. */
+/** Escapes that I-Regexp allows: its own syntax characters, and `\n`, `\r` and `\t`. */
 const ESCAPED = /^\\[()*+\-.?[\\\]^nrt{|}]$/;
-/** What it knows of properties: general categories, by their short names. */
+/** Character classes that I-Regexp allows: Unicode general categories by their short names. */
 const CATEGORY = /^\\[pP]\{[A-Z][a-z]?\}$/;
 
 class Environment extends jsonpath.JSONPathEnvironment {
@@ -15,7 +15,7 @@ class Environment extends jsonpath.JSONPathEnvironment {
     this.functionRegister.set(
       "match",
       matcher((source) =>
-        // As json-p3 does, where a pattern has anchors of its own.
+        // json-p3 likewise leaves a pattern with its own anchors as it is.
         source.startsWith("^") || source.endsWith("$") ? source : `^(?:${source})$`
       ),
     );
@@ -36,12 +36,15 @@ class Environment extends jsonpath.JSONPathEnvironment {
 
 const environment = new Environment();
 
-/** A JSONPath (RFC 9535) whose `match` and `search` take time linear in the text. @throws what says why it is none */
+/** Compiles a JSONPath (RFC 9535). Its `match` and `search` run in linear time. @throws an error that names the fault */
 export function compilePath(text: string): ReturnType<typeof environment.compile> {
   return environment.compile(text);
 }
 
-/** RFC 9535, 2.4.6 and 2.4.7: what is no text, or no I-Regexp, does not match. The pattern may stand in the data. */
+/**
+ * Makes `match` or `search` (RFC 9535, 2.4.6 and 2.4.7): a value that is not a string, or a pattern that is not an I-Regexp,
+ * does not match. The pattern may come from the data.
+ */
 function matcher(whole: (source: string) => string) {
   const { LogicalType, ValueType } = jsonpath.functions.FunctionExpressionType;
   const known = new LRUCache<string, Pattern | "none">({ max: 32 });
@@ -66,7 +69,7 @@ function matcher(whole: (source: string) => string) {
   };
 }
 
-/** An I-Regexp (RFC 9485) in JavaScript's syntax; undefined where it is none. */
+/** Translates an I-Regexp (RFC 9485) to JavaScript's syntax; undefined for an invalid I-Regexp. */
 function iRegexp(source: string): string | undefined {
   let pattern: AST.Pattern;
   try {
@@ -91,7 +94,7 @@ function iRegexp(source: string): string | undefined {
       case "Character":
         return !node.raw.startsWith("\\") || ESCAPED.test(node.raw);
       case "Assertion":
-        // Characters like others, which every implementation reads as anchors.
+        // RFC 9485 reads `^` and `$` as plain characters, but every implementation treats them as anchors.
         return node.kind === "start" || node.kind === "end";
       case "CharacterSet":
         if (node.kind === "any") dots.push(node.start);

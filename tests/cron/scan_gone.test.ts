@@ -101,7 +101,7 @@ test("listings that fail or are cut short mark nothing gone, and their reason is
     expect(found).toMatchObject({ state: "done", packagesUnread: 2, buildsGone: 0 });
     expect(found.unread.map((each) => each.reason)).toEqual([
       expect.stringContaining("answered 500"),
-      expect.stringContaining("cut short"),
+      expect.stringContaining("truncated"),
     ]);
   }
   expect(await bench.available("a")).toEqual([1, 2]);

@@ -123,7 +123,7 @@ test("labels are numbered as runs are stored; a run whose label has no number is
   ]);
   expect((await getTest(sql, "labelled")).lastScrape).toMatchObject({
     kept: 2,
-    ignored: { 'a run has no place: the label is not in the list of the axis "by-list"': 1 },
+    ignored: { 'a run has no changelist on its axis: the label is not in the list of the axis "by-list"': 1 },
   });
 });
 

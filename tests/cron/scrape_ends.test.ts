@@ -172,7 +172,7 @@ test("a run that cannot be kept is ignored with the reason; the others of its ba
   await bench.scrape(id);
   const [last] = await scrapesOf(id);
   expect(last).toMatchObject({ state: "done", kept: 2, watermarkAfter: "3" });
-  expect(Object.keys(last!.ignored!)).toEqual([expect.stringContaining("changelist that cannot be kept")]);
+  expect(Object.keys(last!.ignored!)).toEqual([expect.stringContaining("invalid changelist")]);
 });
 
 test("after a failure the wait is never shorter than the interval", async () => {

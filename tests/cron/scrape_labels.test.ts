@@ -51,7 +51,7 @@ test("a build whose commit its axis's list did not have yet is taken once it has
   const [last] = (await listScrapes(sql, row!.id, { limit: 1 })).items;
   expect(Object.keys(last!.ignored!).sort()).toEqual([
     "a result's durationMs is no time from 0 to 1e12 ms, and was left out",
-    expect.stringContaining("a run has no place: the label is not in"),
+    expect.stringContaining("a run has no changelist on its axis: the label is not in"),
   ]);
   expect([dry.runs, dry.counts.ignored]).toEqual([1, last!.ignored]);
   await addChangelists(sql, "git", [[{ number: 2, label: sha(2) }]]);

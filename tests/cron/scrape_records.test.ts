@@ -16,12 +16,12 @@ const ODD: Record<
   "an empty case": {
     results: [{ case: "", outcome: "failed" }, { case: "b", outcome: "passed" }],
     stored: [["b", null, null]],
-    reason: "a result cannot be kept: case",
+    reason: "a result is invalid: case",
   },
   "a blank case": {
     results: [{ case: " ", outcome: "failed" }, { case: "b", outcome: "passed" }],
     stored: [["b", null, null]],
-    reason: "a result cannot be kept: case: must not be blank",
+    reason: "a result is invalid: case: must not be blank",
   },
   "a long case": {
     results: [{ case: "n".repeat(5000), outcome: "failed" }],
@@ -51,14 +51,14 @@ const ODD: Record<
   "an unknown outcome": {
     results: [{ case: "a", outcome: "great" }, { case: "b", outcome: "passed" }],
     stored: [["b", null, null]],
-    reason: "a result cannot be kept: outcome",
+    reason: "a result is invalid: outcome",
   },
   "nothing but bad results": {
     results: [{ case: "", outcome: "failed" }, { case: "a", outcome: "great" }],
     stored: undefined,
-    reason: "a result cannot be kept: case",
+    reason: "a result is invalid: case",
   },
-  "no record": { results: [null], stored: undefined, reason: "a result cannot be kept: is not an object" },
+  "no record": { results: [null], stored: undefined, reason: "a result is invalid: is not an object" },
   "a sample that is no number": {
     results: [{ case: "a", outcome: "passed", samples: [{ metric: "m", value: Infinity }] }],
     stored: [["a", null, null]],
@@ -72,36 +72,44 @@ const ODD: Record<
   "a bad date": {
     run: { startedAt: "2026-13-45", finishedAt: "yesterday" },
     stored: [["a", null, null]],
-    reason: "a run's startedAt is no time from 1970 to 9999, and was left out",
+    reason: "a run's startedAt is not a time from 1970 to 9999, and was omitted",
   },
   "a date out of range": {
     run: { startedAt: "9999-12-31T23:59:59-12:00" },
     stored: [["a", null, null]],
-    reason: "a run's startedAt is no time from 1970 to 9999, and was left out",
+    reason: "a run's startedAt is not a time from 1970 to 9999, and was omitted",
   },
   "a bad URL": {
     run: { url: "javascript:alert(1)" },
     stored: [["a", null, null]],
-    reason: "a run's url is no http, https or file URL, and was left out",
+    reason: "a run's url is not an http, https or file URL, and was omitted",
   },
   "a bad environment key": {
     run: { environment: { ["k".repeat(65)]: "v" } },
     stored: undefined,
-    reason: "a run has a environment",
+    reason: "a run has an invalid environment",
   },
   "too large an environment": {
     run: { environment: Object.fromEntries(Array.from({ length: 33 }, (_, at) => [`k${at}`, "v"])) },
     stored: undefined,
-    reason: "a run has a environment that cannot be kept: has more than 32 keys",
+    reason: "a run has an invalid environment: has more than 32 keys",
   },
-  "an empty id": { run: { externalId: "" }, stored: undefined, reason: "a run has a externalId" },
-  "a NUL in an id": { run: { externalId: "x\0" }, stored: undefined, reason: "a run has a externalId" },
+  "an empty id": { run: { externalId: "" }, stored: undefined, reason: "a run has an invalid externalId" },
+  "a NUL in an id": {
+    run: { externalId: "x\0" },
+    stored: undefined,
+    reason: "a run has an invalid externalId",
+  },
   "a NUL in a reason": {
     run: { status: "lab_error", reason: "gone\0" },
     stored: [["a", null, null]],
     reason: "a run's reason was cut, or characters in it replaced",
   },
-  "a NUL in a package": { run: { package: "p\0" }, stored: undefined, reason: "a run has a package" },
+  "a NUL in a package": {
+    run: { package: "p\0" },
+    stored: undefined,
+    reason: "a run has an invalid package",
+  },
   "a metric named too often": {
     run: {
       results: Array.from({ length: 33 }, () => ({
@@ -172,7 +180,7 @@ test("a watermark that cannot be stored fails the scrape with what the source di
   } finally {
     bench.stepped.scrape = scrape;
   }
-  expect((await scrapesOf(id))[0]!.error).toContain("watermark holds a NUL");
+  expect((await scrapesOf(id))[0]!.error).toContain("watermark contains a NUL");
 });
 
 test("a source's words with a NUL or half a character in them are recorded all the same", async () => {

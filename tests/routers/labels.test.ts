@@ -128,7 +128,7 @@ test("a number never changes its label, nor a label its number; nothing of such 
   const odd = await sendList("git", `ok\n0 zero\n`);
   expect([odd.status, odd.body.detail]).toEqual([
     400,
-    'Line 2 of the list is neither a label nor a number and a label: "0 zero".',
+    'Line 2 of the list must be a label, or a number and a label; got "0 zero".',
   ]);
   expect((await sendList("git", "a b c")).status).toBe(400);
   expect((await ask("GET", "/api/axes/git/changelists")).body.items).toHaveLength(5);

@@ -87,7 +87,7 @@ test("bad files and odd names cost themselves alone", async () => {
     "cannot be read": 2,
     "has no changelist in its path": 2,
   });
-  expect(counts.ignored["is gone again, or has a name that is not UTF-8"]).toBe(1);
+  expect(counts.ignored["has disappeared, or its name is not UTF-8"]).toBe(1);
 });
 
 test("many files of no known format leave none open", async () => {
@@ -143,7 +143,7 @@ test("a file that cannot be read now holds the watermark, so that it is tried ag
     const first = await scrape(`${server.url}/r`, allow, null, { trustTimes: true });
     expect(first.runs.map((run) => run.changelist)).toEqual([1, 4]);
     expect(first.counts.ignored).toMatchObject({
-      "cannot be read now and is tried again": 1,
+      "cannot be read now; the next scrape retries it": 1,
       "cannot be read": 1,
     });
     expect(Number(first.watermark)).toBe(Date.parse("2024-05-02T10:00Z"));

@@ -9,8 +9,8 @@ test("a tag registered twice is an error, an unknown one lists the known", () =>
   expect(() => createRegistry([new PushScraper(), new PushScraper()])).toThrow('"push"');
   const tags = ["vrl", "files", "buildbot", "jenkins", "gitlab", "github", "lnt", "json", "push"];
   expect([...scrapers.keys()]).toEqual(tags);
-  expect(() => getScraper("nope")).toThrow(`known are ${tags.join(", ")}`);
-  expect(() => getScraper("__proto__")).toThrow("known are");
+  expect(() => getScraper("nope")).toThrow(`use one of ${tags.join(", ")}`);
+  expect(() => getScraper("__proto__")).toThrow("use one of");
 });
 
 test("settings that do not fit are told by place when the test is made", async () => {
@@ -28,7 +28,7 @@ test("settings that do not fit are told by place when the test is made", async (
   );
   const named = { ...files, url: "http://user:hush@a.test/x" };
   const told = checkSettings("files", named, allowance({ hosts: ["a.test"] }));
-  await expect(told).rejects.toThrow("name a secret of SCRAPE_SECRETS instead (host: a.test)");
+  await expect(told).rejects.toThrow("use a secret of SCRAPE_SECRETS instead (host: a.test)");
   await expect(told).rejects.not.toThrow("hush");
   await expect(checkSettings("files", { ...files, environment: { os: "a\0b" } }, allowance())).rejects
     .toMatchObject({ code: "BAD_REQUEST" });

@@ -38,9 +38,9 @@ test("pages by watermark and makes a run of each job that is over", async () => 
     [10, "lab_error", 0],
     [11, "lab_error", 0],
   ]);
-  expect(runs[2]!.reason).toContain("left no result file");
+  expect(runs[2]!.reason).toContain("produced no result file");
   expect(counts.seen).toBe(5);
-  expect(counts.ignored).toEqual({ "is not over yet": 1, "was cancelled": 1 });
+  expect(counts.ignored).toEqual({ "has not finished yet": 1, "was cancelled": 1 });
 });
 
 test("a run without results carries the lab's own reason", async () => {
@@ -54,13 +54,13 @@ test("a run without results carries the lab's own reason", async () => {
       job(5, { state: "failed", artifacts: [], reason: "x".repeat(100_000) }),
     ], "w1"), { artifact: () => new Response("<te") });
   expect(runs.slice(0, 2).map((run) => run.reason)).toEqual([
-    "the job failed and left no result file; the lab: no  machine has linux",
+    "the job failed and produced no result file; the lab: no  machine has linux",
     "the lab lost the job; the lab: power cut",
   ]);
   expect(runs[2]!.reason).toMatch(
-    /^the job left no result file of a known format: .*; the lab: ended at its time limit$/s,
+    /^the job produced no result file of a known format: .*; the lab: ended at its time limit$/s,
   );
-  expect(runs[3]!.reason).toBe("the job failed and left no result file");
+  expect(runs[3]!.reason).toBe("the job failed and produced no result file");
   expect(runs[4]!.reason).toHaveLength(4000);
 });
 
@@ -96,11 +96,11 @@ test("a lab that repeats a page for ever is found out: the same cursor, or the s
   const same = await scrape(() => page([job(1)], "w"));
   expect(same.error).toMatchObject({
     code: "BAD_GATEWAY",
-    message: expect.stringContaining("repeats the page"),
+    message: expect.stringContaining("returned the page"),
   });
   let count = 0;
   const renamed = await scrape(() => page([job(1)], `w${++count}`));
-  expect(renamed.error).toMatchObject({ code: "BAD_GATEWAY", message: expect.stringContaining("repeats") });
+  expect(renamed.error).toMatchObject({ code: "BAD_GATEWAY", message: expect.stringContaining("twice") });
   expect(count).toBe(2);
 });
 

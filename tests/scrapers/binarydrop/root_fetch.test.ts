@@ -123,7 +123,7 @@ test("a root that is down is asked a few times and no more", async () => {
   expect(asked.at(-1)).toBe("http://drop/");
   expect(errors.slice(0, 7).some((error) => error instanceof RootDown)).toBe(false);
   expect(errors.slice(7).every((error) => error instanceof RootDown)).toBe(true);
-  expect(String(errors.at(-1))).toContain("8 requests in a row failed");
+  expect(String(errors.at(-1))).toContain("8 consecutive requests failed");
 });
 
 test("one that hangs is known by the time that it did not answer", async () => {

@@ -152,7 +152,7 @@ test("an index that is cut short, fails or is no index leaves the package unread
   const events = await scan(`http://${host}`, host);
   expect(events.map((event) => event.kind)).toEqual(["unread", "unread", "unread"]);
   const failing = serve(() => new Response("<html><body><pre>", html));
-  await expect(scan(`index+http://${failing}`, failing)).rejects.toThrow("cut short");
+  await expect(scan(`index+http://${failing}`, failing)).rejects.toThrow("truncated");
 });
 
 test("a bucket is read page by page; one that repeats a page is an error", async () => {
@@ -187,7 +187,7 @@ test("a bucket is read page by page; one that repeats a page is an error", async
   expect(builds(events)).toEqual(expect.arrayContaining(["p 1.0 7", "p 2.0 7"]));
   expect(events.filter((event) => event.kind === "unread")).toMatchObject([{
     package: { name: "q" },
-    reason: expect.stringContaining("repeats"),
+    reason: expect.stringContaining("twice"),
   }]);
   for (
     const bad of [

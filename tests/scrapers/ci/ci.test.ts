@@ -39,8 +39,11 @@ test("jenkins: a run of each finished build, by commit, with its test report", a
       { case: "c.d", outcome: "skipped", durationMs: 0, message: "not today" },
     ],
   });
-  expect(runs[2]!.reason).toContain("failed and left no results");
-  expect(ignored).toEqual({ "is not over yet": 1, "has no results, and its own is ABORTED": 1 });
+  expect(runs[2]!.reason).toContain("failed and produced no results");
+  expect(ignored).toEqual({
+    "has not finished yet": 1,
+    "has no test results, and the build's result is ABORTED": 1,
+  });
 });
 
 test("jenkins: changelists out of parameters and names, and files that were archived", async () => {
@@ -55,7 +58,7 @@ test("jenkins: changelists out of parameters and names, and files that were arch
     environment: { os: "linux", machine: "agent-1" },
     results: [A, { ...B, message: "boom" }],
   });
-  expect(files.ignored["is a file of no known format"]).toBe(6);
+  expect(files.ignored["is a file of an unknown format"]).toBe(6);
 });
 
 test("buildbot: test result sets, whatever their order and size, with measured values on their cases", async () => {
@@ -75,9 +78,9 @@ test("buildbot: test result sets, whatever their order and size, with measured v
     samples: [{ metric: "performance", value: 31.25, unit: "ms" }],
   });
   expect(results.at(-1)).toEqual({ case: "a.c:7", outcome: "failed", message: "unused variable" });
-  expect(runs[2]!.reason).toBe("the build left no results: exception worker lost");
+  expect(runs[2]!.reason).toBe("the build produced no results: exception worker lost");
   expect(ignored).toMatchObject({
-    "is not over yet": 1,
+    "has not finished yet": 1,
     "was cancelled": 1,
     "is a test result set that was never completed": 1,
   });
@@ -110,7 +113,7 @@ test("gitlab: test reports of pipelines, with the commits' times", async () => {
     { case: "c.d", outcome: "skipped", durationMs: 0, message: '{"message":"no"}' },
     { case: "e", outcome: "error", durationMs: 0 },
   ]);
-  expect(ignored).toEqual({ "is not over yet": 1, "was canceled": 1 });
+  expect(ignored).toEqual({ "has not finished yet": 1, "was canceled": 1 });
 });
 
 test("github: result files in artifacts, which lie on another host, and check runs as cases", async () => {

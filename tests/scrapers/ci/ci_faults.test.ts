@@ -86,10 +86,10 @@ test("a server that is down, repeats its pages, tells another shape or wants a s
     result: "SUCCESS",
   });
   const full = Array.from({ length: 100 }, (_, at) => build(at + 1));
-  expect((await scrapeWorld(() => ({ allBuilds: full }))).message).toContain("repeats a page");
+  expect((await scrapeWorld(() => ({ allBuilds: full }))).message).toContain("the same page");
   expect((await scrapeWorld(() => ({ builds: [] }))).message).toContain("allBuilds");
   expect((await scrapeWorld(() => new Response("<html>"))).message).toContain("not JSON");
-  expect((await scrapeWorld(() => undefined)).message).toContain("There is no");
+  expect((await scrapeWorld(() => undefined)).message).toContain("does not exist");
   expect((await scrapeWorld(() => new Response("", { status: 403 }))).message).toContain("`secret`");
   const half = await scrapeWorld(({ pathname }) =>
     pathname === "/job/j/api/json"
@@ -99,7 +99,7 @@ test("a server that is down, repeats its pages, tells another shape or wants a s
       : { suites: [{ cases: [{ name: "a", status: "PASSED" }] }] }
   );
   expect([half.error, half.runs.map((run) => run.externalId)]).toEqual([undefined, ["3", "1"]]);
-  expect(half.ignored).toEqual({ "cannot be read now and is tried again": 1 });
+  expect(half.ignored).toEqual({ "cannot be read now; the next scrape retries it": 1 });
   const down = await scrapeWorld(({ pathname }) =>
     pathname === "/job/j/api/json" ? { allBuilds: full.slice(0, 20) } : new Response("", { status: 500 })
   );

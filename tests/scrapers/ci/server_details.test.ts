@@ -74,7 +74,7 @@ test("github: of artifacts of one name the newest stands, and what has expired i
       ["3", "lab_error", []],
     ]);
   expect(found.ignored).toMatchObject({
-    "has results that are gone": 1,
+    "has results that no longer exist": 1,
     "is an artifact that has expired": 1,
   });
 });
@@ -139,12 +139,12 @@ test(
     expect(found.runs.map((run) => [run.externalId, run.results.length])).toEqual([["1", 1]]);
     expect(found.ignored).toEqual({
       "is a result file that cannot be read": 1,
-      "is a result file that is gone": 1,
-      "has results that are gone": 1,
-      "cannot be read now and is tried again": 1,
+      "is a result file that no longer exists": 1,
+      "has results that no longer exist": 1,
+      "cannot be read now; the next scrape retries it": 1,
     });
     expect(found.samples.find((one) => one.reason.startsWith("cannot be read now"))!.place).toContain(
-      "answered with a page",
+      "returned an HTML page",
     );
     const roomy = await scrape(new JenkinsScraper(), files, artifacts, null, 2 << 20);
     expect(roomy.runs.map((run) => [run.externalId, run.results.length])).toEqual([["1", 2]]);
@@ -211,7 +211,7 @@ test("buildbot: one without test result sets tells of failed builds; units are k
   };
   const found = await scrape(new BuildbotScraper(), world, { builder: "b" });
   expect(found.runs.map((run) => [run.externalId, run.status, run.reason])).toEqual([
-    ["7", "lab_error", "the build left no results: failed make"],
+    ["7", "lab_error", "the build produced no results: failed make"],
     ["8", "done", undefined],
   ]);
   expect(found.runs[1]!.results[0]!.samples![0]!.unit).toBe("\uFFFD" + "b".repeat(31));

@@ -108,8 +108,8 @@ test("why a host does not answer is told without the address's query; so is what
     fetch(`${server.url}/far?token=hush`, { maxBytes: 10 }).then((response) => response.text()),
   ].map((one) => one.then(() => "", (error: Error) => error.message)));
   expect(messages).toEqual([
-    `http://${nobody}/ does not answer: the connection is refused`,
-    `${server.url}/bad redirects to what is no URL.`,
+    `No response from http://${nobody}/: connection refused`,
+    `${server.url}/bad redirects to an invalid URL.`,
     `${far.url}/x sent more than 10 bytes.`,
   ]);
 });
@@ -161,7 +161,7 @@ test("gives up on a server that hangs, before or within the body", async () => {
   const { fetch, waits } = bounded(server.host, { timeLimitMs: 100, attempts: 2 });
   await expect(fetch(server.url)).rejects.toMatchObject({
     code: "BAD_GATEWAY",
-    message: expect.stringContaining("does not answer"),
+    message: expect.stringContaining("No response from"),
   });
   expect(waits).toHaveLength(1);
   // Time enough for the answer's beginning.

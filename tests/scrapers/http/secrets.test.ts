@@ -83,7 +83,7 @@ test("a secret that is unknown, bound elsewhere, empty or of several lines is no
   await expect((await bound("\n"))(server.url, { secret })).rejects
     .toMatchObject({ code: "SERVICE_UNAVAILABLE", message: expect.stringContaining("has no value") });
   const error = await (await bound(`${VALUE}\nx: y`))(server.url, { secret }).catch((error: Error) => error);
-  expect(String(error)).toContain("more than one line");
+  expect(String(error)).toContain("one line of printable ASCII");
   expect(String(error)).not.toContain("s3cret");
   expect(asked).toBe(0);
 });

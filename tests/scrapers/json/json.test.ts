@@ -131,7 +131,7 @@ test("results that name their run are one run as long as they come together, ove
     ALL.map(({ id }) => [String(id), 3]),
   );
   const mixed = await scrape(world([flat[0], flat[3], flat[1]]), more);
-  expect(String(mixed.error)).toContain("comes again after others");
+  expect(String(mixed.error)).toContain("are not consecutive");
 });
 
 test("results from an address of their own, and runs that cannot be", async () => {
@@ -211,7 +211,9 @@ test("a run that a newer one moves to the next page is not doubled; a page behin
     "1",
     3,
   ]]);
-  expect(found.ignored).toMatchObject({ "comes again, as when a newer one moves it to the next page": 1 });
+  expect(found.ignored).toMatchObject({
+    "is a repeat of an earlier run, as when a new run shifts it to the next page": 1,
+  });
 });
 
 test("an id that a JSON number cannot tell is refused, and what is no time is no watermark", async () => {
@@ -223,7 +225,7 @@ test("an id that a JSON number cannot tell is refused, and what is no time is no
     );
   const found = await scrape(world, { since: { path: "$.updated", param: "since" } });
   expect(found.runs.map((run) => run.externalId)).toEqual(["1", "2"]);
-  expect(Object.keys(found.ignored).join()).toContain("beyond 2^53");
+  expect(Object.keys(found.ignored).join()).toContain("above 2^53");
   expect(found.watermark).toBe("2026-03-01T00:00:00Z");
 });
 
