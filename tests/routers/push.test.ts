@@ -104,7 +104,7 @@ test("one file that cannot be read, or a form without one, is refused and stores
   }]);
   expect([one.status, one.body.detail]).toEqual([400, expect.stringContaining("JUnit XML")]);
   expect((await pushForm({ test: "refused", changelist: "1" }, [])).body.detail).toBe(
-    "The form holds no file.",
+    "The form contains no file.",
   );
   expect((await pushForm({ changelist: "1" }, [{ name: "r.tap", content: TAP }])).body.issues[0].path).toBe(
     "test",
@@ -112,7 +112,7 @@ test("one file that cannot be read, or a form without one, is refused and stores
   expect((await pushForm({ test: "refused", colour: "1" }, [{ name: "r.tap", content: TAP }])).body.detail)
     .toContain('Unknown field "colour"');
   expect((await pushForm({ test: "t" }, [{ name: "r.tap", content: TAP }], "?test=t")).body.detail)
-    .toBe("test is given twice.");
+    .toBe("The field test is given twice; send it once.");
   const head = { "content-type": "multipart/form-data; boundary=x" };
   expect((await pushRaw("test=refused&changelist=1", "--x\r\nbroken", head)).status).toBe(400);
   expect((await pushRaw("test=refused&changelist=1", "", { "content-type": "multipart/form-data" })).status)

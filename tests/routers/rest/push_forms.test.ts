@@ -76,7 +76,7 @@ test("what is sent in an order or a shape that is not taken, is told how to", as
   const late = await app.ask("POST", "/api/results", { raw: form });
   expect([late.status, (await late.json()).detail]).toEqual([
     400,
-    expect.stringContaining("the fields come before the files"),
+    expect.stringContaining("fields must come before files"),
   ]);
   const json = await app.ask("POST", "/api/results?test=forms&changelist=1", {
     body: { __version__: [1], tests: [] },
