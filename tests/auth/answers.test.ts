@@ -56,7 +56,7 @@ test("a 401 and a 403 begin with what is missing, and say how to get it", async 
     const { status, detail } = await (await app.ask(method!, path!, { signedOut: true })).json();
     expect([status, detail]).toEqual([
       401,
-      expect.stringMatching(/^A sign-in or a token is missing; this route requires the role \w+\. /),
+      expect.stringMatching(/^This route requires the role \w+, and the request has no session or token\. /),
     ]);
     for (const way of ["POST /api/auth/login", "Authorization: Bearer <token>"]) {
       expect(detail).toContain(way);
@@ -71,7 +71,7 @@ test("a 401 and a 403 begin with what is missing, and say how to get it", async 
   const { status, detail } = await refused.json();
   expect([status, detail]).toEqual([
     403,
-    expect.stringMatching(/^The role admin is missing, which this route requires; admin has /),
+    expect.stringMatching(/^This route requires the role admin; admin has /),
   ]);
   expect(detail).toContain("a token of the scopes read");
 });

@@ -56,7 +56,7 @@ test("wrong names and passwords are refused alike", async () => {
     expect(response.headers.getSetCookie()).toEqual([]);
     details.add((await response.json()).detail);
   }
-  expect([...details]).toEqual(["The name or the password is not right."]);
+  expect([...details]).toEqual(["The name or the password is wrong."]);
 });
 
 test("signing in again makes a new session and ends the old one", async () => {
