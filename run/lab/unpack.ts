@@ -1,4 +1,4 @@
-/** A file out of a tar archive. */
+/** A file of a tar archive. */
 export interface TarFile {
   path: string;
   content: Uint8Array;
@@ -7,8 +7,8 @@ export interface TarFile {
 const BLOCK = 512;
 
 /**
- * Reads a gzipped tar (POSIX ustar): plain files and folders only. A link, a special file, an absolute path, `..`, or more
- * than `maxBytes` unpacked is an error.
+ * Reads a gzipped tar (POSIX ustar) of plain files and folders.
+ * @throws Error for a link, a special file, an absolute path, `..`, or more than `maxBytes` unpacked
  */
 export async function readTgz(packed: Uint8Array, maxBytes: number): Promise<TarFile[]> {
   const stream = new Blob([packed as BlobPart]).stream().pipeThrough(new DecompressionStream("gzip"));
@@ -33,22 +33,24 @@ export function readTar(bytes: Uint8Array): TarFile[] {
     const size = Number.parseInt(field(at + 124, 12).trim() || "0", 8);
     const type = String.fromCharCode(bytes[at + 156]!);
     if (!Number.isInteger(size) || at + BLOCK + size > bytes.length) {
-      throw new Error("the build's archive is cut short");
+      throw new Error("the build's archive is truncated");
     }
     if (path.startsWith("/") || path.includes("\\") || path.split("/").includes("..")) {
-      throw new Error(`the build's archive holds the path ${JSON.stringify(path)}`);
+      throw new Error(`the build's archive contains the unsafe path ${JSON.stringify(path)}`);
     }
     if (type === "0" || type === "\0") {
       files.push({ path, content: bytes.subarray(at + BLOCK, at + BLOCK + size) });
     } else if (type !== "5") {
-      throw new Error(`the build's archive holds ${JSON.stringify(path)}, which is a link or a special file`);
+      throw new Error(
+        `the build's archive contains ${JSON.stringify(path)}, which is a link or a special file`,
+      );
     }
     at += BLOCK + Math.ceil(size / BLOCK) * BLOCK;
   }
   return files;
 }
 
-/** A gzipped tar of `files`: the same bytes for the same files. */
+/** Writes a gzipped tar of `files`; the same files yield the same bytes. */
 export async function writeTgz(files: { path: string; content: string }[]): Promise<Uint8Array> {
   const encoder = new TextEncoder();
   const parts: Uint8Array[] = [];
