@@ -7,7 +7,7 @@ beforeAll(async () => {
 });
 afterAll(() => app.close());
 
-test("no shared cache keeps what depends on its caller: lists, files, documents, 304s, errors, by both doors", async () => {
+test("shared caches may store no response that depends on the caller, by REST or tRPC", async () => {
   await app.ask("POST", "/api/results", {
     body: { test: "vary", changelist: 1, results: [{ case: "a", outcome: "passed" }] },
   });
@@ -46,7 +46,7 @@ test("no shared cache keeps what depends on its caller: lists, files, documents,
   }
 });
 
-test("a 401 and a 403 begin with what is missing, and say how to get it", async () => {
+test("a 401 and a 403 begin with the required role and state how to get it", async () => {
   for (
     const [method, path] of [["POST", "/api/tests"], ["GET", "/api/audit"], [
       "POST",
