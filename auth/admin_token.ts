@@ -1,12 +1,12 @@
 import { HubError } from "../errors.ts";
 import { digestOf, isSameDigest } from "./digest.ts";
 
-/** Tells whether a text is the admin token. Digests are compared, so that the time taken tells nothing of it. */
+/** Returns whether a text is the admin token. Compares digests, so that timing reveals nothing about the token. */
 export type IsAdminToken = (text: string) => boolean;
 
 const SHORTEST = 32;
 
-/** Reads the admin token, once. @throws HubError SERVICE_UNAVAILABLE */
+/** Reads the admin token. @throws HubError SERVICE_UNAVAILABLE if the file is unreadable or the token too short */
 export async function readAdminToken(path: string): Promise<IsAdminToken> {
   const token = (await Deno.readTextFile(path).catch((error) => {
     throw new HubError(
@@ -17,7 +17,7 @@ export async function readAdminToken(path: string): Promise<IsAdminToken> {
   if (token.length < SHORTEST) {
     throw new HubError(
       "SERVICE_UNAVAILABLE",
-      `The admin token in ${path} is shorter than ${SHORTEST} characters (now: ${token.length}).`,
+      `The admin token in ${path} (ADMIN_TOKEN_FILE) must have at least ${SHORTEST} characters, got ${token.length}.`,
     );
   }
   const expected = digestOf(token);

@@ -16,7 +16,7 @@ import { isToken } from "./token_format.ts";
 
 export interface AuthOptions {
   sql: Db;
-  /** Undefined where none is named: then the admin token alone signs in. */
+  /** Undefined without LDAP_URL: then only the admin token can sign in. */
   directory: Directory | undefined;
   isAdminToken: IsAdminToken;
   throttle: Throttle;
@@ -26,24 +26,24 @@ export interface AuthOptions {
   sessionMaxMs: number;
   now(): Date;
   log(message: string, fields?: Record<string, unknown>): void;
-  /** A refused sign-in answers no sooner, in ms, so that its time tells nothing of why. */
+  /** Minimum duration of a refused sign-in, in ms, so that timing does not reveal the reason. */
   refusalMs?: number;
 }
 
-/** A session that was begun. */
+/** A new session. */
 export interface Begun {
-  /** For the cookie; stored nowhere. */
+  /** The cookie's value; not stored. */
   sessionId: string;
   identity: Identity;
 }
 
 export interface Auth {
-  /** Who asks; null where nobody is signed in. @throws HubError UNAUTHORIZED where an `Authorization` header is not good */
+  /** Identifies the caller; null if anonymous. @throws HubError UNAUTHORIZED for an invalid `Authorization` header */
   identify(
     credentials: { authorization: string | null; sessionId: string | undefined },
   ): Promise<Identity | null>;
   /**
-   * Begins a session, and ends the one that was there.
+   * Begins a session, and ends the caller's earlier session.
    * @throws HubError UNAUTHORIZED, FORBIDDEN (in clear text), TOO_MANY_REQUESTS, SERVICE_UNAVAILABLE
    */
   signIn(input: SignIn): Promise<Begun>;
@@ -56,14 +56,14 @@ export interface SignIn {
   client: Client;
   requestId: string;
   agent: string;
-  /** Hash of the session that asks, if any. */
+  /** Hash of the caller's present session, if any. */
   earlier: Uint8Array | undefined;
 }
 
 const LOCAL_NAME = "admin";
 const REFUSAL_MS = 400;
 
-/** Who someone is: by session, API token or admin token. */
+/** Identifies callers by session, API token or admin token. */
 export function createAuth(options: AuthOptions): Auth {
   const { sql, directory, isAdminToken, throttle, now } = options;
   const people = new People(options);
@@ -112,7 +112,7 @@ export function createAuth(options: AuthOptions): Auth {
     onRefusal(
       name === LOCAL_NAME
         ? "the password of `admin` is not the admin token"
-        : "LDAP_URL names no directory, so only `admin` can sign in",
+        : "LDAP_URL is not set, so only `admin` can sign in",
     );
     return undefined;
   }
@@ -125,7 +125,7 @@ export function createAuth(options: AuthOptions): Auth {
         if (identity !== null) return identity;
         throw new HubError(
           "UNAUTHORIZED",
-          "The Authorization header holds no token that is good here: unknown, expired or revoked; send `Authorization: Bearer <token>`.",
+          "The token in the Authorization header is malformed, unknown, expired or revoked; send `Authorization: Bearer <token>`.",
         );
       }
       return sessionId === undefined ? null : await ofSession(sessionId);
@@ -135,7 +135,7 @@ export function createAuth(options: AuthOptions): Auth {
       if (!client.isSecure && !client.isLocal) {
         throw new HubError(
           "FORBIDDEN",
-          "A password is taken over https only, or on this very machine; behind a proxy set TRUST_PROXY to its address.",
+          "Sign-in requires https, except from this machine; behind a proxy, set TRUST_PROXY to the proxy's address.",
         );
       }
       const began = Date.now();
@@ -147,12 +147,12 @@ export function createAuth(options: AuthOptions): Auth {
       });
       const by = { name: person?.name ?? "unknown", via: "sign-in", address: client.address, requestId };
       if (person === undefined) {
-        // The name is not written down: it may be a password that was typed into the wrong field.
+        // The name is not logged, because it may be a password typed into the wrong field.
         options.log("a sign-in was refused", { reason, address: client.address, requestId });
         await recordAudit(sql, by, { action: "session.refuse", object: "session" });
         const left = (options.refusalMs ?? REFUSAL_MS) - (Date.now() - began);
         await new Promise((resolve) => setTimeout(resolve, Math.max(0, left)));
-        throw new HubError("UNAUTHORIZED", "The name or the password is not right.");
+        throw new HubError("UNAUTHORIZED", "The name or the password is wrong.");
       }
       await attempt.wasGood();
       const sessionId = randomId();

@@ -1,20 +1,20 @@
 import { HubError } from "../errors.ts";
 
-/** Where a request comes from. */
+/** The origin of a request. */
 export interface Client {
-  /** IP address: the peer's, or what a trusted proxy says. */
+  /** IP address: the peer's, or the one that a trusted proxy states. */
   address: string;
-  /** Whether it came by https, here or at a trusted proxy. */
+  /** Whether the client used https, according to a trusted proxy. */
   isSecure: boolean;
-  /** Whether it came from this very machine and through no proxy. */
+  /** Whether the request came from this machine without a proxy. */
   isLocal: boolean;
   /** Scheme and host that the browser shows. */
   origin: string;
 }
 
 /**
- * Of one hop that forwarded, the peer's own address. The hub itself speaks plain http: that a request line says `https://` is
- * its sender's word.
+ * Determines the client of a request. Forwarding headers count only from a trusted peer. The hub itself serves plain http, so
+ * a request line with `https://` is an unverified claim of the sender.
  */
 export function clientOf(request: Request, peer: string, trusted: readonly string[]): Client {
   const url = new URL(request.url);
@@ -41,7 +41,7 @@ export function clientOf(request: Request, peer: string, trusted: readonly strin
   };
 }
 
-/** Whether an address is one of the proxies whose headers are believed. */
+/** Whether an address is one of the trusted proxies. */
 export function isTrusted(address: string, trusted: readonly string[]): boolean {
   return trusted.length > 0 && trusted.map(plain).includes(plain(address));
 }
@@ -59,7 +59,7 @@ function isLoopback(address: string): boolean {
 }
 
 /**
- * Refuses a change that a browser was made to send by another site. What sends neither header is no browser of today.
+ * Rejects a write that another site made a browser send (CSRF). Every current browser sends at least one of the two headers.
  * @throws HubError FORBIDDEN
  */
 export function checkOrigin(request: Request, client: Client, { isCookie }: { isCookie: boolean }): void {
@@ -73,8 +73,8 @@ export function checkOrigin(request: Request, client: Client, { isCookie }: { is
   if (isOwn && (origin === null || origin === client.origin)) return;
   throw new HubError(
     "FORBIDDEN",
-    `A change by cookie must come from ${client.origin} itself (now: Origin ${
+    `A write from a browser must come from a page of ${client.origin}, got Origin ${
       origin ?? "none"
-    }, Sec-Fetch-Site ${site ?? "none"}); scripts send a token.`,
+    }, Sec-Fetch-Site ${site ?? "none"}. Scripts must send a token.`,
   );
 }

@@ -9,7 +9,7 @@ export function isSameDigest(a: Uint8Array, b: Uint8Array): boolean {
   return a.length === b.length && timingSafeEqual(a, b);
 }
 
-/** 256 random bits as text that a cookie takes. */
+/** 256 random bits as base64url, which is valid in a cookie. */
 export function randomId(): string {
   return crypto.getRandomValues(new Uint8Array(32)).toBase64({ alphabet: "base64url", omitPadding: true });
 }

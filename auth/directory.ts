@@ -2,7 +2,7 @@ import type { LdapConfig } from "../config/auth.ts";
 import { HubError } from "../errors.ts";
 import { createDirectory, type Directory } from "./ldap.ts";
 
-/** The directory that the settings name, undefined where they name none. @throws HubError SERVICE_UNAVAILABLE */
+/** Opens the LDAP directory of the settings, if any. @throws HubError SERVICE_UNAVAILABLE if a file of it is unusable */
 export async function openDirectory(config: LdapConfig | undefined): Promise<Directory | undefined> {
   if (config === undefined) return undefined;
   const { caFile, serviceDn, servicePasswordFile, ...rest } = config;
@@ -11,7 +11,7 @@ export async function openDirectory(config: LdapConfig | undefined): Promise<Dir
     ? undefined
     : (await read(servicePasswordFile, "LDAP_SERVICE_PASSWORD_FILE")).replace(/\r?\n$/, "");
   if (ca !== undefined && !ca.includes("-----BEGIN CERTIFICATE-----")) {
-    throw new HubError("SERVICE_UNAVAILABLE", `${caFile} (LDAP_CA_FILE) holds no PEM certificate.`);
+    throw new HubError("SERVICE_UNAVAILABLE", `${caFile} (LDAP_CA_FILE) contains no PEM certificate.`);
   }
   if (password === "") {
     throw new HubError(

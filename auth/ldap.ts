@@ -18,31 +18,31 @@ import { HubError, reasonOf } from "../errors.ts";
 import { escapeDn, fill } from "./ldap_escape.ts";
 
 export interface LdapSettings {
-  /** `ldaps://host[:port]`, or `ldap://` with StartTLS, which is then required; tried in turn. */
+  /** `ldaps://host[:port]`, or `ldap://host[:port]`, which then requires StartTLS. Tried in order. */
   urls: readonly string[];
-  /** PEM of certificate authorities besides the usual ones. */
+  /** PEM of additional certificate authorities. */
   ca: string | undefined;
-  /** DN to bind as, with `{user}`; without it the entry is searched for. */
+  /** DN to bind as, with `{user}`. If undefined, the user's entry is searched for. */
   bindTemplate: string | undefined;
   searchBase: string | undefined;
-  /** With `{user}`; an entry that it no longer finds may no longer sign in. */
+  /** Contains `{user}`. A user that it no longer finds can no longer sign in. */
   userFilter: string;
-  /** Attribute that names a person here. */
+  /** Attribute with a person's name in the hub. */
   userAttribute: string;
-  /** Who searches; nobody in particular where undefined. */
+  /** The account for searches; undefined: searches are anonymous. */
   service: { dn: string; password: string } | undefined;
   groupBase: string | undefined;
-  /** With `{dn}` and `{user}`. */
+  /** Contains `{dn}` and `{user}`. */
   groupFilter: string;
-  /** For each step: connecting, TLS, one answer. */
+  /** Limit of each step: connecting, TLS, one response. */
   timeoutMs: number;
 }
 
-/** Someone as the directory has them. */
+/** A person's entry in the directory. */
 export interface Person {
   name: string;
   dn: string;
-  /** DNs, and plain names of groups found by search. */
+  /** DNs, and also plain names for groups found by search. */
   groups: string[];
 }
 
@@ -50,15 +50,15 @@ export type OnRefusal = (reason: string) => void;
 
 export interface Directory {
   /**
-   * The person, or undefined if name or password are not good; `onRefusal` then gets the reason, which shows neither.
-   * @throws HubError SERVICE_UNAVAILABLE where no server answers
+   * Returns the person, or undefined if name or password are wrong; `onRefusal` then gets the reason, which contains neither.
+   * @throws HubError SERVICE_UNAVAILABLE if no server answers
    */
   signIn(name: string, password: string, onRefusal?: OnRefusal): Promise<Person | undefined>;
-  /** The person as they are now; undefined where they are gone or may no longer sign in. @throws as `signIn` */
+  /** Returns the person's present entry; undefined if it is gone or may no longer sign in. @throws as `signIn` */
   find(name: string): Promise<Person | undefined>;
 }
 
-/** What a server says to a name or password that is not good, or no longer. */
+/** Server errors that mean the name or password is wrong, or no longer valid. */
 const REFUSALS = [
   InvalidCredentialsError,
   NoSuchObjectError,
@@ -71,13 +71,13 @@ const REFUSALS = [
 const NAME = /^[^\u0000-\u001f\u007f]{1,128}$/;
 const MAX_PASSWORD = 1024;
 
-/** A directory over LDAP, never in clear text, certificates and host names always verified. */
+/** A directory over LDAP. Always encrypted; certificates and host names are always verified. */
 export function createDirectory(settings: LdapSettings): Directory {
   return {
     signIn: async (name, password, onRefusal = () => {}) => {
       // An empty password is an anonymous bind, which succeeds (RFC 4513, 5.1.2).
       if (!NAME.test(name) || password === "" || password.length > MAX_PASSWORD || password.includes("\0")) {
-        onRefusal("the name or the password is empty, too long or has control characters");
+        onRefusal("the name or the password is empty, too long or contains control characters");
         return undefined;
       }
       return await onServer(settings, async (open) => {
@@ -91,7 +91,7 @@ export function createDirectory(settings: LdapSettings): Directory {
         await bindService(reader, settings);
         const person = await readPerson(reader, settings, { name }, onRefusal);
         const dn = person?.dn ?? `cn=nobody,${settings.searchBase}`;
-        // A name that is not known takes as long as one that is.
+        // Binds for an unknown name too, so that it takes as long as a known one.
         const isGood = await bindAs(await open(), dn, password, person === undefined ? () => {} : onRefusal);
         return isGood ? person : undefined;
       });
@@ -110,7 +110,7 @@ export function createDirectory(settings: LdapSettings): Directory {
 
 type Open = () => Promise<Client>;
 
-/** Tries one server after the other until one answers, whatever it answers. */
+/** Tries the servers in order until one answers; any answer, even a refusal, is final. */
 async function onServer<T>(settings: LdapSettings, act: (open: Open) => Promise<T>): Promise<T> {
   const reasons: string[] = [];
   for (const url of settings.urls) {
@@ -129,13 +129,13 @@ async function onServer<T>(settings: LdapSettings, act: (open: Open) => Promise<
       for (const client of clients) client.unbind().catch(() => {});
     }
   }
-  throw new HubError("SERVICE_UNAVAILABLE", "The directory cannot be asked right now; try again soon.", {
+  throw new HubError("SERVICE_UNAVAILABLE", "LDAP is unreachable; retry in 10 s.", {
     cause: new Error(reasons.join("; ")),
     retryAfter: 10,
   });
 }
 
-/** A connection that is encrypted, or none. */
+/** Opens an encrypted connection. @throws if encryption fails */
 async function connect(
   url: string,
   { ca, timeoutMs }: LdapSettings,
@@ -147,7 +147,7 @@ async function connect(
     minVersion: "TLSv1.2",
     rejectUnauthorized: true,
     ...(/^[\d.]+$|:/.test(host) ? {} : { servername: host }),
-    // In Deno these come besides the usual authorities.
+    // Deno adds these to the default authorities.
     ...(ca === undefined ? {} : { ca: [ca] }),
   };
   const isSecure = url.startsWith("ldaps:");
@@ -160,12 +160,12 @@ async function connect(
     createSecureConnection: once(connectTls),
   });
   made(client);
-  // The client would send a password in clear text if this failed and one went on.
+  // Without this check, a failed StartTLS would let the client send a password in clear text.
   if (!isSecure) await inTime(client.startTLS(tls), timeoutMs, "StartTLS");
   return client;
 }
 
-/** The client connects anew by itself where a connection is lost; after StartTLS that would be in clear text. */
+/** Allows one connection: the client reconnects on its own when a connection is lost, after StartTLS in clear text. */
 function once<T extends (...args: never[]) => unknown>(make: T): T {
   let isMade = false;
   return ((...args: Parameters<T>) => {
@@ -212,7 +212,7 @@ async function bindService(client: Client, { service }: LdapSettings): Promise<v
   if (service !== undefined) await client.bind(service.dn, service.password);
 }
 
-/** Reads one entry that the user filter finds, with its groups. More than one is none: the name is not clear. */
+/** Reads the entry that the user filter finds, with its groups. Several entries are refused, because the name is ambiguous. */
 async function readPerson(
   client: Client,
   settings: LdapSettings,
@@ -228,9 +228,9 @@ async function readPerson(
   if (found.length !== 1) {
     onRefusal(
       found.length > 1
-        ? `LDAP_USER_FILTER finds ${found.length} entries, so it is not clear whose name it is`
-        : `LDAP_USER_FILTER (${userFilter}) finds no entry: none has the name, none may sign in, or the filter names an ` +
-          "attribute that the directory's schema does not know",
+        ? `LDAP_USER_FILTER finds ${found.length} entries, so the name is ambiguous`
+        : `LDAP_USER_FILTER (${userFilter}) finds no entry: the name is unknown, the account may not sign in, or the filter ` +
+          "uses an attribute that is not in the directory's schema",
     );
     return undefined;
   }

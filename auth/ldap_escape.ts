@@ -1,6 +1,6 @@
-/** A value of an RDN, escaped as RFC 4514 (2.4) says, so that it stays one value. */
+/** Escapes a value of an RDN (RFC 4514, 2.4), so that it stays one value. */
 export function escapeDn(value: string): string {
-  // deno-lint-ignore no-control-regex -- NUL is one that must be escaped
+  // deno-lint-ignore no-control-regex -- NUL must be escaped
   return value.replace(/[\\"+,;<>=#\u0000]|^ | $/g, (char) => `\\${hex(char)}`);
 }
 
@@ -8,7 +8,7 @@ function hex(char: string): string {
   return char.charCodeAt(0).toString(16).padStart(2, "0");
 }
 
-/** A template with `{name}` replaced by values that are escaped already. */
+/** Replaces each `{name}` of a template by its value, which must be escaped already. */
 export function fill(template: string, values: Record<string, string>): string {
   return template.replace(/\{(\w+)\}/g, (whole, name: string) => values[name] ?? whole);
 }

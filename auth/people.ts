@@ -14,36 +14,36 @@ export interface PeopleOptions {
   log(message: string, fields?: Record<string, unknown>): void;
 }
 
-/** What someone holds at present. */
+/** A person's present roles. */
 export interface Standing {
   roles: HeldRole[];
-  /** Whether the directory could not be asked again when it was time. */
+  /** Whether a due recheck failed because the directory was unreachable. */
   isStale: boolean;
 }
 
-/** How long a directory that is away is left alone. */
-const AWAY_MS = 10_000;
+/** Pause between attempts to reach an unreachable directory. */
+const RETRY_MS = 10_000;
 
-/** Tells whether someone who signed in before is still good, asking the directory again when it is time. */
+/** Checks whether people who signed in before still may, by rechecking the directory when due. */
 export class People {
-  /** One question for each person at a time. */
+  /** Rechecks in progress, at most one per person. */
   readonly #asking = new Map<string, Promise<Standing | undefined>>();
-  #awayUntil = 0;
+  #unreachableUntil = 0;
 
   constructor(private readonly options: PeopleOptions) {}
 
-  /** Undefined where they may no longer sign in. */
+  /** Returns undefined if the person may no longer sign in. */
   async standingOf(person: PersonRow): Promise<Standing | undefined> {
     const { directory, groupRoles, recheckMs, now } = this.options;
     if (person.refusedAt !== null) return undefined;
-    // A directory, once named, vouches for everyone.
+    // With a directory, every person must be from it.
     if ((person.source === "local") !== (directory === undefined)) return undefined;
     if (directory === undefined) return { roles: ["viewer", "admin"], isStale: false };
     if (now().getTime() - person.checkedAt.getTime() <= recheckMs) {
       return { roles: rolesOf(person.groups, groupRoles), isStale: false };
     }
     const known = { roles: rolesOf(person.groups, groupRoles), isStale: true };
-    if (now().getTime() < this.#awayUntil) return known;
+    if (now().getTime() < this.#unreachableUntil) return known;
     const asking = this.#asking.get(person.name) ?? this.#ask(person, directory, known);
     this.#asking.set(person.name, asking);
     return await asking.finally(() => this.#asking.delete(person.name));
@@ -55,8 +55,10 @@ export class People {
     try {
       found = await directory.find(person.name);
     } catch (error) {
-      this.#awayUntil = now().getTime() + AWAY_MS;
-      log("the directory cannot be asked again", { reason: String((error as Error).cause ?? error) });
+      this.#unreachableUntil = now().getTime() + RETRY_MS;
+      log("LDAP is unreachable; people cannot be rechecked", {
+        reason: String((error as Error).cause ?? error),
+      });
       return known;
     }
     if (found === undefined) {

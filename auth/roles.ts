@@ -1,11 +1,11 @@
 import type { Scope } from "../schemas/auth.ts";
 
-/** Who may call a procedure. `anyone` needs no sign-in; `admin` may do everything. */
+/** Roles that a procedure can require. `anyone` requires no sign-in; `admin` may do everything. */
 const ROLES = ["anyone", "viewer", "submitter", "ingester", "triager", "admin"] as const;
 export type Role = (typeof ROLES)[number];
 export type HeldRole = Exclude<Role, "anyone">;
 
-/** The scope that a token must have besides its owner's role. */
+/** The scope that a token must have in addition to its owner's role. */
 const SCOPE_OF: Record<HeldRole, Scope> = {
   viewer: "read",
   submitter: "submit",
@@ -14,23 +14,23 @@ const SCOPE_OF: Record<HeldRole, Scope> = {
   admin: "admin",
 };
 
-/** Someone known to the hub. */
+/** An authenticated caller. */
 export interface Identity {
   name: string;
   roles: readonly HeldRole[];
   /** `session`, `token <id>` or `admin token`. */
   via: string;
-  /** Of the token; null where none limits it. */
+  /** Scopes of the token; null without a token. */
   scopes: readonly Scope[] | null;
-  /** Of the session or token. */
+  /** Expiry of the session or token. */
   expiresAt: Date | null;
-  /** Of the session, where there is one. */
+  /** Hash of the session id, for a session. */
   sessionHash: Uint8Array | undefined;
-  /** Whether the directory could not be asked again when it was time: such a one may read, and not write. */
+  /** Whether a due recheck failed because the directory was unreachable: the caller may read, but not write. */
   isStale: boolean;
 }
 
-/** Whether someone may do what wants this role: by their roles, and by the token's scopes. */
+/** Whether the caller's roles, and the token's scopes if any, allow what requires this role. */
 export function mayAct(identity: Identity | null, role: Role): boolean {
   if (role === "anyone") return true;
   if (identity === null) return false;
@@ -40,17 +40,17 @@ export function mayAct(identity: Identity | null, role: Role): boolean {
   return isInScope && (role === "viewer" || roles.includes("admin") || roles.includes(role));
 }
 
-/** Roles of someone in these groups; whoever signs in is a viewer. */
+/** The roles of a member of these groups; everyone who signs in is a viewer. */
 export function rolesOf(
   groups: readonly string[],
   mapping: readonly { role: HeldRole; group: string }[],
 ): HeldRole[] {
-  const held = new Set(groups.map(plain));
-  const roles = mapping.filter(({ group }) => held.has(plain(group))).map(({ role }) => role);
+  const own = new Set(groups.map(plain));
+  const roles = mapping.filter(({ group }) => own.has(plain(group))).map(({ role }) => role);
   return ["viewer", ...new Set(roles)];
 }
 
-/** DNs are equal whatever their case and the spaces around their commas. */
+/** Normalizes a DN: case and spaces around separators do not matter. */
 function plain(group: string): string {
   return group.toLowerCase().split(/([,=+])/).map((part) => part.trim()).join("");
 }

@@ -4,35 +4,35 @@ import { THROTTLE_TABLE, throttleStore } from "../db/access/throttles.ts";
 import { HubError } from "../errors.ts";
 import { digestOf } from "./digest.ts";
 
-/** What is left of an allowance, for the RateLimit headers. */
+/** The state of a request allowance, for the RateLimit headers. */
 export interface Allowance {
   name: "reads" | "writes";
   limit: number;
   remaining: number;
-  /** Seconds until it is whole again. */
+  /** Seconds until it is reset. */
   resetS: number;
 }
 
 export interface Throttle {
   /** Counts a request. @throws HubError TOO_MANY_REQUESTS */
   count(kind: Allowance["name"], who: string, cost?: number): Promise<Allowance>;
-  /** Counts an attempt to sign in, before the password is looked at. @throws HubError TOO_MANY_REQUESTS */
+  /** Counts a sign-in attempt before its password is checked. @throws HubError TOO_MANY_REQUESTS */
   attempt(keys: { account: string; address: string }): Promise<Attempt>;
 }
 
-/** What became of an attempt; one that nothing is said of was a failure. */
+/** Outcome of an attempt. If neither method is called, the attempt counts as failed. */
 export interface Attempt {
-  /** It was good: the account's failures are forgotten. */
+  /** The sign-in succeeded: clears the account's failures. */
   wasGood(): Promise<void>;
-  /** Nobody looked at it, as where the directory is away: it does not count. */
+  /** The password was not checked, for example because the directory is unreachable: does not count. */
   wasNone(): Promise<void>;
 }
 
-/** Says too what is left of the allowance: nothing. */
+/** An exceeded allowance, with its state for the headers. */
 export class RateExceeded extends HubError {
   constructor(readonly allowance: Allowance) {
     const { name, limit, resetS } = allowance;
-    super("TOO_MANY_REQUESTS", `More than ${limit} ${name} a minute; ask again in ${resetS} s.`, {
+    super("TOO_MANY_REQUESTS", `More than ${limit} ${name} per minute; retry in ${resetS} s.`, {
       retryAfter: Math.max(1, resetS),
     });
   }
@@ -44,14 +44,14 @@ export interface ThrottleOptions {
   writesPerMinute: number;
 }
 
-/** Failed attempts that cost no waiting, and the longest wait in seconds: it grows, and never becomes a lock. */
+/** Number of failed attempts without a wait, and the maximum wait in seconds. Waits grow, but never become a lockout. */
 const ACCOUNT = { free: 5, longestS: 60 };
 const ADDRESS = { free: 20, longestS: 60 };
-/** Seconds in which failures are remembered. */
+/** How long failures count, in seconds. */
 const MEMORY_S = 3600;
 const MANY = 1_000_000_000;
 
-/** Sign-ins and writes are counted in Postgres, for all processes; reads in this one, so that they cost nothing. */
+/** Counts sign-ins and writes in Postgres, across all processes, and reads in memory, so that counting them is free. */
 export function createThrottle({ sql, readsPerMinute, writesPerMinute }: ThrottleOptions): Throttle {
   const shared = {
     storeClient: throttleStore(sql),
@@ -90,7 +90,7 @@ export function createThrottle({ sql, readsPerMinute, writesPerMinute }: Throttl
 
     async attempt({ account, address }) {
       const kept = [
-        // A name typed by mistake may be a password: it is not kept as it is.
+        // Stored as a digest, because a mistyped name may be a password.
         { key: `account ${digestOf(account.toLowerCase()).toHex()}`, ...ACCOUNT },
         { key: `address ${address}`, ...ADDRESS },
       ];
@@ -103,13 +103,13 @@ export function createThrottle({ sql, readsPerMinute, writesPerMinute }: Throttl
         try {
           await waits.consume(key, 1, { customDuration: waitS });
         } catch (error) {
-          // An attempt that is not looked at does not count, or waiting would never end.
+          // A rejected attempt does not count, or the wait would never end.
           for (const one of counted) await failures.reward(one);
           if (!(error instanceof RateLimiterRes)) throw error;
           const retryAfter = Math.max(1, Math.ceil(error.msBeforeNext / 1000));
           throw new HubError(
             "TOO_MANY_REQUESTS",
-            `Too many attempts to sign in; try again in ${retryAfter} s.`,
+            `Too many sign-in attempts; retry in ${retryAfter} s.`,
             {
               retryAfter,
             },

@@ -2,17 +2,17 @@ import { crc32 } from "node:zlib";
 
 const PREFIX = "chub_";
 const DIGITS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
-/** 43 digits of 62 hold 256 bits. */
+/** 43 base-62 digits contain 256 bits. */
 const RANDOM = 43;
 const CHECK = 6;
 // deno-lint-ignore linear/pattern -- made of constants
 const SHAPE = new RegExp(`^${PREFIX}[0-9A-Za-z]{${RANDOM + CHECK}}$`);
 
-/** A new token: `chub_`, 256 random bits, and a checksum by which a scanner for leaks knows it from anything else. */
+/** Creates a token: `chub_`, 256 random bits, and a checksum by which secret scanners can recognize it. */
 export function makeToken(): string {
   let random = "";
   while (random.length < RANDOM) {
-    // 248 is the largest multiple of 62 in a byte: no digit is likelier than another.
+    // 248 is the largest multiple of 62 in a byte, so all digits are equally likely.
     for (const byte of crypto.getRandomValues(new Uint8Array(64))) {
       if (byte < 248 && random.length < RANDOM) random += DIGITS[byte % 62];
     }
@@ -20,7 +20,7 @@ export function makeToken(): string {
   return PREFIX + random + checkOf(random);
 }
 
-/** Whether a text has the form and checksum of a token; it may be nobody's all the same. */
+/** Whether a text has the form and checksum of a token, which does not mean that the token exists. */
 export function isToken(text: string): boolean {
   if (!SHAPE.test(text)) return false;
   const random = text.slice(PREFIX.length, -CHECK);

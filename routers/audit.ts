@@ -5,7 +5,7 @@ import { wire } from "./output_schema.ts";
 
 export const auditRouter = router({
   list: procedure
-    .meta({ method: "GET", path: "/api/audit", summary: "Who changed what, newest first", role: "admin" })
+    .meta({ method: "GET", path: "/api/audit", summary: "List the audit log, newest first", role: "admin" })
     .input(auditList)
     .output(wire(auditPage))
     .query(({ ctx, input }) => listAudit(ctx.sql, input)),

@@ -29,7 +29,7 @@ export const authRouter = router({
     .meta({
       method: "POST",
       path: "/api/auth/login",
-      summary: "Sign in; the session comes as a cookie",
+      summary: "Sign in; sets the session cookie",
       role: "anyone",
       isOpen: true,
     })
@@ -51,7 +51,7 @@ export const authRouter = router({
     .meta({
       method: "POST",
       path: "/api/auth/logout",
-      summary: "End this session, or `everywhere` all of one's own",
+      summary: "End this session, or with `everywhere` all of the caller's sessions",
       role: "viewer",
     })
     .input(logoutInput)
@@ -63,7 +63,13 @@ export const authRouter = router({
     }),
 
   me: procedure
-    .meta({ method: "GET", path: "/api/auth/me", summary: "Who is asking", role: "anyone", isOpen: true })
+    .meta({
+      method: "GET",
+      path: "/api/auth/me",
+      summary: "Return the caller's name and roles",
+      role: "anyone",
+      isOpen: true,
+    })
     .input(z.object({}))
     .output(wire(me))
     .query(({ ctx }) => toMe(ctx.identity)),
@@ -72,7 +78,7 @@ export const authRouter = router({
     .meta({
       method: "GET",
       path: "/api/auth/tokens",
-      summary: "API tokens, newest first: one's own, or for admins anyone's",
+      summary: "List the caller's API tokens, newest first; admins may list anyone's",
       role: "viewer",
     })
     .input(tokenList)
@@ -83,7 +89,9 @@ export const authRouter = router({
       if (person !== own && !mayAct(ctx.identity, "admin")) {
         throw new HubError(
           "FORBIDDEN",
-          `The tokens of ${JSON.stringify(person)} are for them and for admins.`,
+          `Only ${
+            JSON.stringify(person)
+          } and admins may list these tokens; omit \`person\` to list your own.`,
         );
       }
       return listTokens(ctx.sql, person, input);
@@ -93,7 +101,7 @@ export const authRouter = router({
     .meta({
       method: "POST",
       path: "/api/auth/tokens",
-      summary: "Make an API token for scripts; it is shown this once",
+      summary: "Create an API token for scripts; the token is returned only once",
       role: "viewer",
       statuses: [201],
     })
@@ -118,7 +126,7 @@ export const authRouter = router({
     .meta({
       method: "DELETE",
       path: "/api/auth/tokens/{id}",
-      summary: "Revoke an API token: one's own, or for admins anyone's",
+      summary: "Revoke one of the caller's API tokens; admins may revoke anyone's",
       role: "viewer",
     })
     .input(tokenId)
@@ -129,17 +137,17 @@ export const authRouter = router({
     }),
 });
 
-/** Whose a new token will be. @throws HubError FORBIDDEN where a token asks: it could outgrow its own scopes */
+/** The owner of a new token. @throws HubError FORBIDDEN if the caller uses a token, which could exceed its own scopes */
 async function ownerOf(ctx: Context): Promise<string> {
   const { name, via, scopes } = ctx.identity!;
   if (scopes !== null) {
-    throw new HubError("FORBIDDEN", "A token makes no tokens; sign in, or send the admin token.");
+    throw new HubError("FORBIDDEN", "A token cannot create tokens; sign in, or send the admin token.");
   }
   if (via !== "admin token") return name;
   if (ctx.config.auth.ldap !== undefined) {
     throw new HubError(
       "FORBIDDEN",
-      "The admin token is nobody in the directory, and owns no tokens; sign in.",
+      "The admin token is not an LDAP user and cannot own tokens; sign in.",
     );
   }
   await savePerson(ctx.sql, { name, source: "local", groups: [] }, ctx.now());

@@ -20,7 +20,7 @@ export const axesRouter = router({
     .meta({
       method: "GET",
       path: "/api/axes",
-      summary: "Axes, and how their labels are numbered",
+      summary: "List axes and how their labels are numbered",
       role: "anyone",
     })
     .input(z.object({}))
@@ -31,7 +31,7 @@ export const axesRouter = router({
     .meta({
       method: "PATCH",
       path: "/api/axes/{axis}",
-      summary: "Say how labels are numbered on an axis; it is made where it is not known",
+      summary: "Configure how labels are numbered on an axis; creates the axis if it does not exist",
       role: "admin",
     })
     .input(axisPatch)
@@ -49,7 +49,7 @@ export const axesRouter = router({
     .meta({
       method: "GET",
       path: "/api/axes/{axis}/changelists",
-      summary: "Labelled changelists of an axis, the newest first",
+      summary: "List the labelled changelists of an axis, newest first",
       role: "anyone",
     })
     .input(labelledList)
@@ -60,7 +60,7 @@ export const axesRouter = router({
     .meta({
       method: "POST",
       path: "/api/axes/{axis}/changelists",
-      summary: "Add labelled changelists, all or none; those that are there already change nothing",
+      summary: "Add labelled changelists, all or none; existing ones are left unchanged",
       role: "ingester",
     })
     .input(labelledInput)

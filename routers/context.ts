@@ -11,7 +11,7 @@ import type { CachedPage } from "./page_cache.ts";
 import type { BodyRoom } from "./rest/body_room.ts";
 import type { Versions } from "./versions.ts";
 
-/** What the process is made of; made once by main.ts, or by a test. */
+/** The parts of the process, created once by main.ts or by a test. */
 export interface Deps {
   sql: Db;
   queue: Queue;
@@ -19,11 +19,11 @@ export interface Deps {
   auth: Auth;
   throttle: Throttle;
   now(): Date;
-  /** @throws HubError SERVICE_UNAVAILABLE where vrlsubmit cannot be run. */
+  /** @throws HubError SERVICE_UNAVAILABLE if vrlsubmit cannot be run */
   checkSubmitter(): Promise<void>;
 }
 
-/** What one request knows. */
+/** The state of one request. */
 export interface Context extends Deps {
   versions: Versions;
   identity: Identity | null;
@@ -36,43 +36,43 @@ export interface Context extends Deps {
   idempotencyKey: string | undefined;
   /** Entity tags of `If-None-Match`. */
   knownTags: readonly string[];
-  /** Whether several procedures are called, so that no tag is of one of them. */
+  /** Whether the request calls several procedures, so that no entity tag applies to its response. */
   isBatch: boolean;
-  /** What all bodies in flight share, and what this request's has taken of it. */
+  /** The memory that all bodies in flight share, and the bytes of it that this request has taken. */
   room: BodyRoom;
   roomTaken: number;
-  /** What is left to who asks; undefined where it is not counted. */
+  /** The caller's remaining allowance; undefined if the request is not counted. */
   allowance: Allowance | undefined;
   reply: Reply;
 }
 
-/** What a procedure says of its answer besides the answer. */
+/** Response metadata that a procedure sets. */
 export interface Reply {
-  /** Of a good REST answer; 200 unless a procedure says 201 or 202. tRPC has no use for it. */
+  /** Status of a successful REST response (default 200). tRPC ignores it. */
   status: number;
   session?: SessionCookie;
-  /** Entity tag, where a procedure knows one; else one is made of the answer. */
+  /** Entity tag from the procedure; default: a hash of the response. */
   etag?: string;
-  /** Whether the answer has all its headers. */
+  /** Whether the response already has all its headers. */
   isWhole?: boolean;
-  /** The page that is the whole answer, where one is held. */
+  /** The cached page, if it is the whole response. */
   held?: CachedPage;
-  /** Answers that are JSON already, of all calls of the request; where tRPC asks for them. */
+  /** For tRPC: results of the request's calls that are serialized JSON already. */
   texts?: JsonText<unknown>[];
 }
 
-/** What the answer does to the session's cookie; an id of null takes it away. */
+/** The session cookie to set; an `id` of null deletes it. */
 export interface SessionCookie {
   id: string | null;
   maxAgeMs: number;
 }
 
-/** Whether what may hold secrets is shown: job output, scraper settings, queue payloads, error details. */
+/** Whether the caller may see fields that can contain secrets: job output, scraper settings, queue payloads, error details. */
 export function maySee(ctx: Context): boolean {
   return mayAct(ctx.identity, "viewer");
 }
 
-/** Who writes, for the audit. */
+/** The caller, for the audit log. */
 export function authorOf({ identity, client, requestId }: Context): Author {
   return {
     name: identity?.name ?? "unknown",

@@ -1,7 +1,7 @@
 interface Waiting {
   /** By `performance.now()`. */
   until: number;
-  late(): void;
+  expire(): void;
 }
 
 const TICK_MS = 500;
@@ -9,27 +9,27 @@ const waiting = new Set<Waiting>();
 let timer: ReturnType<typeof setInterval> | undefined;
 
 /**
- * What `promise` gives, or throws what `late` makes where it takes longer than `limitMs`, to half a second. One timer serves
- * all that wait: a timer for each read costs a good part of a small one.
+ * Resolves or rejects like `promise`, or rejects with `late()` after `limitMs`, to within half a second. All calls share one
+ * timer, because a timer per read is a large part of the cost of a small read.
  */
 export function inTime<T>(promise: Promise<T>, limitMs: number, late: () => Error): Promise<T> {
   return new Promise((resolve, reject) => {
-    const one = { until: performance.now() + limitMs, late: () => reject(late()) };
-    waiting.add(one);
+    const entry = { until: performance.now() + limitMs, expire: () => reject(late()) };
+    waiting.add(entry);
     if (timer === undefined) {
-      timer = setInterval(look, TICK_MS);
+      timer = setInterval(expireLate, TICK_MS);
       timer.unref();
     }
-    promise.then(resolve, reject).finally(() => waiting.delete(one));
+    promise.then(resolve, reject).finally(() => waiting.delete(entry));
   });
 }
 
-function look(): void {
+function expireLate(): void {
   const now = performance.now();
-  for (const one of waiting) {
-    if (one.until > now) continue;
-    waiting.delete(one);
-    one.late();
+  for (const entry of waiting) {
+    if (entry.until > now) continue;
+    waiting.delete(entry);
+    entry.expire();
   }
   if (waiting.size > 0) return;
   clearInterval(timer);

@@ -26,7 +26,7 @@ import { wire } from "./output_schema.ts";
 /** Packages and builds of the binary drop. */
 export const dvsRouter = router({
   packages: procedure
-    .meta({ method: "GET", path: "/api/dvs/packages", summary: "Packages by name", role: "anyone" })
+    .meta({ method: "GET", path: "/api/dvs/packages", summary: "List packages by name", role: "anyone" })
     .input(packageList)
     .output(wire(packagePage))
     .query(({ ctx, input }) => listPackages(ctx.sql, input)),
@@ -35,7 +35,7 @@ export const dvsRouter = router({
     .meta({
       method: "GET",
       path: "/api/dvs/packages/{name}",
-      summary: "A package: its newest and oldest changelist, count of builds, and readings",
+      summary: "Get a package: its newest and oldest changelist, number of builds, and last scans",
       role: "anyone",
     })
     .input(z.object({ name: packageName }))
@@ -46,7 +46,7 @@ export const dvsRouter = router({
     .meta({
       method: "PATCH",
       path: "/api/dvs/packages/{name}",
-      summary: "Say whether scans read a package for builds",
+      summary: "Set whether scans read a package",
       role: "admin",
     })
     .input(packagePatch)
@@ -60,7 +60,7 @@ export const dvsRouter = router({
     .meta({
       method: "GET",
       path: "/api/dvs/packages/{name}/changelists",
-      summary: "Changelists of a package, each with its best build",
+      summary: "List the changelists of a package, each with its best build",
       role: "anyone",
     })
     .input(changelistList)
@@ -78,7 +78,7 @@ export const dvsRouter = router({
     .meta({
       method: "GET",
       path: "/api/dvs/packages/{name}/changelists/{changelist}",
-      summary: "Every build of a package at a changelist",
+      summary: "List every build of a package at a changelist",
       role: "anyone",
     })
     .input(changelistPath)
@@ -89,7 +89,7 @@ export const dvsRouter = router({
     .meta({
       method: "GET",
       path: "/api/dvs/packages/{name}/nearest",
-      summary: "The available build nearest to a changelist",
+      summary: "Find the available build nearest to a changelist",
       role: "anyone",
     })
     .input(nearestQuery)
@@ -100,7 +100,7 @@ export const dvsRouter = router({
     .meta({
       method: "GET",
       path: "/api/dvs/common",
-      summary: "Changelists, ascending, at which all of the packages have an available build",
+      summary: "List changelists, ascending, at which all given packages have an available build",
       role: "anyone",
     })
     .input(commonQuery)
@@ -111,7 +111,7 @@ export const dvsRouter = router({
     .meta({
       method: "GET",
       path: "/api/dvs/scans",
-      summary: "Scans of the drop, newest first",
+      summary: "List scans of the drop, newest first",
       role: "anyone",
     })
     .input(scanList)
@@ -122,7 +122,7 @@ export const dvsRouter = router({
     .meta({
       method: "GET",
       path: "/api/dvs/scans/{id}",
-      summary: "A scan, with what did not parse and what could not be read",
+      summary: "Get a scan, with the entries that did not parse and the packages that could not be read",
       role: "anyone",
     })
     .input(z.object({ id }))
@@ -133,14 +133,14 @@ export const dvsRouter = router({
     .meta({
       method: "POST",
       path: "/api/dvs/scans",
-      summary: "Ask for a scan of every drop root",
+      summary: "Enqueue a scan of every drop root",
       role: "admin",
       statuses: [202],
     })
     .input(scanRequest)
     .output(wire(scanEnqueued))
     .mutation(async ({ ctx, input }) => {
-      // A full one is not swallowed by a plain one that waits.
+      // Separate keys, so that a queued plain scan does not absorb a full one.
       const singletonKey = input.full ? "scan:full" : "scan";
       const enqueued = await audited(
         ctx.sql,
@@ -152,8 +152,8 @@ export const dvsRouter = router({
       return {
         enqueued,
         message: enqueued
-          ? "A scan is enqueued; /api/dvs/scans shows how far it is."
-          : "A scan was waiting already; /api/dvs/scans shows how far it is.",
+          ? "A scan is enqueued; /api/dvs/scans shows its progress."
+          : "A scan was already queued; /api/dvs/scans shows its progress.",
       };
     }),
 });

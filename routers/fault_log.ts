@@ -1,29 +1,29 @@
 export type Level = "info" | "warn" | "error";
 export type Log = (level: Level, message: string, fields?: Record<string, unknown>) => void;
 
-/** How long the repeats of a fault are only counted, in ms. */
+/** How long repeats of a fault are counted without being logged, in ms. */
 const QUIET_MS = 60_000;
 
 export interface FaultLog {
   /**
-   * Logs the first fault of a kind at once, and its repeats once a minute with their `count`. What differs in its numbers only,
-   * such as bytes that are missing, is of one kind.
+   * Logs the first fault of a kind at once, and its repeats once a minute with their `count`. Messages that differ only in
+   * numbers, such as byte counts, are the same kind.
    */
   add(message: string, fields?: Record<string, unknown>): void;
-  /** Logs what was counted and is due; to be called now and then, so that the last repeats are logged too. */
+  /** Logs due counts. Must be called periodically, so that the last repeats are logged too. */
   flush(): void;
 }
 
 interface Counted {
-  /** As it was said last. */
+  /** The latest message. */
   message: string;
-  /** In ms, as by `now`. */
+  /** In ms since 1970, by `now`. */
   loggedAt: number;
   count: number;
   fields: Record<string, unknown>;
 }
 
-/** Keeps a state that fails every request, such as a database that is unavailable, from filling the log. */
+/** Prevents a state that fails every request, such as an unavailable database, from filling the log. */
 export function createFaultLog({ log, now }: { log: Log; now(): Date }): FaultLog {
   const kinds = new Map<string, Counted>();
 
@@ -51,7 +51,7 @@ export function createFaultLog({ log, now }: { log: Log; now(): Date }): FaultLo
       for (const [kind, counted] of kinds) {
         if (!isDue(counted)) continue;
         if (counted.count > 0) report(counted);
-        // A minute without it: the next one is a new state.
+        // After a minute without a repeat, the next fault counts as new.
         else kinds.delete(kind);
       }
     },

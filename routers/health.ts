@@ -19,7 +19,7 @@ export const healthRouter = router({
     .meta({
       method: "GET",
       path: "/api/health/live",
-      summary: "Whether the process answers",
+      summary: "Check that the process answers",
       role: "anyone",
       isOpen: true,
       cost: 0,
@@ -32,7 +32,7 @@ export const healthRouter = router({
     .meta({
       method: "GET",
       path: "/api/health/ready",
-      summary: "Whether the hub can work: database, migrations, queue, spool",
+      summary: "Check that the hub can work: database, migrations, queue, spool",
       role: "anyone",
       isOpen: true,
       cost: 0,
@@ -64,24 +64,24 @@ async function checkAll(ctx: Context): Promise<z.infer<typeof check>[]> {
     {
       name: "migrations",
       state: isCurrent ? "ok" : "bad",
-      detail: !isThere ? "not known" : isCurrent ? "up to date" : `not applied: ${state.pending.join(", ")}`,
+      detail: !isThere ? "unknown" : isCurrent ? "up to date" : `not applied: ${state.pending.join(", ")}`,
     },
     {
       name: "queue",
       state: isRunning && canWrite ? "ok" : "bad",
       detail: isRunning ? canWrite ? "runs" : "waits for the database" : "is stopping",
     },
-    { name: "spool", state: spool === undefined ? "ok" : "bad", detail: spool?.message ?? "can be written" },
+    { name: "spool", state: spool === undefined ? "ok" : "bad", detail: spool?.message ?? "is writable" },
   ];
 }
 
-const asked = new WeakMap<Db, Promise<DatabaseState>>();
+const running = new WeakMap<Db, Promise<DatabaseState>>();
 
-/** One question at a time: probes of a database that hangs do not pile up before it. */
+/** Shares one query between concurrent probes, so that they do not pile up on a database that hangs. */
 function askOnce(sql: Db): Promise<DatabaseState> {
-  const running = asked.get(sql);
-  if (running !== undefined) return running;
-  const asking = getDatabaseState(sql).finally(() => asked.delete(sql));
-  asked.set(sql, asking);
-  return asking;
+  const present = running.get(sql);
+  if (present !== undefined) return present;
+  const query = getDatabaseState(sql).finally(() => running.delete(sql));
+  running.set(sql, query);
+  return query;
 }

@@ -12,7 +12,7 @@ const jobId = z.object({ id });
 
 export const jobsRouter = router({
   list: procedure
-    .meta({ method: "GET", path: "/api/vrl/jobs", summary: "Jobs, newest first", role: "anyone" })
+    .meta({ method: "GET", path: "/api/vrl/jobs", summary: "List jobs, newest first", role: "anyone" })
     .input(jobList)
     .output(wire(jobPage))
     .query(async ({ ctx, input }) => {
@@ -24,7 +24,7 @@ export const jobsRouter = router({
     .meta({
       method: "POST",
       path: "/api/vrl/jobs",
-      summary: "Submit a test to the lab, at one changelist or at several; takes an Idempotency-Key",
+      summary: "Submit a test to the lab at one or several changelists; accepts an Idempotency-Key",
       role: "submitter",
       statuses: [201, 200],
     })
@@ -43,7 +43,7 @@ export const jobsRouter = router({
     .meta({
       method: "GET",
       path: "/api/vrl/jobs/{id}",
-      summary: "A job with its output, serials, runs and history",
+      summary: "Get a job with its output, serials, runs and history",
       role: "anyone",
     })
     .input(jobId)
@@ -54,7 +54,7 @@ export const jobsRouter = router({
     .meta({
       method: "POST",
       path: "/api/vrl/jobs/{id}/cancel",
-      summary: "Cancel a job; one in the lab is cancelled there first",
+      summary: "Cancel a job; a job in the lab is cancelled there first",
       role: "submitter",
       statuses: [202],
     })
@@ -70,7 +70,7 @@ export const jobsRouter = router({
     .meta({
       method: "POST",
       path: "/api/vrl/jobs/{id}/retry",
-      summary: "Submit a job that is over or unknown anew, as a new job",
+      summary: "Submit a finished or unknown job again, as a new job",
       role: "submitter",
       statuses: [201, 200],
     })
@@ -100,7 +100,7 @@ function hidden<T extends Job>(job: T): T {
   return { ...job, reason: null };
 }
 
-/** Output may hold what the lab or the binary should not have said; it is for the signed-in. */
+/** Hides output, which may contain secrets, from anonymous callers. */
 function shown(ctx: Context, detail: JobDetail): JobDetail {
   if (maySee(ctx)) return detail;
   return {

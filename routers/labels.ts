@@ -2,7 +2,7 @@ import { getNumber } from "../db/axes/changelists.ts";
 import type { Queryable } from "../db/core/queryable.ts";
 import { MAX_BATCH } from "../schemas/job.ts";
 
-/** Every field of an input that is a changelist; a test holds this against the schemas. */
+/** Every input field that is a changelist; a test compares this list with the schemas. */
 export const CHANGELIST_FIELDS = ["changelist", "changelists", "from", "to", "base", "head"] as const;
 
 const LABEL = /^label:(.+)$/s;
@@ -11,7 +11,7 @@ function isLabel(value: unknown): value is string {
   return typeof value === "string" && LABEL.test(value);
 }
 
-/** Whether an input has `label:…` for a changelist. */
+/** Whether an input contains `label:…` as a changelist. */
 export function hasLabels(input: unknown): boolean {
   if (typeof input !== "object" || input === null) return false;
   const given = input as Record<string, unknown>;
@@ -22,8 +22,8 @@ export function hasLabels(input: unknown): boolean {
 }
 
 /**
- * An input with `label:…` replaced by the number that has the label on the input's axis; any other is given back as it is.
- * @throws HubError NOT_FOUND, BAD_REQUEST where it is short for several
+ * Replaces each `label:…` of an input by the number of that label on the input's axis. Returns other inputs unchanged.
+ * @throws HubError NOT_FOUND, or BAD_REQUEST if a label is a prefix of several
  */
 export async function withNumbers(sql: Queryable, input: unknown): Promise<unknown> {
   if (typeof input !== "object" || input === null) return input;
@@ -32,9 +32,9 @@ export async function withNumbers(sql: Queryable, input: unknown): Promise<unkno
   for (const field of CHANGELIST_FIELDS) {
     const value = given[field];
     const axis = typeof given.axis === "string" ? given.axis : "main";
-    const numberOf = (one: unknown) => isLabel(one) ? getNumber(sql, axis, LABEL.exec(one)![1]!) : one;
+    const numberOf = (part: unknown) => isLabel(part) ? getNumber(sql, axis, LABEL.exec(part)![1]!) : part;
     if (isLabel(value)) numbered = { ...given, ...numbered, [field]: await numberOf(value) };
-    // Longer ones are refused by their schema.
+    // The schema rejects longer arrays.
     if (Array.isArray(value) && value.length <= MAX_BATCH && value.some(isLabel)) {
       numbered = { ...given, ...numbered, [field]: await Promise.all(value.map(numberOf)) };
     }

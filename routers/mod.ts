@@ -13,7 +13,7 @@ import { tasksRouter } from "./tasks.ts";
 import { testsRouter } from "./tests.ts";
 import { router } from "./trpc.ts";
 
-/** Every procedure of the hub; REST, site map and OpenAPI are made from it. */
+/** Every procedure of the hub; REST, site map and OpenAPI are generated from it. */
 export const appRouter = router({
   dvs: dvsRouter,
   axes: axesRouter,

@@ -3,7 +3,7 @@ import type { z } from "zod";
 import { JsonText } from "../db/core/json_text.ts";
 import { UNCHANGED } from "./read_once.ts";
 
-/** What a procedure answers with, as tRPC, the site map and OpenAPI take it. */
+/** A procedure's output schema, for tRPC, the site map and OpenAPI. */
 export interface Wire<T extends z.ZodType> {
   schema: T;
   /** For types only. */
@@ -14,12 +14,12 @@ export interface Wire<T extends z.ZodType> {
 
 let isChecked = false;
 
-/** From now on every answer is held against its schema. For tests: at work it would cost more than the answer itself. */
+/** Validates every output against its schema from now on. For tests only: in production this costs more than the output. */
 export function checkAnswers(): void {
   isChecked = true;
 }
 
-/** An answer's schema. Where answers are checked, one that the schema would change, a field too many even, is an error. */
+/** An output schema. If outputs are validated, any output that the schema would change is an error, even by an extra field. */
 export function wire<T extends z.ZodType>(schema: T): Wire<T> {
   return {
     schema,
@@ -27,7 +27,7 @@ export function wire<T extends z.ZodType>(schema: T): Wire<T> {
       if (isChecked && answer !== UNCHANGED) {
         const sent = answer instanceof JsonText ? answer.value : toJson(answer);
         if (!isDeepStrictEqual(toJson(schema.parse(sent)), sent)) {
-          throw new Error(`An answer is not what its schema says: ${JSON.stringify(sent).slice(0, 2000)}`);
+          throw new Error(`An output does not match its schema: ${JSON.stringify(sent).slice(0, 2000)}`);
         }
       }
       return answer as z.output<T>;

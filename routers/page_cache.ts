@@ -3,18 +3,18 @@ import { gzip } from "node:zlib";
 import { LRUCache } from "lru-cache";
 import type { JsonText } from "../db/core/json_text.ts";
 
-/** An answer as it was at a version. */
+/** A response at a version. */
 export interface CachedPage {
   version: string;
   tag: string;
   answer: JsonText<unknown>;
-  /** The answer as gzip; made when first asked for, see `packed`. */
+  /** The response as gzip, compressed on first use, see `packed`. */
   gzip?: Promise<Uint8Array<ArrayBuffer>>;
 }
 
 const pack = promisify(gzip);
 
-/** A page as gzip. It is packed once, outside of the one thread that answers. */
+/** Returns a page as gzip. Compresses it once, outside of the thread that answers requests. */
 export function packed(page: CachedPage): Promise<Uint8Array<ArrayBuffer>> {
   if (page.gzip === undefined) {
     page.gzip = pack(page.answer.text) as Promise<Uint8Array<ArrayBuffer>>;
@@ -24,26 +24,26 @@ export function packed(page: CachedPage): Promise<Uint8Array<ArrayBuffer>> {
 }
 
 /**
- * Pages that are asked for again and again, a dashboard's say, and may be told again as long as their version holds. A page
- * is taken when its question comes a second time: who goes through a whole list pushes nothing out.
+ * Caches pages that are requested repeatedly, for example by a dashboard, and can be served while their version is current. A
+ * page is cached at its second request, so that a client that reads a whole list evicts nothing.
  */
 export interface PageCache {
   find(question: string): CachedPage | undefined;
-  /** Takes a page, where its question came before, and it is not too large. */
+  /** Caches a page if its question was requested before and the page is not too large. */
   offer(question: string, page: CachedPage): void;
 }
 
-/** Of questions that came once: characters of all, and what each takes besides its own. */
+/** Questions requested once: total size in characters, and overhead per question. */
 const QUESTIONS = 1 << 20;
 const QUESTION = 100;
 /** Longest question remembered, in characters. */
 const LONGEST = 1000;
-/** What a page takes besides its text and, at most half of that, its gzip; small ones are mostly this. */
+/** Overhead of a page besides its text and its gzip (at most half the text). Most of the size of a small page. */
 const OVERHEAD = 1500;
-/** Most of all room that one page takes. */
+/** Maximum share of the cache for one page. */
 const SHARE = 1 / 16;
 
-/** Holds up to `characters` of pages (a byte each, or two where a page has letters beyond Latin-1); none at 0. */
+/** Caches up to `characters` of pages (1 byte each, or 2 in a page with characters beyond Latin-1). 0 disables the cache. */
 export function createPageCache(characters: number): PageCache {
   if (characters === 0) return { find: () => undefined, offer: () => {} };
   const pages = new LRUCache<string, CachedPage>({

@@ -10,13 +10,13 @@ import { authorOf, type Context } from "./context.ts";
 
 const MAX_REJECTED = 1000;
 const MAX_NOTES = 100;
-/** Results of one run. */
+/** Maximum number of results per run. */
 const MAX_PUSHED_RESULTS = 20_000_000;
 
 type Rejected = PushAnswer["rejected"][number];
 type Note = PushAnswer["notes"][number];
 
-/** What has been read of a push so far: the good records in a spool, the others by place and reason. */
+/** The records of a push read so far: valid ones in a spool, rejected ones by place and reason. */
 export class Received {
   rejected: Rejected[] = [];
   rejectedCount = 0;
@@ -27,7 +27,7 @@ export class Received {
     this.spool = new ResultSpool(folder);
   }
 
-  /** Takes a record, if it fits. `place` says where it is, for the answer. */
+  /** Adds a record, or rejects it if it is invalid. `place`: its position, for the response. */
   take(record: unknown, place: Omit<Rejected, "reason">): void {
     const parsed = resultRecord.safeParse(record);
     if (parsed.success) this.add(parsed.data);
@@ -41,7 +41,10 @@ export class Received {
 
   add(record: ResultRecord, isMissing = false): void {
     if (this.spool.count >= MAX_PUSHED_RESULTS) {
-      throw new HubError("PAYLOAD_TOO_LARGE", `A run has at most ${MAX_PUSHED_RESULTS} results.`);
+      throw new HubError(
+        "PAYLOAD_TOO_LARGE",
+        `A run may have at most ${MAX_PUSHED_RESULTS} results; split it into several runs.`,
+      );
     }
     this.spool.add(record, isMissing);
   }
@@ -73,13 +76,13 @@ export interface ReceivedMark {
   notes: number;
 }
 
-/** Has names looked up as they come, where the test is known. */
+/** Makes the spool look up case names as records arrive, if the test exists. */
 export async function lookUpNames({ sql }: Context, { spool }: Received, test: string): Promise<void> {
   const known = await findKnownTest(sql, test);
   if (known !== undefined) spool.lookUpBy(caseLookUp(sql, known));
 }
 
-/** Stores records as they came in a JSON body. @throws HubError BAD_REQUEST where every one is bad */
+/** Stores the records of a JSON body. @throws HubError BAD_REQUEST if every record is invalid */
 export async function pushRecords(ctx: Context, head: PushHead, records: unknown[]): Promise<PushAnswer> {
   const received = new Received(ctx.config.spoolDir);
   try {
@@ -95,7 +98,7 @@ export async function pushRecords(ctx: Context, head: PushHead, records: unknown
   }
 }
 
-/** Stores what was good. @throws HubError BAD_REQUEST where every record is bad */
+/** Stores the valid records. @throws HubError BAD_REQUEST if every record is invalid */
 export async function storePush(ctx: Context, head: PushHead, received: Received): Promise<PushAnswer> {
   const { spool, rejected, rejectedCount, notes } = received;
   if (spool.count === 0 && rejectedCount > 0) {

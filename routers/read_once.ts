@@ -1,13 +1,13 @@
 import type { JsonText } from "../db/core/json_text.ts";
 import type { Context } from "./context.ts";
 
-/** What a read gives for an answer that the asker has already; the doors make a 304 of it. */
+/** Returned by a read if the client already has the response; REST and tRPC answer 304. */
 export const UNCHANGED = Symbol("unchanged");
 
 /**
- * Answers by `read`, unless the asker has what would be answered, or it is held: then the version is asked for, and nothing
- * is read. An answer's version is read with it, in one statement, so that it is never newer than its tag says. `list` names
- * what is asked, and is part of the question.
+ * Answers with `read`. If the client sent an entity tag or the page is cached, queries the version first, and skips `read` if
+ * that version is current. The same statement reads a response and its version, so that a tag never names a newer version
+ * than its response. `list`: a name that is part of the cache key.
  */
 export async function readOnce<T>(
   { knownTags, isBatch, reply, versions }: Context,
@@ -19,20 +19,24 @@ export async function readOnce<T>(
   },
 ): Promise<JsonText<T>> {
   const question = JSON.stringify([list, input]);
-  const held = versions.pages.find(question);
+  const cached = versions.pages.find(question);
   const mayKnow = knownTags.length > 0 && !isBatch;
-  if (held !== undefined || mayKnow) {
+  if (cached !== undefined || mayKnow) {
     const version = await askVersion();
-    const isHeld = version !== undefined && held?.version === version;
-    const tag = isHeld ? held.tag : version === undefined ? undefined : versions.tagOf(version, question);
+    const isCurrent = version !== undefined && cached?.version === version;
+    const tag = isCurrent
+      ? cached.tag
+      : version === undefined
+      ? undefined
+      : versions.tagOf(version, question);
     if (tag !== undefined && mayKnow && knownTags.includes(tag)) {
       reply.etag = tag;
       return UNCHANGED as unknown as JsonText<T>;
     }
-    if (isHeld) {
-      if (!isBatch) reply.etag = held.tag;
-      reply.held = held;
-      return held.answer as JsonText<T>;
+    if (isCurrent) {
+      if (!isBatch) reply.etag = cached.tag;
+      reply.held = cached;
+      return cached.answer as JsonText<T>;
     }
   }
   const answer = await read();

@@ -35,7 +35,7 @@ export const resultsRouter = router({
     .meta({
       method: "GET",
       path: "/api/results",
-      summary: "Results of a test by changelist, newest first",
+      summary: "List the results of a test by changelist, newest first",
       role: "anyone",
     })
     .input(resultList)
@@ -53,7 +53,7 @@ export const resultsRouter = router({
     .meta({
       method: "POST",
       path: "/api/results",
-      summary: "Push a run with its results, as JSON or as a result file",
+      summary: "Push a run with its results, as JSON or as result files",
       role: "ingester",
       statuses: [201, 200],
     })
@@ -65,7 +65,7 @@ export const resultsRouter = router({
     .meta({
       method: "GET",
       path: "/api/results/summary",
-      summary: "Counts by outcome for each changelist of a test",
+      summary: "Count outcomes at each changelist of a test",
       role: "anyone",
       cost: 10,
     })
@@ -78,7 +78,7 @@ export const resultsRouter = router({
       method: "GET",
       path: "/api/results/culprit",
       summary:
-        "For each case that is or was bad: between which changelists it broke, and which builds in between exist",
+        "List the cases that are or were bad, the changelists between which each broke, and the builds available in between",
       role: "anyone",
       cost: 10,
     })
@@ -90,7 +90,7 @@ export const resultsRouter = router({
     .meta({
       method: "GET",
       path: "/api/results/compare",
-      summary: "What changed for a test between two changelists",
+      summary: "Compare a test's outcomes at two changelists",
       role: "anyone",
       cost: 10,
     })
@@ -130,7 +130,7 @@ async function compare(ctx: Context, input: CompareQuery) {
     if (kind !== undefined) counts[kind] += pair.cases;
     return kind !== undefined && (input.kind ?? kind) === kind;
   });
-  // A run that failed in the lab has no cases to tell of.
+  // A run that failed in the lab has no cases, so count the run.
   counts.labErrors += runs.labErrorRuns.head;
   const rows = await listComparedCases(ctx.sql, input, { pairs: wanted, after, limit: input.limit + 1 });
   const page = toPage(rows, input.limit, toCompareItem, (row) => [row.caseId]);

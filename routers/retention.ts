@@ -11,7 +11,7 @@ export const retentionRouter = router({
     .meta({
       method: "GET",
       path: "/api/retention",
-      summary: "What would be deleted for its age now, by test; deletes nothing",
+      summary: "List what a retention sweep would delete now, by test; deletes nothing",
       role: "viewer",
     })
     .input(z.object({}))
@@ -22,7 +22,7 @@ export const retentionRouter = router({
     .meta({
       method: "POST",
       path: "/api/retention/sweep",
-      summary: "Delete now what is too old, as is done each night",
+      summary: "Enqueue a retention sweep, which deletes expired results, as every night",
       role: "admin",
       statuses: [202],
     })

@@ -17,7 +17,7 @@ export const runsRouter = router({
     .meta({
       method: "GET",
       path: "/api/runs",
-      summary: "Runs: of a test by changelist, else by when they came in; newest first",
+      summary: "List runs, newest first: by changelist for one test, else by time of arrival",
       role: "anyone",
     })
     .input(runList)
@@ -28,7 +28,7 @@ export const runsRouter = router({
     }),
 
   get: procedure
-    .meta({ method: "GET", path: "/api/runs/{id}", summary: "A run", role: "anyone" })
+    .meta({ method: "GET", path: "/api/runs/{id}", summary: "Get a run", role: "anyone" })
     .input(z.object({ id }))
     .output(wire(run))
     .query(async ({ ctx, input }) => shown(ctx, await getRun(ctx.sql, input.id))),
@@ -37,7 +37,7 @@ export const runsRouter = router({
     .meta({
       method: "PATCH",
       path: "/api/runs/{id}",
-      summary: "Keep a run's results however old, or let them go again",
+      summary: "Pin a run, so that its results never expire, or unpin it",
       role: "triager",
     })
     .input(runPin)
@@ -48,7 +48,12 @@ export const runsRouter = router({
     }),
 
   results: procedure
-    .meta({ method: "GET", path: "/api/runs/{id}/results", summary: "Results of a run", role: "anyone" })
+    .meta({
+      method: "GET",
+      path: "/api/runs/{id}/results",
+      summary: "List the results of a run",
+      role: "anyone",
+    })
     .input(runResults)
     .output(wire(resultPage))
     .query(({ ctx, input }) => listRunResults(ctx.sql, input)),
@@ -57,7 +62,7 @@ export const runsRouter = router({
     .meta({
       method: "GET",
       path: "/api/runs/{id}/samples",
-      summary: "What was measured in a run, by case and metric",
+      summary: "List the measured values of a run, by case and metric",
       role: "anyone",
     })
     .input(runSamples)

@@ -8,7 +8,7 @@ export const samplesRouter = router({
     .meta({
       method: "GET",
       path: "/api/samples",
-      summary: "What a metric of a case was, newest changelist first",
+      summary: "List the values of a case's metric, newest changelist first",
       role: "anyone",
     })
     .input(sampleList)

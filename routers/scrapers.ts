@@ -11,7 +11,7 @@ export const scrapersRouter = router({
     .meta({
       method: "GET",
       path: "/api/scrapers",
-      summary: "Scrapers: tags, the schema of their settings, and their health",
+      summary: "List scrapers: tag, JSON Schema of the settings, and health",
       role: "anyone",
     })
     .input(z.object({}))

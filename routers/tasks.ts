@@ -15,7 +15,7 @@ export const tasksRouter = router({
     .meta({
       method: "GET",
       path: "/api/tasks",
-      summary: "The queue: counts by task and state, and the newest tasks",
+      summary: "Show the queue: counts by task and state, and the newest tasks",
       role: "anyone",
     })
     .input(z.object({
@@ -39,7 +39,7 @@ export const tasksRouter = router({
     .meta({
       method: "GET",
       path: "/api/tasks/schedule",
-      summary: "The cron table with last and next times",
+      summary: "List the cron schedule with last and next times",
       role: "anyone",
     })
     .input(z.object({}))

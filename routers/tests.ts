@@ -27,7 +27,7 @@ const byName = z.object({ name: testName });
 
 export const testsRouter = router({
   list: procedure
-    .meta({ method: "GET", path: "/api/tests", summary: "Tests by name", role: "anyone" })
+    .meta({ method: "GET", path: "/api/tests", summary: "List tests by name", role: "anyone" })
     .input(testList)
     .output(wire(testPage))
     .query(async ({ ctx, input }) => {
@@ -36,7 +36,7 @@ export const testsRouter = router({
     }),
 
   create: procedure
-    .meta({ method: "POST", path: "/api/tests", summary: "Make a test", role: "admin", statuses: [201] })
+    .meta({ method: "POST", path: "/api/tests", summary: "Create a test", role: "admin", statuses: [201] })
     .input(testInput)
     .output(wire(testShape))
     .mutation(async ({ ctx, input }) => {
@@ -50,7 +50,7 @@ export const testsRouter = router({
     .meta({
       method: "GET",
       path: "/api/tests/{name}",
-      summary: "A test with its last scrape",
+      summary: "Get a test with its last scrape",
       role: "anyone",
     })
     .input(byName)
@@ -61,7 +61,8 @@ export const testsRouter = router({
     .meta({
       method: "PATCH",
       path: "/api/tests/{name}",
-      summary: "Change a test; a new scraper or new settings begin from the start of the source",
+      summary:
+        "Update a test; a new scraper or new settings restart scraping from the beginning of the source",
       role: "admin",
     })
     .input(testPatch)
@@ -85,7 +86,7 @@ export const testsRouter = router({
     .meta({
       method: "DELETE",
       path: "/api/tests/{name}",
-      summary: "Delete a test; its results stay unless `results` is true",
+      summary: "Delete a test; its results are kept unless `results` is true",
       role: "admin",
     })
     .input(
@@ -100,7 +101,7 @@ export const testsRouter = router({
     .meta({
       method: "POST",
       path: "/api/tests/{name}/scrape",
-      summary: "Scrape now; with `dryRun` nothing is stored and the answer says what would be",
+      summary: "Scrape now; `dryRun` stores nothing and returns what would be stored",
       role: "admin",
       statuses: [202, 200],
     })
@@ -126,12 +127,12 @@ export const testsRouter = router({
     .meta({
       method: "POST",
       path: "/api/tests/{name}/aliases",
-      summary: "Give a case another name; its history follows, and the old name means it from now on",
+      summary: "Rename a case; its history is kept, and the old name becomes an alias",
       role: "triager",
     })
     .input(caseRename)
     .output(wire(z.object({
-      resultsMoved: z.number().int().meta({ description: "Results that stood under the new name already" }),
+      resultsMoved: z.number().int().meta({ description: "Number of results that already had the new name" }),
     })))
     .mutation(({ ctx, input }) => renameCase(ctx.sql, input, authorOf(ctx))),
 
@@ -139,7 +140,7 @@ export const testsRouter = router({
     .meta({
       method: "GET",
       path: "/api/tests/{name}/aliases",
-      summary: "Old names of the cases of a test",
+      summary: "List the aliases (old names) of a test's cases",
       role: "anyone",
     })
     .input(byName)
@@ -150,7 +151,7 @@ export const testsRouter = router({
     .meta({
       method: "DELETE",
       path: "/api/tests/{name}/aliases",
-      summary: "Let an old name be a case of its own again, from the next result on",
+      summary: "Delete an alias; from the next result on, the old name is a separate case",
       role: "triager",
     })
     .input(byName.extend({ case: text(MAX_CASE).meta({ description: "The old name" }) }))
@@ -164,7 +165,7 @@ export const testsRouter = router({
     .meta({
       method: "GET",
       path: "/api/tests/{name}/scrapes",
-      summary: "Scrapes of a test, newest first",
+      summary: "List the scrapes of a test, newest first",
       role: "anyone",
     })
     .input(byName.extend(pageInput))
@@ -195,6 +196,6 @@ function shownTest(ctx: Context, test: TestShape): TestShape {
   return { ...test, settings: null, lastScrape: test.lastScrape && shownScrape(ctx, test.lastScrape) };
 }
 
-function shownScrape(ctx: Context, one: Scrape): Scrape {
-  return !maySee(ctx) ? { ...one, ignored: null, samples: null, error: null } : one;
+function shownScrape(ctx: Context, scrape: Scrape): Scrape {
+  return !maySee(ctx) ? { ...scrape, ignored: null, samples: null, error: null } : scrape;
 }

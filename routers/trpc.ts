@@ -7,18 +7,18 @@ import type { Context } from "./context.ts";
 import { inTime } from "./deadline.ts";
 import { hasLabels, withNumbers } from "./labels.ts";
 
-/** From here come the REST route, its line in the site map, and its OpenAPI operation. */
+/** Source of a procedure's REST route, site map line and OpenAPI operation. */
 export interface RouteMeta {
   method: "GET" | "POST" | "PATCH" | "DELETE";
   /** Under `/api`, with `{name}` for a parameter of the input. */
   path: `/api/${string}`;
   summary: string;
   role: Role;
-  /** Answers the signed-out even where READ_REQUIRES_LOGIN is set. */
+  /** Open to anonymous callers even if READ_REQUIRES_LOGIN is set. */
   isOpen?: boolean;
-  /** Requests that one counts as, against the caller's allowance; default: 1. 0: REST does not count it. */
+  /** Number of requests that one call counts as, against the caller's allowance (default 1). 0: REST does not count it. */
   cost?: number;
-  /** Statuses of a good answer, the usual one first; 200 unless told. */
+  /** Statuses of a successful response, the usual one first (default 200). */
   statuses?: readonly (200 | 201 | 202 | 503)[];
 }
 
@@ -39,32 +39,32 @@ const t = initTRPC.context<Context>().meta<RouteMeta>().create({
   },
 });
 
-/** @throws HubError UNAUTHORIZED, FORBIDDEN, SERVICE_UNAVAILABLE where the asker's standing cannot be told right now */
+/** @throws HubError UNAUTHORIZED, FORBIDDEN, or SERVICE_UNAVAILABLE if LDAP cannot confirm the caller's roles right now */
 export function requireRole(
   { identity, config }: Pick<Context, "identity" | "config">,
   { role, isOpen = false }: { role: Role; isOpen?: boolean | undefined },
 ): void {
-  const wanted = role === "anyone" && config.auth.readRequiresLogin && !isOpen ? "viewer" : role;
-  if (!mayAct(identity, wanted)) {
+  const required = role === "anyone" && config.auth.readRequiresLogin && !isOpen ? "viewer" : role;
+  if (!mayAct(identity, required)) {
     if (identity === null) {
       throw new HubError(
         "UNAUTHORIZED",
-        `A sign-in or a token is missing; this route requires the role ${wanted}. Sign in with POST /api/auth/login, or send ` +
-          "`Authorization: Bearer <token>` with a token of POST /api/auth/tokens or the admin token.",
+        `This route requires the role ${required}, and the request has no session or token. Sign in with POST /api/auth/login, or send ` +
+          "`Authorization: Bearer <token>` with a token from POST /api/auth/tokens or the admin token.",
       );
     }
-    const scopes = identity.scopes === null ? "" : `, by a token of the scopes ${identity.scopes.join(", ")}`;
+    const scopes = identity.scopes === null ? "" : `, with a token of scopes ${identity.scopes.join(", ")}`;
     throw new HubError(
       "FORBIDDEN",
-      `The role ${wanted} is missing, which this route requires; ${identity.name} has ${
+      `This route requires the role ${required}; ${identity.name} has ${
         identity.roles.join(", ")
-      }${scopes}. LDAP_ROLES gives roles to groups, and a token's scopes are set when it is made.`,
+      }${scopes}. LDAP_ROLES maps LDAP groups to roles; a token's scopes are set when it is created.`,
     );
   }
-  if (identity?.isStale === true && wanted !== "anyone" && wanted !== "viewer") {
+  if (identity?.isStale === true && required !== "anyone" && required !== "viewer") {
     throw new HubError(
       "SERVICE_UNAVAILABLE",
-      "The directory cannot be asked who you are right now; reads go on.",
+      "LDAP is unreachable, so writes are disabled; reads still work. Retry in 10 s.",
       {
         retryAfter: 10,
       },
@@ -72,27 +72,27 @@ export function requireRole(
   }
 }
 
-/** Longest a read may take; a database that does not answer must not hold its askers for ever. */
+/** Maximum duration of a read, so that an unresponsive database does not block callers indefinitely. */
 const READ_LIMIT_MS = 30_000;
 
 function tooLate(): TRPCError {
-  const message = `No answer came within ${READ_LIMIT_MS / 1000} s; ask for less, or later.`;
+  const message = `The read took longer than ${READ_LIMIT_MS / 1000} s; request less, or retry later.`;
   return toTrpcError(new HubError("SERVICE_UNAVAILABLE", message, { retryAfter: 5 }));
 }
 
 /**
- * All that stands before a procedure, in one middleware, since each costs a copy of what the request knows: the guard, labels
- * in place of changelists, the time that a read may take, and HubErrors thrown below, which become tRPC errors here, and only
- * here.
+ * Everything that runs before a procedure: the role check, the replacement of labels by changelist numbers, the time limit of
+ * reads, and the conversion of HubErrors to tRPC errors, which happens only here. One middleware, since each middleware copies
+ * the request's context.
  */
 function entrance({ takesNewLabels }: { takesNewLabels: boolean }) {
   return t.middleware(async ({ ctx, meta, type, getRawInput, next }) => {
     try {
       requireRole(ctx, { role: meta?.role ?? "admin", isOpen: meta?.isOpen });
       const answer = async () => {
-        const given = takesNewLabels ? undefined : await getRawInput();
-        if (!hasLabels(given)) return await next();
-        const input = await withNumbers(ctx.sql, given);
+        const raw = takesNewLabels ? undefined : await getRawInput();
+        if (!hasLabels(raw)) return await next();
+        const input = await withNumbers(ctx.sql, raw);
         return await next({ getRawInput: () => Promise.resolve(input) });
       };
       const result = await (type === "query" ? inTime(answer(), READ_LIMIT_MS, tooLate) : answer());
@@ -109,12 +109,12 @@ function entrance({ takesNewLabels }: { takesNewLabels: boolean }) {
 }
 
 export const router = t.router;
-/** For what takes labels that are new. */
+/** For procedures that accept new labels. */
 export const labellingProcedure = t.procedure.use(entrance({ takesNewLabels: true }));
-/** Every procedure states its `.meta()`; the guard reads the role there. Takes `label:…` for a changelist. */
+/** Every procedure must have `.meta()`, whose role is checked. Accepts known `label:…` changelists. */
 export const procedure = t.procedure.use(entrance({ takesNewLabels: false }));
 
-/** tRPC has no code for a full disk or a foreign host; the status comes from the cause. */
+/** tRPC has no code for a full disk or a wrong host; the HTTP status comes from the cause. */
 function trpcCode(code: HubErrorCode) {
   if (code === "INSUFFICIENT_STORAGE") return "SERVICE_UNAVAILABLE";
   return code === "MISDIRECTED_REQUEST" ? "BAD_REQUEST" : code;
@@ -124,7 +124,7 @@ function toTrpcError(fault: HubError): TRPCError {
   return new TRPCError({ code: trpcCode(fault.code), message: fault.message, cause: fault });
 }
 
-/** The one view of anything a procedure throws; what is not known becomes an INTERNAL_SERVER_ERROR that says nothing. */
+/** Converts anything a procedure throws to a HubError; unknown errors become an INTERNAL_SERVER_ERROR without details. */
 export function asHubError(error: unknown): HubError {
   const fault = databaseFault(error);
   if (fault !== undefined) return fault;
@@ -137,14 +137,18 @@ export function asHubError(error: unknown): HubError {
     );
   }
   if (!(error instanceof TRPCError)) {
-    return new HubError("INTERNAL_SERVER_ERROR", "The hub failed at this request.", { cause: error });
+    return new HubError(
+      "INTERNAL_SERVER_ERROR",
+      "The hub failed to process this request; its log has the cause by requestId.",
+      { cause: error },
+    );
   }
   if (error.cause instanceof HubError) return error.cause;
   const issues = (error.cause as { issues?: { path: PropertyKey[]; message: string }[] } | undefined)?.issues;
   if (error.code === "BAD_REQUEST" && Array.isArray(issues)) {
     return new HubError(
       "BAD_REQUEST",
-      "The input does not fit: " +
+      "The input is invalid: " +
         issues.map((issue) => `${issue.path.join(".") || "input"}: ${issue.message}`).join("; "),
       {
         issues: issues.map((issue) => ({ path: issue.path.join("."), message: issue.message })),
@@ -158,10 +162,14 @@ export function asHubError(error: unknown): HubError {
   if (error.code === "METHOD_NOT_SUPPORTED") return new HubError("METHOD_NOT_SUPPORTED", error.message);
   if (error.code === "UNSUPPORTED_MEDIA_TYPE") return new HubError("UNSUPPORTED_MEDIA_TYPE", error.message);
   if (error.code === "PAYLOAD_TOO_LARGE") return new HubError("PAYLOAD_TOO_LARGE", error.message);
-  return new HubError("INTERNAL_SERVER_ERROR", "The hub failed at this request.", { cause: error });
+  return new HubError(
+    "INTERNAL_SERVER_ERROR",
+    "The hub failed to process this request; its log has the cause by requestId.",
+    { cause: error },
+  );
 }
 
-/** What Postgres says of a NUL, a lone surrogate, or a number or time that does not fit (SQLSTATE class 22). */
+/** Postgres errors for a NUL, a lone surrogate, or a number or time out of range (SQLSTATE class 22). */
 const UNSTORABLE = new Set(["22021", "22P05", "22P02", "22003", "22007", "22008"]);
 
 function isUnstorable(error: unknown): boolean {

@@ -16,8 +16,8 @@ type TrpcTarget = Target & { kind: "trpc" };
 const MAX_BATCH = 20;
 
 /**
- * tRPC under `/api/trpc`, within the limits that hold for REST.
- * @throws HubError PAYLOAD_TOO_LARGE, BAD_REQUEST; the fault of a call that could not be served (503, 507)
+ * Answers tRPC requests under `/api/trpc`, with the same limits as REST.
+ * @throws HubError PAYLOAD_TOO_LARGE, BAD_REQUEST; the error of a call that could not be served (503, 507)
  */
 export async function answerTrpc(
   given: Request,
@@ -25,7 +25,7 @@ export async function answerTrpc(
   hub: Context,
 ): Promise<Response> {
   if (calls.length > MAX_BATCH) {
-    throw new HubError("BAD_REQUEST", `A batch holds at most ${MAX_BATCH} calls.`);
+    throw new HubError("BAD_REQUEST", `A batch may have at most ${MAX_BATCH} calls, got ${calls.length}.`);
   }
   const isRead = given.method === "GET" || given.method === "HEAD";
   const text = isRead ? undefined : await readPermitted(given, routes, hub);
@@ -51,11 +51,11 @@ export async function answerTrpc(
   let json = await response.text();
   for (const text of texts) json = text.putInto(json);
   const { status, headers } = response;
-  // Where the asker has it already, what was written is no answer (see UNCHANGED), and is not sent.
+  // If the client already has the response, `json` contains UNCHANGED results and is not sent: answerRead answers 304.
   return isAnswer ? answerRead(hub, json) : new Response(json, { status, headers });
 }
 
-/** The body, where the caller may make one of the calls that take one; the guard refuses the others without looking at it. */
+/** Reads the body if the caller may make a call that has one; otherwise the role check fails without it. */
 async function readPermitted(
   request: Request,
   routes: TrpcTarget["routes"],
@@ -80,8 +80,8 @@ function isPermitted(hub: Context, route: Route): boolean {
 }
 
 /**
- * The request with its path as it was resolved, so that tRPC cannot read another one out of it, and with its body as `text`,
- * which a `Request` would copy into bytes and back.
+ * Replaces the request's path by the resolved calls, so that tRPC cannot parse it differently, and its body by `text`, which
+ * a `Request` would copy into bytes and back.
  */
 function rewrite(request: Request, calls: readonly string[], text: string | undefined): Request {
   const path = `/api/trpc/${calls.map(encodeURIComponent).join(",")}`;

@@ -4,20 +4,20 @@ import { findBuildsVersion, findResultsVersions } from "../db/core/cache_version
 import { inTime } from "./deadline.ts";
 import { createPageCache, type PageCache } from "./page_cache.ts";
 
-/** Raise it where answers come to look otherwise for the same rows, or clients keep the old ones. */
+/** Increase it when responses change for the same rows; otherwise clients keep the old responses. */
 const FORM = 1;
 
-/** Versions of what is answered: whether it still holds, for less than it costs to answer; undefined where that cannot be told. */
+/** Versions of the data behind responses, cheaper to query than the responses. Undefined if a version cannot be determined. */
 export interface Versions {
   builds(): Promise<string | undefined>;
-  /** By a test's name. */
+  /** Version of a test's results, by the test's name. */
   results(test: string): Promise<string | undefined>;
-  /** Entity tag of what a question is answered at a version. */
+  /** Entity tag of the response to a question at a version. */
   tagOf(version: string, question: string): string;
   pages: PageCache;
 }
 
-/** Those asked for at once are asked of the database together. `held` is how much of pages is held, see `createPageCache`. */
+/** Concurrent queries are sent to the database together. `held`: size of the page cache, see `createPageCache`. */
 export function createVersions(sql: Db, { home, held }: { home: string; held: number }): Versions {
   const builds = together(async () => new Map([["", await findBuildsVersion(sql)]]));
   const results = together((tests) => findResultsVersions(sql, tests));
@@ -32,12 +32,12 @@ export function createVersions(sql: Db, { home, held }: { home: string; held: nu
   };
 }
 
-/** Longest that a version is waited for; then what is asked for is read. */
+/** Maximum wait for a version; after that the data itself is read. */
 const LIMIT_MS = 2_000;
 
 /**
- * While one question is under way those that come meanwhile wait, and are asked together by the next. One that fails or takes
- * too long tells nothing of any of them: a bad one among them must not be others' fault.
+ * Batches concurrent queries: keys that arrive during a query wait, and the next query asks for all of them. If a query fails
+ * or takes too long, all its keys get undefined, so that one bad key does not fail the requests for others.
  */
 export function together<T>(
   ask: (keys: string[]) => Promise<Map<string, T>>,
@@ -59,9 +59,9 @@ export function together<T>(
     isAsking = false;
   };
   return (key) => {
-    let one = waiting.get(key);
-    if (one === undefined) waiting.set(key, one = Promise.withResolvers());
+    let entry = waiting.get(key);
+    if (entry === undefined) waiting.set(key, entry = Promise.withResolvers());
     if (!isAsking) askNext();
-    return one.promise;
+    return entry.promise;
   };
 }

@@ -1,27 +1,27 @@
 /**
- * Locks of a data folder (flock), which the kernel releases when a process ends, however it ends. Each hub on the folder, and
- * each program that started one, shares one; the last one out stops what they share.
+ * Locks of a data folder (flock), which the kernel releases when a process ends for any reason. Every hub on the folder and
+ * every program that started a hub has a shared lock; the last process to leave stops the shared servers.
  */
 export interface DataLock {
-  /** Runs `work` while no other start or stop on the folder prepares or stops anything. */
+  /** Runs `work` exclusively: no other start or stop on the folder runs at the same time. */
   alone<T>(work: () => Promise<T>): Promise<T>;
-  /** Counts this process as one that uses the folder. */
+  /** Registers this process as a user of the folder. */
   join(): Promise<void>;
-  /** Ends that. Returns whether no other process uses the folder. */
+  /** Unregisters this process. Returns whether no other process uses the folder. */
   leave(): Promise<boolean>;
 }
 
-/** The file in a data folder that each of its users shares a lock of. */
+/** The file in a data folder on which every user of the folder has a shared lock. */
 export const USERS_LOCK = "hubs.lock";
 
-/** Counts this process as one that uses the folder, as long as it lives. The file is there, and only read. */
+/** Registers this process as a user of the folder until it ends. The lock file must exist; read access suffices. */
 export async function shareDataLock(folder: string): Promise<Deno.FsFile> {
   const users = await Deno.open(`${folder}/${USERS_LOCK}`, { read: true });
   await users.lock(false);
   return users;
 }
 
-/** `onWait` is called if another start or stop is at work. */
+/** Opens the locks of a folder. `onWait` is called if another start or stop is in progress. */
 export async function openDataLock(folder: string, onWait: () => void): Promise<DataLock> {
   const options = { create: true, read: true, write: true, mode: 0o600 };
   const turn = await Deno.open(`${folder}/start.lock`, options);
@@ -37,7 +37,7 @@ export async function openDataLock(folder: string, onWait: () => void): Promise<
       await turn.unlock();
     }
   }
-  // The lock is the process's; within the process one waits for the other here.
+  // The file lock excludes other processes; this queue excludes calls within the process.
   let last: Promise<unknown> = Promise.resolve();
   return {
     alone<T>(work: () => Promise<T>): Promise<T> {

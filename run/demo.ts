@@ -5,22 +5,22 @@ import { makeSampleDrop, SAMPLE_PACKAGES } from "./lab/sample/make.ts";
 
 /**
  * `deno task demo`: shows the whole loop on a running hub (CHUB_URL, token in CHUB_TOKEN_FILE, drop in CHUB_DROP).
- * Every step may be repeated: what is there stays as it is.
+ * Every step can be repeated, and leaves existing data unchanged.
  */
 const PACKAGE = SAMPLE_PACKAGES[0];
 const FROM = 1000;
 const TO = 1200;
-/** The test runs at every fifth changelist; there is a build of the package at each. */
+/** The test runs at every fifth changelist; every changelist has a build of the package. */
 const STEP = 5;
 
 async function scanDrop(): Promise<void> {
   say(`Making a drop of runnable builds: ${SAMPLE_PACKAGES.length} packages, changelists ${FROM} to ${TO}`);
   let made = 0;
   for await (const _file of makeSampleDrop(drop, { from: FROM, to: TO, step: STEP, firstStep: 1 })) made++;
-  say(`The drop is in ${drop} (${made} builds made; what was there already stays)`);
+  say(`The drop is in ${drop} (${made} builds made; existing builds are kept)`);
   const before = (await ask("GET", "/api/dvs/scans?limit=1")).items[0]?.id ?? 0;
   const scan = await ask("POST", "/api/dvs/scans", {});
-  say(scan.enqueued === false ? "A scan of the drop is already waiting" : "Asked the hub to scan the drop");
+  say(scan.enqueued === false ? "A scan of the drop is already queued" : "Requested a scan of the drop");
   await until("the scan", () => ask("GET", `/api/dvs/packages/${PACKAGE}`), {
     isDone: (found) => found?.builds >= TO - FROM + 1,
     show: (found) =>
@@ -38,8 +38,8 @@ async function runTest(): Promise<void> {
       submit: { os: "linux", pool: "linux", package: PACKAGE },
       description: "A tiny compiler, arithmetic to WebAssembly, against a suite of programs",
     });
-    say("Made the test calc, scraped from the lab");
-  } else say("The test calc is there");
+    say("Created the test calc, scraped from the lab");
+  } else say("The test calc exists");
 
   const earlier = await allJobs();
   for (const { id } of earlier.filter(isBad)) {
@@ -85,12 +85,12 @@ async function findCulprit(): Promise<void> {
   );
   const [worst] = [...ranges.values()].sort((a, b) => b.length - a.length);
   if (worst === undefined) {
-    throw new Error("no case is or was bad; the demo's miscompile should have been found");
+    throw new Error("the hub found no bad case, although the demo's builds have a miscompile");
   }
   const { lastGood, firstBad, fixedAt, available } = worst[0];
   console.log("");
   say(
-    `Miscompile: last good changelist ${lastGood}, first bad ${firstBad}, fixed at ${fixedAt} (${worst.length} cases, as ${
+    `Miscompile: last good changelist ${lastGood}, first bad ${firstBad}, fixed at ${fixedAt} (${worst.length} cases, such as ${
       worst[0].case
     })`,
   );
@@ -98,11 +98,11 @@ async function findCulprit(): Promise<void> {
     `curl -X POST -H "Authorization: Bearer $(cat '${tokenFile}')" -H 'content-type: application/json' ` +
     `-d '${JSON.stringify({ test: "calc", ...fields })}' ${url}/api/vrl/jobs`;
   if (available.length > 0) {
-    say(`Builds in between that still exist: ${available.join(", ")}. To run those:
+    say(`Builds in between that still exist: ${available.join(", ")}. To run them:
 
   ${post({ changelists: available })}
 
-A few seconds later the culprit names the changelist itself.`);
+A few seconds later the culprit is the exact changelist.`);
   }
   console.log(`
 The hub is serving. To try:

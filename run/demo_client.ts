@@ -1,4 +1,4 @@
-/** How the demo asks the hub, as a script would, and what it prints. */
+/** The demo's HTTP client and its output; uses the API as a script would. */
 export const url = Deno.env.get("CHUB_URL") ?? "http://127.0.0.1:8000";
 export const tokenFile = Deno.env.get("CHUB_TOKEN_FILE") ?? "data/admin.token";
 const token = (await Deno.readTextFile(tokenFile)).trim();
@@ -9,10 +9,10 @@ export function say(text: string): void {
   console.log(`[${((performance.now() - started) / 1000).toFixed(1).padStart(5)} s] ${text}`);
 }
 
-/** A step whose state does not change for so long has failed; a job that a stop interrupted is looked up within two minutes. */
+/** A step without a change for this long has failed. A job that a stop interrupted is checked within two minutes. */
 const STUCK_MS = 150_000;
 
-// deno-lint-ignore no-explicit-any -- the answers are read as a script would read them
+// deno-lint-ignore no-explicit-any -- answers are untyped, as for a script
 export type Answer = any;
 
 export async function ask(
@@ -38,8 +38,8 @@ export async function ask(
 }
 
 /**
- * Asks until `isDone`, each half second. `check` throws as soon as an answer shows that it never will be, or if that has not
- * changed for long, what is known of why.
+ * Polls every half second until `isDone`. `check` throws as soon as success is impossible, with the reason; with `isStuck`, it
+ * throws the known reason for a state that has not changed for `STUCK_MS`.
  */
 export async function until(
   what: string,
@@ -64,7 +64,7 @@ export async function until(
     const isStuck = performance.now() - changedAt > STUCK_MS;
     await check(answer, isStuck);
     if (isStuck) {
-      throw new Error(`${what} did not go on for ${STUCK_MS / 1000} s; the last state was: ${text}`);
+      throw new Error(`${what} made no progress for ${STUCK_MS / 1000} s; the last state was: ${text}`);
     }
     await new Promise((resolve) => setTimeout(resolve, 500));
   }

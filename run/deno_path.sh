@@ -1,7 +1,7 @@
 #!/bin/sh
 # usage: deno_path.sh PARENT
-# Prints the path of Deno: the one that CHUB_DENO names, the one on PATH, or the program of the process PARENT, where `deno task`
-# was started by its path. Of a launcher on PATH, such as npx has one, the program that it launches.
+# Prints the path of Deno: $CHUB_DENO, else `deno` on PATH, else the program of the process PARENT, in case `deno task` was
+# started by its path. For a launcher on PATH, such as npx's, prints the program that it launches.
 found=${CHUB_DENO:-deno}
 if ! command -v "$found" >/dev/null; then
   case $(readlink "/proc/$1/exe" 2>/dev/null) in

@@ -1,17 +1,16 @@
-/** What Deno.serve tells of a request besides itself. */
+/** Deno.serve's information about a request. */
 type Info = Pick<Deno.ServeHandlerInfo, "completed" | "remoteAddr">;
 type Handler = (request: Request, info: Info) => Response | Promise<Response>;
 
 export interface Drain {
   /** The handler to serve. */
   fetch: Handler;
-  /** From now on every request is refused with a 503; resolves once those before were answered in full. */
+  /** Refuses all further requests with a 503; resolves once earlier requests have been answered completely. */
   drain(): Promise<void>;
 }
 
 /**
- * Lets running requests finish. Deno's own `server.shutdown()` takes the rest of its body away from a request that is
- * still being sent.
+ * Lets running requests finish. Deno's `server.shutdown()` would discard the rest of a request body that is still being sent.
  */
 export function createDrain(fetch: Handler): Drain {
   const running = new Set<Promise<unknown>>();
@@ -35,7 +34,7 @@ function refuse(): Response {
     type: "/api/docs#SERVICE_UNAVAILABLE",
     title: "Service Unavailable",
     status: 503,
-    detail: "The hub is stopping; ask again in a moment.",
+    detail: "The hub is stopping; retry in 5 s.",
     code: "SERVICE_UNAVAILABLE",
   };
   return new Response(JSON.stringify(body), {

@@ -1,14 +1,14 @@
 import { findPlace, hasDatabase, type Place, shortHash, unavailable } from "./embedded_place.ts";
 
-/** The embedded Postgres 18: a real server, its binaries by npm, reached by a unix socket alone. */
+/** The embedded Postgres 18: a normal server with binaries from npm, reachable only by a Unix socket. */
 export interface Embedded {
   /** For `openDatabase`: `postgres://chub@localhost/postgres?host=<folder of the socket>`. */
   url: string;
   /** Folder of the database's files. */
   dataDir: string;
-  /** Why that is not the folder that was asked for. */
+  /** Why `dataDir` is not the requested folder. */
   moved?: string;
-  /** Whether a server left running was taken over. */
+  /** Whether a running server was taken over. */
   adopted: boolean;
   isUp(): Promise<boolean>;
   stop(): Promise<void>;
@@ -17,22 +17,22 @@ export interface Embedded {
 export interface EmbeddedOptions {
   /** Absolute folder of the database's files. */
   dataDir: string;
-  /** Absolute folder of the project, where node_modules lies. */
+  /** Absolute folder of the project, which contains node_modules. */
   home: string;
-  /** false only for tests: a crash of the machine may lose what was written. */
+  /** false only for tests: a crash of the machine may lose data. */
   durable?: boolean;
 }
 
 const SOCKET = ".s.PGSQL.5432";
-/** Bytes; the kernel allows 107 for the path of a socket, of which `/.s.PGSQL.5432` takes 14. */
+/** In bytes. The kernel allows 107 for a socket's path, of which `/.s.PGSQL.5432` takes 14. */
 const LONGEST_SOCKET_FOLDER = 90;
-/** How long an earlier server on the folder may take to end. */
+/** Maximum wait for an earlier server on the folder to end. */
 const ENDING_MS = 60_000;
 const RETRY_MS = 250;
 
 /**
- * Makes the database where there is none and starts its server, or takes over the one that runs. One at a time for a folder.
- * @throws HubError SERVICE_UNAVAILABLE that says what to do.
+ * Creates the database if there is none and starts its server, or takes over a running server. Do not call it concurrently for
+ * the same folder. @throws HubError SERVICE_UNAVAILABLE that states what to do
  */
 export async function startEmbedded(options: EmbeddedOptions): Promise<Embedded> {
   const place = await findPlace(options);
@@ -45,18 +45,18 @@ export async function startEmbedded(options: EmbeddedOptions): Promise<Embedded>
     isUp: () => isListening(socketDir),
     stop: async () => {
       await stopServer(place);
-      // A folder of /tmp is made anew by the next start.
+      // The next start recreates a folder in /tmp.
       if (socketDir !== nearSocketFolder(place)) await Deno.remove(socketDir).catch(() => {});
     },
   };
-  // The socket, not the file with the server's process id: the id may be another process's by now, in a container above all.
+  // Checks the socket, not the server's pid file: the pid may belong to another process by now, especially in a container.
   if (await isListening(socketDir)) return { ...server, adopted: true };
   if (!await hasDatabase(dataDir)) await makeDatabase(place, options.durable !== false);
   await startServer(place, socketDir, options.durable !== false);
   return { ...server, adopted: false };
 }
 
-/** Makes the database in a folder beside its own, which it takes when it is whole. */
+/** Creates the database in a folder next to its own and renames that folder once it is complete. */
 async function makeDatabase(place: Place, durable: boolean): Promise<void> {
   const { dataDir, user } = place;
   const fresh = `${dataDir}.new`;
@@ -71,15 +71,18 @@ async function makeDatabase(place: Place, durable: boolean): Promise<void> {
     await Deno.remove(fresh, { recursive: true });
     throw /could not look up effective user ID/.test(made.output)
       ? unavailable(
-        `Postgres requires that the user it runs as (${
+        `Postgres requires a line in /etc/passwd for the user it runs as (${
           user ?? Deno.uid()
-        }) has a line in /etc/passwd. Add one`,
+        }). Add that line`,
         made.output,
       )
-      : unavailable(`No database could be made in ${dataDir}. Set DATA_DIR to another folder`, made.output);
+      : unavailable(
+        `No database could be created in ${dataDir}. Set DATA_DIR to another folder`,
+        made.output,
+      );
   }
   await Deno.remove(dataDir).catch((error) => {
-    throw unavailable(`${dataDir} has files, but no database (${error.message}). Move it away`);
+    throw unavailable(`${dataDir} contains files, but no database (${error.message}). Move them elsewhere`);
   });
   await Deno.rename(fresh, dataDir);
 }
@@ -101,14 +104,14 @@ async function startServer(place: Place, socketDir: string, durable: boolean): P
     ]);
     if (ok) return;
     const lines = await readFrom(log, logged);
-    // A server that is ending, or the last processes of one that was killed, may have the folder for a moment.
+    // A server that is ending, or the last processes of a killed one, may still lock the folder for a moment.
     const isTaken = /lock file|shared memory block/.test(lines);
     if (isTaken && await removeForeignPid(dataDir)) continue;
     if (!isTaken || performance.now() > end) {
-      // A taken folder's process id is another server's.
+      // The pid file of a locked folder is another server's.
       if (!isTaken) await stopServer(place, ["immediate"]);
       throw unavailable(
-        `Its server does not start in ${dataDir}`,
+        `The server does not start in ${dataDir}`,
         `${output}\n${lines.split("\n").slice(-15).join("\n")}`,
       );
     }
@@ -116,9 +119,9 @@ async function startServer(place: Place, socketDir: string, durable: boolean): P
   }
 }
 
-/** Ends the server; one that does not end in time is ended at once, and recovers at its next start. */
+/** Stops the server. A server that does not stop in time is stopped immediately and recovers at its next start. */
 async function stopServer(place: Place, modes = ["fast", "immediate"]): Promise<void> {
-  // pg_ctl signals whatever process has the id in the server's file.
+  // pg_ctl signals the process in the pid file, whatever it is.
   if (await removeForeignPid(place.dataDir)) return;
   for (const mode of modes) {
     const args = ["-D", place.dataDir, "-m", mode, "-w", "-t", "20", "stop"];
@@ -128,8 +131,8 @@ async function stopServer(place: Place, modes = ["fast", "immediate"]): Promise<
 }
 
 /**
- * After a crash the server's process id may be another process's, and Postgres takes that for a server at work. Removes its
- * file if that process is no Postgres or works in another folder, which only /proc shows. Returns whether it did.
+ * After a crash the pid in postmaster.pid may belong to another process, which Postgres takes for a running server. Removes the
+ * file if that process is not Postgres or works in another folder, which only /proc shows. Returns whether it did.
  * @throws HubError if the folder is a copy of the one that the process works in
  */
 async function removeForeignPid(dataDir: string): Promise<boolean> {
@@ -166,7 +169,7 @@ function nearSocketFolder({ dataDir }: Pick<Place, "dataDir">): string {
   return `${dataDir}-socket`;
 }
 
-/** Beside the files, or where that path is too long in /tmp, for the database's user alone. */
+/** Creates the socket's folder, private to the database's user: next to the data, or in /tmp if that path is too long. */
 async function makeSocketFolder({ dataDir, user }: Place): Promise<string> {
   const near = nearSocketFolder({ dataDir });
   const isShort = new TextEncoder().encode(near).length <= LONGEST_SOCKET_FOLDER;
@@ -181,7 +184,9 @@ async function makeSocketFolder({ dataDir, user }: Place): Promise<string> {
   if (
     Deno.build.os !== "windows" && (!isDirectory || uid !== (user ?? Deno.uid()) || (mode! & 0o077) !== 0)
   ) {
-    throw unavailable(`${folder}, for its socket, is not a folder of its user alone. Remove it`);
+    throw unavailable(
+      `The folder of its socket, ${folder}, must be private to the user it runs as. Remove it`,
+    );
   }
   return folder;
 }
@@ -190,7 +195,7 @@ async function readFrom(path: string, at: number): Promise<string> {
   return new TextDecoder().decode((await Deno.readFile(path).catch(() => new Uint8Array())).subarray(at));
 }
 
-/** Runs one of Postgres's programs in a session of its own: a Ctrl-C is for the starting program, which stops it in order. */
+/** Runs a Postgres program in its own session, so that Ctrl-C reaches only the starting program, which stops the server. */
 async function run({ native, dataDir, user }: Place, program: string, args: string[]) {
   const { success, stdout, stderr } = await new Deno.Command(`${native}/bin/${program}`, {
     args,

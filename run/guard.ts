@@ -1,39 +1,39 @@
 import { openProcessGroups, type ProcessGroups } from "./process_group.ts";
 
 /**
- * Runs one program in a process group of its own and leaves nothing of that group behind:
+ * Runs one program in its own process group and ends all of that group with it:
  * `guard.ts <program> <mark> <until> <argument>...`, started by the launcher of guard_launcher.ts, read by guarded.ts.
  *
- * The program gets this process's stdout, stderr and environment, and no stdin. It is ended with its group at `until` (ms since
- * 1970), when stdin ends (the hub asks so, or is gone), or on SIGTERM. Two lines on stderr begin with `mark`: the first comes
- * before the program is started, the last is followed by an `End`, in JSON, once the group is empty.
+ * The program inherits stdout, stderr and the environment, and has no stdin. The program and its group are ended at `until` (ms
+ * since 1970), when stdin ends (by the hub's request or its end), or on SIGTERM. Two lines on stderr begin with `mark`: the
+ * first is written before the program is started; the last, once the group is empty, contains an `End` as JSON.
  */
 export interface End {
   /** Why the program was never started. */
   failed?: string;
   code?: number;
   signal?: string | null;
-  /** Who ended it; null if it ended by itself. */
+  /** Why the guard ended it; null if it ended by itself. */
   ended?: "limit" | "request" | null;
-  /** A process below it still ran when it had ended by itself. */
+  /** A descendant still ran after it had ended by itself. */
   outlived?: boolean;
-  /** A process below it left the group, or cannot be ended, and still runs. */
+  /** A descendant left the group or cannot be ended, and still runs. */
   left?: boolean;
 }
 
-/** How long what a program started may take to end by itself after it: a `tee`, a process substitution of a shell. */
+/** Grace time for descendants after the program's end, such as a `tee` or a shell's process substitution. */
 const SETTLE_MS = 1000;
-/** From SIGTERM to SIGKILL, and from there until a process counts as one that cannot be ended. */
+/** Time from SIGTERM to SIGKILL, and from SIGKILL until a process counts as one that cannot be ended. */
 const TERM_MS = 2000;
 const KILL_MS = 2000;
-/** How long what left the group is ended for, where the hub is gone. */
+/** How long descendants outside of the group are killed if the hub has ended. */
 const CHASE_MS = 2000;
 
 function sleep(ms: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, ms));
 }
 
-/** Returns whether it came to be true within `ms`. */
+/** Waits up to `ms` for a condition. Returns whether it became true. */
 async function comes(isTrue: () => boolean, ms: number): Promise<boolean> {
   const end = performance.now() + ms;
   for (let wait = 1; !isTrue(); wait = Math.min(20, wait * 2)) {
@@ -43,7 +43,7 @@ async function comes(isTrue: () => boolean, ms: number): Promise<boolean> {
   return true;
 }
 
-/** Resolves when the hub closes this process's stdin, or is gone. */
+/** Resolves when the hub closes this process's stdin or ends. */
 async function stdinEnd(): Promise<void> {
   const buffer = new Uint8Array(64);
   while (await Deno.stdin.read(buffer).catch(() => null) !== null) {
@@ -51,7 +51,7 @@ async function stdinEnd(): Promise<void> {
   }
 }
 
-/** After the program: waits for what it started, ends it, and reports what cannot be ended. */
+/** After the program's end: waits for its descendants, ends them, and reports whether any still runs. */
 async function clear(groups: ProcessGroups, group: number, isAdopting: boolean, settleMs: number) {
   const isEmpty = isAdopting ? () => !groups.hasChildren() : () => !groups.isAlive(group);
   if (isEmpty()) return { outlived: false, left: false };
@@ -66,8 +66,8 @@ async function clear(groups: ProcessGroups, group: number, isAdopting: boolean, 
 }
 
 /**
- * Ends what left the group, where no hub reads that it did: the next one would take the submission for over. What a process that
- * ends had started becomes a child of this one, and its turn comes too.
+ * Kills descendants that left the group when no hub is there to read that they did, because the next hub would assume that
+ * the submission is over. Children of a killed process become children of this one, and are killed in turn.
  */
 async function chase(): Promise<void> {
   const groups = openProcessGroups();
@@ -125,7 +125,7 @@ async function run(program: string, until: number, args: string[], begin: () => 
 
 if (import.meta.main) {
   const [program, mark, until, ...args] = Deno.args;
-  /** Returns whether there is a hub to read it. */
+  /** Writes to stderr. Returns whether a hub reads it. */
   const write = (text: string): boolean => {
     try {
       return Deno.stderr.writeSync(new TextEncoder().encode(text)) > 0;

@@ -12,8 +12,8 @@ export interface GuardLauncher {
 }
 
 /**
- * The one program that the hub may run: it starts guard.ts, under its own flags, for VRLSUBMIT_PATH. It is a file that the start
- * of the hub writes, and has the program, the Deno and the environment in it, so that the hub chooses nothing but the arguments.
+ * The only program that the hub may run: a script that starts guard.ts, with its own permission flags, for VRLSUBMIT_PATH. It
+ * is written before the hub starts and fixes program, Deno and environment, so that the hub can choose only the arguments.
  */
 export function guardLauncher(config: GuardConfig): GuardLauncher {
   const { home, dataDir, vrlsubmitPath, programEnv, vrlTokenFile } = config;
@@ -27,12 +27,12 @@ export function guardLauncher(config: GuardConfig): GuardLauncher {
 # Made by the start of the hub, see run/guard_launcher.ts: runs VRLSUBMIT_PATH in a process group of its own.
 exec ${words.join(" ")} "$@"
 `;
-  // Versions and settings that share a data folder each have their own.
+  // Versions and settings that share a data folder have separate launchers.
   const name = createHash("sha256").update(text).digest("hex").slice(0, 16);
   return { path: `${dataDir}/guard/${name}`, text };
 }
 
-/** Writes the launcher, if it is not there, and returns its path. */
+/** Writes the launcher if it is missing, and returns its path. */
 export async function ensureGuard(config: GuardConfig): Promise<string> {
   const { path, text } = guardLauncher(config);
   if (await Deno.readTextFile(path).catch(() => "") === text) return path;

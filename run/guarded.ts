@@ -5,7 +5,7 @@ import { type Output, readOutput } from "./output.ts";
 export interface GuardedOptions {
   /** The launcher of guard_launcher.ts. */
   guard: string;
-  /** When the program is ended, in ms since 1970. */
+  /** Time at which the program is ended, in ms since 1970. */
   until: number;
   /** The program is ended `REQUEST_MS` after this is aborted. */
   signal?: AbortSignal | undefined;
@@ -16,25 +16,25 @@ export interface GuardedOptions {
 export type GuardedEnd =
   /** The program was never started. */
   | { kind: "not_started"; reason: string }
-  /** It ended; `outlived` and `left` are the guard's, see guard.ts. */
+  /** The program ended; for `outlived` and `left` see guard.ts. */
   | { kind: "ended"; code: number; signal: string | null; ended: "limit" | "request" | null }
     & { outlived: boolean; left: boolean }
-  /** The guard is gone, or could not end it: the program may still run. */
+  /** The guard has ended, or could not end the program, which may still run. */
   | { kind: "lost"; reason: string };
 
 export type Guarded = GuardedEnd & { stdout: string; stderr: string };
 
 const KEEP = { first: 960 << 10, last: 64 << 10 };
-/** A hub that stops drains for 8 s: within these seconds a submission under way may still end by itself. */
+/** Grace time for a submission when the hub stops, which drains for 8 s. */
 const REQUEST_MS = 3000;
-/** The guard needs up to 8 s after `until`; one that needs longer is stuck. */
+/** The guard may take up to 8 s after `until`; after this time it is stuck. */
 const STUCK_MS = 12_000;
-/** A pipe without a write for so long after the guard's end is kept open by a process that left its group. */
+/** If a pipe is open but idle for this long after the guard's end, a process that left its group keeps it open. */
 const IDLE_MS = 500;
-/** One that never stops writing is read for so long. */
+/** Maximum time to read a pipe after the guard's end. */
 const REST_MS = 5000;
 
-/** Runs the guard's one program with `args`, and never throws for what it does. */
+/** Runs the guard's program with `args`. Never throws because of the program. */
 export async function runGuarded(args: string[], options: GuardedOptions): Promise<Guarded> {
   const { guard, until, signal, onLine } = options;
   const mark = `chub-guard-${crypto.randomUUID()}`;
@@ -71,7 +71,7 @@ export async function runGuarded(args: string[], options: GuardedOptions): Promi
   return { ...endOf(marks, areClosed, stderr), stdout: out.text(), stderr };
 }
 
-/** The program's own stderr: without the guard's lines, and the line end before the last of them. */
+/** Removes the guard's lines from stderr, and the line end that precedes the last of them. */
 function withoutMarks(text: string, mark: string): string {
   const pieces = text.split(mark).map((piece, at) =>
     at === 0 ? piece : piece.slice((piece.indexOf("\n") + 1) || piece.length)
@@ -80,12 +80,12 @@ function withoutMarks(text: string, mark: string): string {
   return pieces.map((piece) => piece.endsWith("\n") ? piece.slice(0, -1) : piece).join("") + last;
 }
 
-/** Reads what is left in a pipe. Returns whether it was closed, and not kept open by another process. */
+/** Reads the rest of a pipe. Returns whether it was closed rather than kept open by another process. */
 async function readRest(output: Output): Promise<boolean> {
   let isClosed = false;
   output.ended.then(() => isClosed = true);
   const from = performance.now();
-  // Twice, so that a busy event loop has read what was there before it counts as idle.
+  // Twice, so that a busy event loop reads pending data before the pipe counts as idle.
   for (let idle = 0; !isClosed && idle < 2 && performance.now() - from < REST_MS;) {
     const wait = Promise.withResolvers<void>();
     const timer = setTimeout(wait.resolve, IDLE_MS / 2);
@@ -99,7 +99,7 @@ async function readRest(output: Output): Promise<boolean> {
   return wasClosed;
 }
 
-/** `marks`: what stood behind the mark in the guard's lines. */
+/** `marks`: the text after the mark in each of the guard's lines. */
 function endOf(marks: string[], areClosed: boolean, stderr: string): GuardedEnd {
   const hasBegun = marks[0] === "";
   const end = parseEnd(marks.at(-1));

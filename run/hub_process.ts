@@ -10,7 +10,7 @@ export interface HubProcessOptions {
   /** The project's folder. */
   home: string;
   config: Readonly<Config>;
-  /** What was prepared, beside what the environment says. */
+  /** Prepared settings, in addition to the environment. */
   env: Record<string, string>;
   /** `--demo`, `--watch`, `--migrate`, or undefined. */
   mode: string | undefined;
@@ -19,7 +19,7 @@ export interface HubProcessOptions {
 
 const READY_MS = 120_000;
 
-/** Runs the hub under its own flags until it ends or is asked to stop. Returns the exit code. */
+/** Runs the hub with its own flags until it ends or must stop. Returns the exit code. */
 export async function runHub(options: HubProcessOptions, isFirst = true): Promise<number> {
   const { stop } = options;
   if (options.mode !== "--migrate") await waitForPredecessor(urlOf(options.config), stop);
@@ -43,10 +43,10 @@ export async function runHub(options: HubProcessOptions, isFirst = true): Promis
 
 async function explainPort({ home, config }: HubProcessOptions): Promise<void> {
   const owner = await portOwner(home, config.port);
-  if (owner !== undefined) console.error(`Port ${config.port} is taken by ${owner}.`);
+  if (owner !== undefined) console.error(`Port ${config.port} is in use by ${owner}.`);
 }
 
-/** Starts the hub anew at each change of a source file; one that ends by itself waits for the next. */
+/** Restarts the hub at each change of a source file. After the hub ends by itself, waits for the next change. */
 async function runWatched(options: HubProcessOptions): Promise<number> {
   const watcher = watchSources(options.home);
   const stopped = options.stop.requested.then(() => "stop" as const);
@@ -58,10 +58,10 @@ async function runWatched(options: HubProcessOptions): Promise<number> {
       let next = await Promise.race([stopped, ended, change]);
       if (next === "ended") {
         if ((await hub.status).code === ADDRESS_IN_USE) await explainPort(options);
-        console.log("The hub has ended; it starts again when a source file changes.");
+        console.log("The hub has ended; it restarts when a source file changes.");
         next = await Promise.race([stopped, change]);
       }
-      if (next !== "stop") console.log(`${next} has changed: the hub starts again.`);
+      if (next !== "stop") console.log(`${next} has changed; restarting the hub.`);
       end(hub);
       const { code, signal } = await hub.status;
       if (next === "stop") return signal === "SIGTERM" ? 0 : code;
@@ -79,7 +79,7 @@ function end(child: Deno.ChildProcess): void {
   }
 }
 
-/** In a session of its own: a Ctrl-C reaches the starting program alone, and submissions under way go on while the hub drains. */
+/** Starts the hub in its own session: Ctrl-C reaches only this program, and submissions continue during the drain. */
 function spawnHub({ home, config, env, mode }: HubProcessOptions): Deno.ChildProcess {
   return new Deno.Command(Deno.execPath(), {
     args: [
@@ -92,14 +92,14 @@ function spawnHub({ home, config, env, mode }: HubProcessOptions): Deno.ChildPro
     cwd: home,
     env,
     detached: true,
-    // Ends with this process, however that ends: a hub that stayed would keep its port.
+    // The hub ends when this pipe closes, so that it never outlives this process and keeps the port.
     stdin: "piped",
     stdout: "inherit",
     stderr: "inherit",
   }).spawn();
 }
 
-/** Runs the demo against the hub, once it is ready. Returns whether all went well. */
+/** Runs the demo against the hub once it is ready. Returns whether it succeeded. */
 async function runDemo(options: HubProcessOptions, hub: Deno.ChildProcess): Promise<boolean> {
   const { home, config, stop } = options;
   const url = urlOf(config);
@@ -136,7 +136,7 @@ async function runDemo(options: HubProcessOptions, hub: Deno.ChildProcess): Prom
   return (await demo.status).success;
 }
 
-/** Where this machine reaches the hub, which may listen on all addresses. */
+/** URL by which this machine reaches the hub, which may listen on all addresses. */
 function urlOf({ host, port }: Readonly<Config>): string {
   const name = host === "0.0.0.0" ? "127.0.0.1" : host === "::" ? "::1" : host;
   return `http://${bracketed(name)}:${port}`;

@@ -1,14 +1,14 @@
 #!/bin/sh
-# Installs the dependencies that deno.lock pins, with its progress in one line. Does nothing where a finished installation is.
-# deno.json says "nodeModulesDir": "manual", since `deno task` would otherwise install first, with a line for each package.
+# Installs the dependencies that deno.lock pins, with one line of progress. Does nothing if they are already installed.
+# deno.json sets "nodeModulesDir": "manual", because `deno task` would otherwise install first and print a line per package.
 set -eu
 cd "$(dirname "$0")/.."
-# Marks a finished installation: an interrupted or failed one leaves a folder too.
+# Marks a finished installation, because an interrupted or failed one leaves a node_modules folder too.
 done=node_modules/.chub-installed
-# Deno's own mark, where someone ran `deno install`.
+# Deno's own mark, after a manual `deno install`.
 deno_done=node_modules/.deno/.setup-cache.bin
 if [ -d node_modules/.deno ]; then
-  # Read-only, such as a release that root installed: what is there is what runs.
+  # A read-only folder, such as a release installed by root, is used as it is.
   if ! [ -w node_modules ] || { [ -e "$done" ] && ! [ deno.lock -nt "$done" ]; }; then exit 0; fi
 fi
 deno=$(sh run/deno_path.sh "$PPID")
@@ -16,7 +16,7 @@ log=$(mktemp) || { echo "The installation requires a folder for temporary files;
 trap 'rm -f "$log"' EXIT
 trap 'exit 130' INT TERM HUP
 printf 'Installing dependencies into node_modules (once) ' >&2
-# Deno prints a line for each download and each package: a dot for every ten.
+# Deno prints a line per download and package; prints a dot for every ten.
 { NO_COLOR=1 "$deno" install --frozen 2>&1 && echo completed; } | {
   count=0 line=
   while IFS= read -r line; do

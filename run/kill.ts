@@ -1,7 +1,6 @@
 /**
- * Returns `id` if it is the id of one process, or of the group that this process leads. For the kernel 0 is the caller's own
- * group, -1 is every process and other negative numbers are groups, and calls of the C library make such numbers of Infinity
- * and the like.
+ * Returns `id` if it can be the id of one process or process group. To the kernel, 0 means the caller's own group, -1 every
+ * process and other negative numbers groups, and C calls convert values such as Infinity to such numbers.
  * @throws RangeError if it is not 2 to 2147483647
  */
 export function processId(id: number): number {

@@ -8,7 +8,7 @@ const labJob = z.object({
   serial: z.number().int().positive(),
   state: z.enum(["queued", "running", "done", "failed", "cancelled", "lost"]),
   note: z.string().max(4000).nullish(),
-  // Words for people: never a reason to pass the job over.
+  // Informational, so an invalid reason does not invalidate the job.
   reason: z.string().nullish().catch(null),
 });
 const labPage = z.object({
@@ -20,14 +20,14 @@ export interface LabJob {
   serial: number;
   state: "queued" | "running" | "done" | "failed" | "cancelled" | "lost";
   note: string;
-  /** Why it is as it is, in the lab's own words. */
+  /** Why the job is in this state; the lab's message. */
   reason: string | null;
 }
 
 export interface LabOptions {
-  /** Without a slash at its end. */
+  /** Without a trailing slash. */
   url: string;
-  /** For DELETE; undefined where the lab wants none. */
+  /** Token for DELETE; undefined if the lab requires none. */
   token?: string | undefined;
   signal?: AbortSignal | undefined;
 }
@@ -40,7 +40,7 @@ function toJob({ serial, state, note, reason }: z.infer<typeof labJob>): LabJob 
   return { serial, state, note: note ?? "", reason: words || null };
 }
 
-/** Every job whose note contains `note`. @throws HubError BAD_GATEWAY where the lab does not answer as the contract says. */
+/** Every job whose note contains `note`. @throws HubError BAD_GATEWAY if the lab's answer violates the contract */
 export async function findLabJobs(lab: LabOptions, note: string): Promise<LabJob[]> {
   const found = new Map<number, LabJob>();
   let cursor: string | null = null;
@@ -55,7 +55,7 @@ export async function findLabJobs(lab: LabOptions, note: string): Promise<LabJob
   return [...found.values()];
 }
 
-/** The job with a serial; undefined where the lab does not know it. @throws HubError BAD_GATEWAY for any other answer */
+/** The job with a serial; undefined if the lab has no such job. @throws HubError BAD_GATEWAY for an invalid answer */
 export async function findLabJob(lab: LabOptions, serial: number): Promise<LabJob | undefined> {
   const response = await ask(lab, `/jobs/${serial}`, "GET");
   const body = await readBounded(response);
@@ -70,7 +70,7 @@ export async function findLabJob(lab: LabOptions, serial: number): Promise<LabJo
   return toJob(parsed.data);
 }
 
-/** A page of jobs changed after `cursor` (the lab's own words, null for the beginning). */
+/** A page of jobs changed after `cursor`, which the lab issued; null: from the beginning. */
 export async function listChangedLabJobs(
   lab: LabOptions,
   cursor: string | null,
@@ -80,7 +80,7 @@ export async function listChangedLabJobs(
   return await readPage(lab, query);
 }
 
-/** Asks the lab to cancel a job. One it does not know, or that is over, is no error. */
+/** Cancels a job in the lab. An unknown or finished job is not an error. */
 export async function cancelLabJob(lab: LabOptions, serial: number): Promise<void> {
   const response = await ask(lab, `/jobs/${serial}`, "DELETE");
   await response.body?.cancel();

@@ -4,13 +4,13 @@ import { labFlags } from "./lab/permissions.ts";
 import { isListening } from "./listening.ts";
 import { portOwner } from "./port_owner.ts";
 
-/** The embedded lab as a process of its own. */
+/** The embedded lab as a separate process. */
 export interface Lab {
   url: string;
   tokenFile: string;
   adopted: boolean;
   isUp(): Promise<boolean>;
-  /** Ends the lab and what it runs; resolves once it has ended. */
+  /** Ends the lab and its jobs; resolves once the lab has ended. */
   stop(): Promise<void>;
 }
 
@@ -23,18 +23,18 @@ export interface LabProcessOptions {
 }
 
 const START_MS = 60_000;
-/** The lab itself gives requests 2 s; a machine under load may take longer to end it. */
+/** Time from SIGTERM to SIGKILL. The lab drains for 2 s, but may take longer on a machine under load. */
 const STOP_MS = 20_000;
 
 /**
- * Starts the embedded lab under its own flags, or takes over the one that runs on this data folder.
- * @throws HubError SERVICE_UNAVAILABLE if its port is taken by something else
+ * Starts the embedded lab with its own flags, or takes over a lab that runs on this data folder.
+ * @throws HubError SERVICE_UNAVAILABLE if its port is in use by another program
  */
 export async function startLab({ home, data, listen }: LabProcessOptions): Promise<Lab> {
   const tokenFile = `${data}/lab.token`;
   const labData = `${data}/lab`;
   await Deno.mkdir(labData, { recursive: true, mode: 0o700 });
-  // An older version made it under root's umask; what jobs write is for the signed-in.
+  // Job output must stay private, and an older version created the folder under root's umask.
   await Deno.chmod(labData, 0o700);
   const stop = () => stopLab(labData);
   const running = await findServing(labData, tokenFile);
@@ -60,10 +60,10 @@ export async function startLab({ home, data, listen }: LabProcessOptions): Promi
     stderr: "piped",
     detached: true,
   }).spawn();
-  let said = "";
+  let output = "";
   for (const stream of [child.stdout, child.stderr]) {
     const write = async (chunk: Uint8Array) => {
-      if (said.length < 10_000) said += new TextDecoder().decode(chunk);
+      if (output.length < 10_000) output += new TextDecoder().decode(chunk);
       await log.write(chunk);
     };
     stream.pipeTo(new WritableStream({ write })).catch(() => {});
@@ -82,12 +82,14 @@ export async function startLab({ home, data, listen }: LabProcessOptions): Promi
   throw new HubError(
     "SERVICE_UNAVAILABLE",
     `The embedded lab cannot listen on ${listen}${
-      owner === undefined ? "" : `: the port is taken by ${owner}`
-    }. Set LAB_PORT to a free port, or VRL_URL to your lab.\n${said.trim().split("\n").slice(-5).join("\n")}`,
+      owner === undefined ? "" : `: the port is in use by ${owner}`
+    }. Set LAB_PORT to a free port, or VRL_URL to your lab.\n${
+      output.trim().split("\n").slice(-5).join("\n")
+    }`,
   );
 }
 
-/** The lab that runs on the folder and answers; one that is ending keeps its lock for a moment. */
+/** The lab that runs on the folder and answers. Waits, because a lab that is ending keeps its lock for a moment. */
 async function findServing(labData: string, tokenFile: string): Promise<RunningLab | undefined> {
   const end = performance.now() + START_MS;
   for (let lab; (lab = await findLab(labData)) !== undefined;) {
@@ -108,14 +110,14 @@ interface RunningLab {
   listen: string;
 }
 
-/** The lab that runs on the folder: it locks lab.lock as long as it lives, and writes there who and where it is. */
+/** The lab that runs on the folder. It locks lab.lock while it lives, and writes its pid and address there. */
 async function findLab(labData: string): Promise<RunningLab | undefined> {
   const file = await Deno.open(`${labData}/lab.lock`, { create: true, read: true, write: true, mode: 0o600 });
   try {
     while (!await file.tryLock(true)) {
       const text = await Deno.readTextFile(`${labData}/lab.lock`);
       if (text.endsWith("\n")) return JSON.parse(text) as RunningLab;
-      // It has locked the file and not written yet.
+      // The lab has locked the file but not written it yet.
       await new Promise((resolve) => setTimeout(resolve, 25));
     }
     return undefined;
@@ -136,7 +138,7 @@ async function stopLab(labData: string): Promise<void> {
   }
 }
 
-/** Whether a lab with our token answers there. */
+/** Whether a lab with our token answers at `url`. */
 async function answers(url: string, tokenFile: string): Promise<boolean> {
   const token = (await Deno.readTextFile(tokenFile)).trim();
   const response = await fetch(`${url}/jobs/0`, {

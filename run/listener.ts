@@ -1,38 +1,38 @@
-/** What a handler gets of a request besides the request, as from `Deno.serve`. */
+/** What a handler gets in addition to the request, as from `Deno.serve`. */
 type Info = Deno.ServeHandlerInfo<Deno.NetAddr>;
 export type Handler = (request: Request, info: Info) => Response | Promise<Response>;
 
 export interface ListenOptions {
   hostname: string;
   port: number;
-  /** From a connection's start until its first request is there with all its headers. */
+  /** From a connection's start until all headers of its first request have arrived. */
   headerTimeoutMs: number;
-  /** From an answer's end until the connection's next request is there with all its headers. */
+  /** From a response's end until all headers of the connection's next request have arrived. */
   idleTimeoutMs: number;
-  /** From a whole answer until the client has taken it; default: 10 minutes. What is streamed has no such limit. */
+  /** Maximum time for the client to receive a complete response (default 10 minutes). Streamed responses have no limit. */
   answerTimeoutMs?: number;
   onListen(at: Deno.NetAddr): void;
-  /** Called at each failure, so up to ten times a second. */
+  /** Called at each failure, up to ten times a second. */
   log(message: string, fields?: Record<string, unknown>): void;
 }
 
 export interface HubListener {
   addr: Deno.NetAddr;
-  /** Connections that are open. */
+  /** Number of open connections. */
   readonly size: number;
-  /** Accepts no further connection, and closes open ones once their answers are sent, within a second. */
+  /** Stops accepting connections, and closes open ones once their responses are sent, after at most 1 s. */
   shutdown(): Promise<void>;
 }
 
 interface Connection {
-  /** Requests that are not answered in full. */
+  /** Number of requests not yet answered completely. */
   running: number;
-  /** By `performance.now()`: when it may be closed, unless a request is being read or handled. */
+  /** When the connection may be closed, by `performance.now()`; Infinity while a request is handled. */
   deadline: number;
-  /** The answer that is being sent, where it is the only one. */
+  /** The response being sent, if it is the only one. */
   answer: Response | undefined;
   abort: AbortController;
-  /** Ends it once what was answered is sent. */
+  /** Closes the connection once its responses are sent. */
   end(): void;
   ended: Promise<unknown>;
 }
@@ -47,14 +47,14 @@ type ServeConnection = (
 
 const TICK_MS = 500;
 const ANSWER_MS = 600_000;
-/** Pause after a connection could not be accepted, as where file descriptors are used up. */
+/** Pause after a connection could not be accepted, for example for lack of file descriptors. */
 const PAUSE_MS = 100;
-/** At a shutdown: for what was answered to be sent. */
+/** Time to send pending responses at shutdown. */
 const END_MS = 1000;
 
 /**
- * What `Deno.serve` does for a connection, for connections that we accept; part of Deno 2.9, where `node:http` was built on it.
- * `Deno.serve` itself has no limit on time (Deno's issue 3515). Undefined where this Deno lacks it.
+ * Finds Deno's internal function that serves HTTP on an accepted connection (Deno 2.9; its `node:http` uses it), since
+ * `Deno.serve` has no time limits (Deno issue 3515). Returns undefined if this Deno lacks it.
  */
 function findServeConnection(): ServeConnection | undefined {
   const deno = Deno as unknown as Record<PropertyKey, unknown> & { internal?: symbol };
@@ -64,8 +64,8 @@ function findServeConnection(): ServeConnection | undefined {
 }
 
 /**
- * Serves HTTP as `Deno.serve` does, at its speed, and closes connections that take too long over their headers, over reading
- * an answer, or over nothing.
+ * Serves HTTP like `Deno.serve`, as fast, and closes connections that are too slow to send headers or to receive a response,
+ * or idle for too long.
  * @throws Deno.errors.AddrInUse
  */
 export function listen(handler: Handler, options: ListenOptions): HubListener {
@@ -96,7 +96,7 @@ export function listen(handler: Handler, options: ListenOptions): HubListener {
       connection.deadline = Infinity;
       info.completed.then(onEnd, onEnd);
       const response = await handler(request, info);
-      // Others of its connection, which HTTP/2 may have, are not ended with it.
+      // With HTTP/2 a connection may have other requests, which a deadline must not end.
       if (connection.running === 1) {
         connection.answer = response;
         connection.deadline = performance.now() + answerTimeoutMs;
@@ -117,7 +117,7 @@ export function listen(handler: Handler, options: ListenOptions): HubListener {
   const watch = setInterval(() => {
     const now = performance.now();
     for (const { deadline, answer, abort } of open) {
-      // Looked at only now: to touch an answer costs as much as to send it.
+      // Checked only now, because inspecting a response costs as much as sending it.
       if (deadline <= now && !isStreamed(answer)) abort.abort();
     }
   }, TICK_MS);
@@ -144,7 +144,7 @@ export function listen(handler: Handler, options: ListenOptions): HubListener {
   };
 }
 
-/** Files are streamed: what is sent is read as the client takes it. */
+/** Whether a response is streamed: files and event streams are read only as fast as the client receives them. */
 function isStreamed(answer: Response | undefined): boolean {
   if (answer === undefined) return false;
   const { headers } = answer;
@@ -169,13 +169,13 @@ async function accept(
   }
 }
 
-/** Whether the client ended its connection before it was accepted, which says nothing of the hub or of other connections. */
+/** Whether the client closed its connection before it was accepted, which is not a fault of the hub. */
 function isClientsEnd(error: unknown): boolean {
   return error instanceof Deno.errors.NotConnected || error instanceof Deno.errors.ConnectionReset ||
     error instanceof Deno.errors.ConnectionAborted;
 }
 
-/** Closes the connection that would be closed first for being idle. */
+/** Closes the idle connection with the earliest deadline. */
 function closeIdlest(open: Set<Connection>): void {
   let idlest: Connection | undefined;
   for (const one of open) {
@@ -187,7 +187,7 @@ function closeIdlest(open: Set<Connection>): void {
 function listenPlainly(handler: Handler, { hostname, port, onListen, log }: ListenOptions): HubListener {
   const server = Deno.serve({ hostname, port, onListen }, handler);
   log(
-    "this Deno cannot limit the time of headers and idle connections: serve behind nginx (run/deploy/nginx.conf)",
+    "this version of Deno cannot time out headers and idle connections; run the hub behind nginx (run/deploy/nginx.conf)",
   );
   return { addr: server.addr, size: 0, shutdown: () => server.shutdown() };
 }

@@ -1,28 +1,28 @@
 export interface OutputOptions {
-  /** Characters kept of the beginning and of the end; what is between is dropped, and counted. */
+  /** Number of characters kept from the beginning and from the end; those in between are dropped and counted. */
   keep: { first: number; last: number };
   /**
-   * Called with each line of at most `MAX_LINE` bytes, without its end, as it comes. A carriage return ends a line too, as a
-   * display of progress has it. `isWhole`: false for what the stream ends with, if no line end follows.
+   * Called with each line of at most `MAX_LINE` bytes, without its end, as it arrives. A carriage return ends a line too, since
+   * progress displays use it. `isWhole`: false for the last line if the stream ends without a line end.
    */
   onLine(line: string, isWhole: boolean): void;
 }
 
 export interface Output {
-  /** What is kept of all that has come, without NUL characters, which Postgres refuses. */
+  /** The kept text. NUL characters, which Postgres rejects, are replaced. */
   text(): string;
   /** Resolves at the stream's end, or after `cancel`. */
   ended: Promise<void>;
-  /** When the last piece came, by `performance.now()`. */
+  /** Time of the last chunk, by `performance.now()`. */
   lastAt(): number;
   cancel(): void;
 }
 
-/** Longer lines are passed over: no line that means anything is as long. */
+/** Longer lines are skipped, since no meaningful line is that long. */
 const MAX_LINE = 64 << 10;
 const [NEWLINE, RETURN] = [10, 13];
 
-/** Reads a stream to its end in bounded memory: every line is seen, however much stands before it. */
+/** Reads a stream to its end in bounded memory; passes on every line, however much text precedes it. */
 export function readOutput(stream: ReadableStream<Uint8Array>, { keep, onLine }: OutputOptions): Output {
   const reader = stream.getReader();
   const decoder = new TextDecoder();

@@ -4,26 +4,26 @@ import { USERS_LOCK } from "./data_lock.ts";
 import { guardLauncher } from "./guard_launcher.ts";
 import { IGNORE_HANGUP } from "./stop_signal.ts";
 
-/** A permission flag of the hub, and why it has it. */
+/** A permission flag of the hub and its reason. */
 export interface Permission {
   flag: "net" | "read" | "write" | "run" | "env" | "sys";
   values: string[];
   reason: string;
 }
 
-/** What the database driver asks the environment for; it finds nothing there, but must be let ask. */
+/** Environment variables that the database driver reads; they are unset, but reading them must be permitted. */
 const DRIVER_ENV = ["PG*", "USER", "USERNAME", "LOGNAME"];
-/** What libraries look for: colours, debugging. */
+/** Environment variables that libraries read, for colours and debugging. */
 const LIBRARY_ENV = ["NODE_ENV", "NODE_DEBUG", "NO_COLOR", "FORCE_COLOR", "DEBUG", "OTEL_*"];
 
-/** Exactly what the hub may do, out of its configuration. The one program it may run starts vrlsubmit. */
+/** The hub's exact permissions, derived from its configuration. The only program it may run starts vrlsubmit. */
 export function hubPermissions(config: Readonly<Config>): Permission[] {
   const guard = guardLauncher(config).path;
   const permissions: Permission[] = [
     {
       flag: "net",
       values: [`${bracketed(config.host)}:${config.port}`],
-      reason: "listens there (HOST, PORT)",
+      reason: "listens on this address (HOST, PORT)",
     },
     ...databasePermissions(config.databaseUrl),
     {
@@ -31,8 +31,8 @@ export function hubPermissions(config: Readonly<Config>): Permission[] {
       values: [guard],
       reason: "starts vrlsubmit, and nothing else, in a process group (VRLSUBMIT_PATH)",
     },
-    { flag: "read", values: [config.vrlsubmitPath], reason: "checks that vrlsubmit is there" },
-    { flag: "read", values: [config.adminTokenFile], reason: "knows the admin token (ADMIN_TOKEN_FILE)" },
+    { flag: "read", values: [config.vrlsubmitPath], reason: "checks that vrlsubmit exists" },
+    { flag: "read", values: [config.adminTokenFile], reason: "reads the admin token (ADMIN_TOKEN_FILE)" },
     { flag: "read", values: [`${config.home}/db/migrations`], reason: "reads the schema's migrations" },
     { flag: "read", values: [config.spoolDir], reason: "reads back what is being pushed (SPOOL_DIR)" },
     {
@@ -100,9 +100,8 @@ export function hubPermissions(config: Readonly<Config>): Permission[] {
 }
 
 /**
- * Collects garbage sooner than V8 would by itself: half the memory while much passes through, for a tenth of a push's speed.
- * And marks it while memory is taken, not in tasks of its own: hundreds follow each other, and Deno's runtime does not look
- * at the network until they are over.
+ * Collects garbage earlier than V8's default: halves memory use under load and slows pushes by a tenth. Marks during
+ * allocation rather than in separate tasks, because Deno does not poll the network while hundreds of such tasks run.
  */
 export const HEAP_FLAGS = `--v8-flags=${
   ["--heap-growing-percent=60", "--max-semi-space-size=8", "--no-incremental-marking-task"].join(",")
@@ -115,14 +114,14 @@ const ALLOCATOR_ENV = {
 };
 
 /**
- * Lets glibc give back what pieces of uploads took at once, instead of keeping it, unless it is told otherwise; other allocators
- * do not look at these.
+ * Makes glibc return memory of upload chunks to the system at once. Variables that `env` sets already take precedence; other
+ * allocators ignore them.
  */
 export function allocatorEnv(env: Record<string, string>): Record<string, string> {
   return Object.fromEntries(Object.entries(ALLOCATOR_ENV).map(([name, value]) => [name, env[name] ?? value]));
 }
 
-/** Flags of `deno run`, one for each kind. @throws HubError BAD_REQUEST if a path has a comma, which the flags have no sign for */
+/** Flags of `deno run`, one per kind. @throws HubError BAD_REQUEST if a value has a comma, which the flags cannot escape */
 export function toFlags(permissions: Permission[]): string[] {
   const kinds = new Map<string, Set<string>>();
   for (const { flag, values, reason } of permissions) {
@@ -131,8 +130,8 @@ export function toFlags(permissions: Permission[]): string[] {
       if (value.includes(",")) {
         throw new HubError(
           "BAD_REQUEST",
-          `A path or name must not have a comma, since Deno's permission flags cannot carry it: ${value} (${reason}). Move it, ` +
-            "or set DATA_DIR to a folder without one.",
+          `A path or name must not contain a comma, which Deno's permission flags cannot express: ${value} (${reason}). Move ` +
+            "it, or set DATA_DIR to a folder without a comma.",
         );
       }
       all.add(value);
@@ -186,7 +185,7 @@ function databasePermissions(databaseUrl: string | undefined): Permission[] {
   ];
 }
 
-/** An IPv6 address as URLs and Deno's flags have it. */
+/** Puts an IPv6 address in brackets, as URLs and Deno's flags require. */
 export function bracketed(host: string): string {
   return host.includes(":") ? `[${host}]` : host;
 }

@@ -1,4 +1,4 @@
-/** Who listens on a TCP port of this machine, as in `process 123 (nginx)`; undefined where nobody does or it is not known. */
+/** The process that listens on a TCP port of this machine, as `process 123 (nginx)`; undefined if none or unknown. */
 export async function portOwner(home: string, port: number | string): Promise<string | undefined> {
   const { stdout } = await new Deno.Command("sh", {
     args: [`${home}/run/port_owner.sh`, String(port)],

@@ -1,13 +1,13 @@
 import { isListening } from "./listening.ts";
 import type { StopSignal } from "./stop_signal.ts";
 
-/** A hub drains within 10 s; a machine under load may take longer. */
+/** A hub drains within 10 s, but may take longer on a machine under load. */
 const LIMIT_MS = 30_000;
-const AGAIN_MS = 100;
+const POLL_MS = 100;
 
 /**
- * Waits until a hub at `url` that is draining has ended, as one whose start was killed. Returns whether nothing listens there
- * now; at once if something else than a draining hub does.
+ * Waits until a draining hub at `url` has ended, for example one whose starting program was killed. Returns whether nothing
+ * listens there any more. Does not wait for anything but a draining hub.
  */
 export async function waitForPredecessor(
   url: string,
@@ -17,11 +17,11 @@ export async function waitForPredecessor(
   for (const end = performance.now() + LIMIT_MS; performance.now() < end && !stop.isRequested;) {
     const state = await findState(url);
     if (state === "gone") return true;
-    // One that drains may be too busy to answer.
+    // A draining hub may be too busy to answer.
     if (state === "other" || state === "silent" && !isPrinted) return false;
     if (!isPrinted) console.log(`Waiting for the hub at ${url}, which is draining, to end.`);
     isPrinted = true;
-    await new Promise((resolve) => setTimeout(resolve, AGAIN_MS));
+    await new Promise((resolve) => setTimeout(resolve, POLL_MS));
   }
   return false;
 }
@@ -30,10 +30,10 @@ async function findState(url: string): Promise<"gone" | "draining" | "silent" | 
   try {
     const answer = await fetch(`${url}/api/health/live`, { signal: AbortSignal.timeout(2_000) });
     const body = await answer.text();
-    // See run/drain.ts: of a hub that works this route is a 200, whatever the state of its parts.
+    // A working hub answers 200 here, whatever the state of its parts; for the 503 see run/drain.ts.
     return answer.status === 503 && body.includes('"code":"SERVICE_UNAVAILABLE"') ? "draining" : "other";
   } catch (error) {
-    // Something may listen that breaks every request off.
+    // The listener may abort every request.
     return (error as Error).name !== "TimeoutError" && !await isListening(url) ? "gone" : "silent";
   }
 }

@@ -1,7 +1,7 @@
 import { processId } from "./kill.ts";
 
 /**
- * Calls of the C library that Deno lacks: `Deno.kill` requires the permission to run every program, and Deno waits only for
+ * C library functions that replace Deno's: `Deno.kill` requires permission to run every program, and Deno waits only for
  * processes that it started itself. Requires --allow-ffi.
  */
 const LIBRARY: Partial<Record<typeof Deno.build.os, string>> = {
@@ -14,25 +14,25 @@ const PR_SET_CHILD_SUBREAPER = 36;
 const WNOHANG = 1;
 
 export interface ProcessGroups {
-  /** Sends a signal to every process of a group, if it has any. @throws RangeError if `group` is not the id of a group */
+  /** Sends a signal to every process of a group. @throws RangeError if `group` is not the id of a group */
   end(group: number, signal: keyof typeof SIGNALS): void;
   /** Whether a group has a process, zombies included. */
   isAlive(group: number): boolean;
   /**
-   * From now on, processes below this one whose parent ends become its children, in whatever group they are. Only Linux has
-   * this. Returns whether it does.
+   * Makes descendants whose parent ends children of this process, whatever their group. Returns whether the system supports
+   * this; only Linux does.
    */
   adoptOrphans(): boolean;
   /**
-   * Whether this process has a child, after `adoptOrphans` also any process below it. Reaps those that have ended: call it only
-   * once Deno has the status of every child that it started.
+   * Whether this process has a child, or after `adoptOrphans` any descendant. Reaps ended children: call it only once Deno has
+   * the status of every child that it started.
    */
   hasChildren(): boolean;
-  /** Sends SIGKILL to every child of this process, in whatever group it is. Only on Linux. */
+  /** Sends SIGKILL to every child of this process, whatever its group. Linux only. */
   killChildren(): void;
 }
 
-/** Of no other process: a child that has ended keeps its id until `hasChildren` is called. The shell is a child too. */
+/** Cannot hit other processes: an ended child keeps its id until `hasChildren` is called. Skips the shell, also a child. */
 const KILL_CHILDREN =
   `for child in $(cat /proc/$PPID/task/*/children); do [ "$child" -le 1 ] || [ "$child" = $$ ] || kill -9 "$child"; done 2>/dev/null`;
 

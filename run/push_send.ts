@@ -1,12 +1,12 @@
 // Sends one form for run/chub-push where curl is missing: push_send.ts ANSWER HEAD STALL CONNECT
-// Reads from stdin the options that chub-push writes for `curl -K -`, so that both senders get the same ones and neither
-// the token nor a value is in the process list. Writes the answer's body to ANSWER and its head to HEAD, prints its status,
-// and exits with the code that curl has for the case. STALL and CONNECT are seconds; a STALL of 0 is no limit.
+// Reads the options that chub-push writes for `curl -K -` from stdin, so that both senders get the same options and neither
+// the token nor a value is in the process list. Writes the response's body to ANSWER and its head to HEAD, prints its status,
+// and exits with curl's exit code for the case. STALL and CONNECT are limits in seconds; a STALL of 0 means no limit.
 import { Buffer } from "node:buffer";
 import { type IncomingMessage, request as httpRequest } from "node:http";
 import { request as httpsRequest } from "node:https";
 
-/** The exit codes of curl that are used here, see its manual. */
+/** Exit codes as curl's, see its manual. */
 const CODES = {
   notHttp: 1,
   usage: 2,
@@ -29,7 +29,7 @@ class Failure extends Error {
   }
 }
 
-/** Strings are latin1: one character is one byte, so that a value in any encoding is sent as it came. */
+/** Strings are latin1, one character per byte, so that values in any encoding are sent unchanged. */
 interface Form {
   url: URL;
   headers: Record<string, string>;
@@ -50,7 +50,7 @@ interface Limits {
 const latin1 = (text: string) => Buffer.from(text, "latin1");
 const unquote = (text: string) => text.replace(/\\(.)/gs, "$1");
 
-/** Decodes UTF-8. @throws Failure where it is none */
+/** Decodes UTF-8. @throws Failure if `text` is not UTF-8 */
 function decoded(text: string, kind: "badUrl" | "unreadableFile"): string {
   try {
     return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(latin1(text));
@@ -78,7 +78,7 @@ function parseForm(text: string): Form {
     else if (option === "form" && file !== undefined) files.push(unquote(file));
     else if (option === "header" && value.includes(": ")) {
       headers[value.slice(0, value.indexOf(": "))] = value.slice(value.indexOf(": ") + 2);
-    } else throw new Failure("usage", `${option ?? "a line on stdin"} is no option of this program`);
+    } else throw new Failure("usage", `${option ?? "a line on stdin"} is not an option of this program`);
   }
   if (Object.values(headers).some((value) => /[^\t\x20-\x7e\x80-\xff]/.test(value))) {
     throw new Failure("usage", "the token or the key contains a control character");
@@ -88,7 +88,7 @@ function parseForm(text: string): Form {
   return { url, headers, fields, files };
 }
 
-/** The parts as curl writes them, with the sizes of their files. @throws Failure */
+/** The form's parts as curl writes them, with the sizes of their files. @throws Failure */
 async function partsOf({ fields, files }: Form, boundary: string): Promise<Part[]> {
   const begin = `--${boundary}\r\nContent-Disposition: form-data; name=`;
   const parts: Part[] = fields.map((field) => {
@@ -110,8 +110,8 @@ function unreadable(path: string, error: unknown): never {
 }
 
 /**
- * The bytes of the parts in their order. A piece is overwritten when the next one is read.
- * @throws Failure where a file cannot be read, or is shorter than its `size` by now
+ * Yields the bytes of the parts in order. A chunk is overwritten when the next one is read.
+ * @throws Failure if a file cannot be read, or has become shorter than its `size`
  */
 async function* bytesOf(parts: Part[]): AsyncGenerator<Uint8Array> {
   const buffer = new Uint8Array(CHUNK);
@@ -136,7 +136,7 @@ async function* bytesOf(parts: Part[]): AsyncGenerator<Uint8Array> {
   }
 }
 
-/** The same bytes in chunks of CHUNK, so that many short parts do not become as many packets. */
+/** Regroups bytes into chunks of CHUNK, so that short parts do not become separate packets. */
 async function* inChunks(source: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
   let chunk = new Uint8Array(CHUNK);
   let used = 0;
@@ -155,7 +155,7 @@ async function* inChunks(source: AsyncIterable<Uint8Array>): AsyncGenerator<Uint
   if (used > 0) yield chunk.subarray(0, used);
 }
 
-/** Sends the form and writes the answer, which may come before all is sent. Returns its status. @throws Failure */
+/** Sends the form and saves the response, which may arrive before all is sent. Returns its status. @throws Failure */
 async function send(form: Form, { stall, connect }: Limits, save: Save): Promise<number> {
   const { url } = form;
   const boundary = `------------------------${crypto.randomUUID().replaceAll("-", "")}`;
@@ -189,7 +189,7 @@ async function send(form: Form, { stall, connect }: Limits, save: Save): Promise
   });
   const sending = async () => {
     for await (const chunk of inChunks(bytesOf(parts))) {
-      // An error reaches the listener above.
+      // Errors are reported to the "error" listener above.
       await new Promise<void>((resolve) => request.write(chunk, () => resolve()));
       noteMove();
     }
@@ -213,8 +213,8 @@ async function send(form: Form, { stall, connect }: Limits, save: Save): Promise
 
 function failureOf(error: Error & { code?: string }, { host }: URL): Failure {
   const { code = "", message, name } = error;
-  // chub-push permits the host as it was given.
-  if (name === "NotCapable") return new Failure("badUrl", `${message}; give the host of the hub as ${host}`);
+  // chub-push permits only the host as the user spelled it.
+  if (name === "NotCapable") return new Failure("badUrl", `${message}; write the hub's host as ${host}`);
   if (/^ERR_SSL_/.test(code)) {
     return new Failure("brokenTls", `${host} failed the TLS handshake: ${message}`);
   }

@@ -1,8 +1,8 @@
 #!/bin/sh
-# Starts the hub. run/start.ts prepares what no setting names (embedded Postgres, embedded lab, tokens) and starts the hub
-# under the exact flags of run/permissions.ts. With DATABASE_URL and VRL_URL set, nothing is prepared and the hub is exec'd.
-# The preparing program is not confined to folders and hosts: it copies binaries, starts servers and looks at their sockets.
-# The hub is.
+# Starts the hub. run/start.ts prepares what is not configured (embedded Postgres, embedded lab, tokens) and starts the hub
+# with the exact permission flags of run/permissions.ts. With DATABASE_URL and VRL_URL set, only tokens are prepared and the
+# hub is exec'd. run/start.ts itself is not confined to folders and hosts, because it copies binaries, starts servers and
+# checks their sockets. The hub is confined.
 set -eu
 cd "$(dirname "$0")/.."
 case "$#:${1:-}" in
@@ -12,7 +12,7 @@ esac
 mode=${1:-}
 CHUB_DENO=$(sh run/deno_path.sh "$PPID")
 export CHUB_DENO
-# Under nohup a closed terminal must not end the hub, and a listener of ours would end that.
+# Under nohup a closed terminal must not end the hub, but Deno stops ignoring SIGHUP once a signal has a listener.
 case $(sed -n 's/^SigIgn:.*\(.\)$/\1/p' /proc/self/status 2>/dev/null) in
   [13579bdf]) export CHUB_IGNORE_HUP=1 ;;
 esac

@@ -9,7 +9,7 @@ import { type Part, supervise } from "./supervise.ts";
 import { allocatorEnv, hubPermissions, toFlags } from "./permissions.ts";
 import { IGNORE_HANGUP, listenForStop } from "./stop_signal.ts";
 
-/** Prepares what no setting names, starts the hub under its own flags, and stops what it started. See run/start.sh. */
+/** Prepares what is not configured, starts the hub with its own flags, and stops what it started. See run/start.sh. */
 const home = import.meta.dirname!.replace(/\/run$/, "");
 const mode = Deno.args[0];
 const env = Deno.env.toObject();
@@ -18,7 +18,7 @@ function settings(extra: Record<string, string> = {}): Readonly<Config> {
   return loadConfig({ ...env, ...extra }, home);
 }
 
-/** `name` in `folder`, made on first need: 256 random bits, readable by this user alone. */
+/** Creates a token file if it does not exist: `prefix` and 256 random bits, readable by this user only. */
 async function ensureToken(path: string, prefix: string): Promise<void> {
   if (await Deno.stat(path).then(() => true, () => false)) return;
   const bits = crypto.getRandomValues(new Uint8Array(32)).toHex();
@@ -28,11 +28,11 @@ async function ensureToken(path: string, prefix: string): Promise<void> {
   });
 }
 
-/** A data folder of someone else's, such as a container's volume, keeps its mode. */
+/** Creates the data folder. A folder of another owner, such as a container's volume, keeps its mode. */
 async function prepareFolders(config: Readonly<Config>): Promise<void> {
   const data = config.dataDir;
   await Deno.mkdir(data, { recursive: true });
-  // The embedded Postgres may run as another user, who must pass through.
+  // The embedded Postgres may run as another user, who must be able to traverse the folder.
   await Deno.chmod(data, Deno.uid() === 0 ? 0o711 : 0o700).catch((error) => {
     if (!(error instanceof Deno.errors.PermissionDenied)) throw error;
   });
@@ -46,12 +46,12 @@ function printPermissions(config: Readonly<Config>): void {
   );
   if (config.databaseUrl === undefined) {
     lines.push(
-      "--allow-net, --allow-read, --allow-write of the embedded database's socket\n    the database, once it is started",
+      "--allow-net, --allow-read, --allow-write of the embedded database's socket\n    the database, once started",
     );
   }
   if (config.vrlUrl === undefined) {
     lines.push(
-      `--allow-net=127.0.0.1:${labPort()}\n--allow-read=${config.dataDir}/lab.token\n    the embedded lab, once it is started`,
+      `--allow-net=127.0.0.1:${labPort()}\n--allow-read=${config.dataDir}/lab.token\n    the embedded lab, once started`,
     );
   }
   console.log(lines.join("\n"));
@@ -67,18 +67,18 @@ function labPort(): string {
 }
 
 interface Prepared {
-  /** Settings that the hub gets besides those of the environment. */
+  /** Settings of the hub in addition to the environment's. */
   extra: Record<string, string>;
-  /** What it uses, for people. */
+  /** Lines for the operator about what the hub uses. */
   lines: string[];
 }
 
-/** Starts what no setting names, or takes over what runs; `parts` gets each. */
+/** Starts, or takes over if running, each server that is not configured, and adds it to `parts`. */
 async function prepare(asked: Readonly<Config>, parts: Part[]): Promise<Prepared> {
   const data = asked.dataDir;
   const extra: Record<string, string> = {};
   const lines: string[] = [];
-  const running = (isAdopted: boolean) => isAdopted ? ", which was running" : "";
+  const running = (isAdopted: boolean) => isAdopted ? ", already running" : "";
   if (asked.databaseUrl === undefined) {
     const start = () => startEmbedded({ dataDir: `${data}/pg`, home });
     const database = await start();
@@ -90,11 +90,11 @@ async function prepare(asked: Readonly<Config>, parts: Part[]): Promise<Prepared
       } (DATABASE_URL is not set)`,
     );
     if (database.moved !== undefined) lines.push(`          ${database.moved}`);
-  } else lines.push("database  the one that DATABASE_URL names");
+  } else lines.push("database  from DATABASE_URL");
   if (asked.vrlUrl === undefined && mode !== "--migrate") {
     await ensureToken(`${data}/lab.token`, "chub_lab_");
     const lab = await startLab({ home, data, listen: `127.0.0.1:${labPort()}` });
-    // Again at the same address, which the hub knows.
+    // Restarts it at the same address, which the hub already uses.
     const start = () => startLab({ home, data, listen: new URL(lab.url).host });
     parts.push({ ...lab, name: "The embedded lab", start });
     Object.assign(extra, {
@@ -103,7 +103,7 @@ async function prepare(asked: Readonly<Config>, parts: Part[]): Promise<Prepared
       VRL_NOTE_SEARCH: "authoritative",
     });
     lines.push(`lab       embedded, at ${lab.url}${running(lab.adopted)} (VRL_URL is not set)`);
-  } else lines.push("lab       the one that VRL_URL names");
+  } else lines.push("lab       from VRL_URL");
   return { extra, lines };
 }
 
@@ -135,13 +135,13 @@ async function main(): Promise<number> {
     console.log(toFlags(hubPermissions(asked)).join("\n"));
     return 0;
   }
-  // Before anything is started: what cannot work.
+  // Rejects invalid settings before anything is started.
   toFlags(hubPermissions(asked));
   labPort();
   if (mode === "--demo" && asked.port === 0) {
     throw new HubError(
       "BAD_REQUEST",
-      "The demo requires a PORT of its own choice, not 0: it asks the hub there.",
+      "The demo sends requests to PORT, so PORT must not be 0 (any free port); set PORT to a free port.",
     );
   }
   await prepareFolders(asked);
@@ -186,8 +186,8 @@ try {
   console.error(reasonOf(error));
   if (error instanceof Deno.errors.PermissionDenied || /Read-only file system/.test(reasonOf(error))) {
     console.error(
-      "This user may not write there, such as where an earlier start was another user's: start as that user, or set DATA_DIR to " +
-        "a folder of your own.",
+      "This user may not write there, for example because another user started the hub before. Start it as that user, or set " +
+        "DATA_DIR to another folder.",
     );
   }
   Deno.exit(1);

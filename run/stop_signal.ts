@@ -1,13 +1,13 @@
 /** Set by run/start.sh if SIGHUP was ignored (nohup). */
 export const IGNORE_HANGUP = "CHUB_IGNORE_HUP";
 
-/** Resolves when the program at the other end of `stdin` has ended, in whatever way. */
+/** Resolves when the program at the other end of `stdin` has ended for any reason. */
 export async function waitForEnd(stdin: ReadableStream<Uint8Array>): Promise<void> {
   const reader = stdin.getReader();
   try {
     while (!(await reader.read()).done);
   } catch {
-    // It is broken, so nothing is at its other end.
+    // A broken pipe also means that the program has ended.
   }
 }
 
@@ -17,13 +17,13 @@ export interface StopSignal {
 }
 
 /**
- * Listens for the signals that ask this process to stop. From now on they do not end it: the caller stops what it started. A
- * terminal that closes (SIGHUP) asks too, unless `ignoreHangup`.
+ * Listens for the signals that request this process to stop. They no longer end it: the caller must stop what it started.
+ * SIGHUP (a terminal closed) counts unless `ignoreHangup`.
  */
 export function listenForStop({ ignoreHangup }: { ignoreHangup: boolean }): StopSignal {
   const { promise, resolve } = Promise.withResolvers<Deno.Signal>();
   const stop = { isRequested: false, requested: promise };
-  // Deno stops ignoring SIGHUP when any signal is listened to.
+  // Deno stops ignoring SIGHUP once any signal has a listener.
   for (const signal of ["SIGTERM", "SIGINT", "SIGHUP"] as const) {
     Deno.addSignalListener(signal, () => {
       if (signal === "SIGHUP" && ignoreHangup) return;

@@ -4,7 +4,7 @@ import { type GuardedEnd, runGuarded } from "./guarded.ts";
 
 const MAX_SERIALS = 1000;
 
-/** What a submission says; becomes arguments of vrlsubmit. */
+/** A submission, which becomes the arguments of vrlsubmit. */
 export interface Submission {
   /** host[:port] of VRL_URL. */
   server: string;
@@ -14,33 +14,33 @@ export interface Submission {
   packageUrl: string;
   note: string;
   report: "email" | "none";
-  /** Wins over a pool. */
+  /** Takes precedence over `pool`. */
   machine?: string;
   pool?: string;
 }
 
 export type SubmitOutcome =
   | { kind: "accepted"; serials: number[] }
-  /** The lab has not stored it, and will not. */
+  /** The lab has not stored the submission and will not. */
   | { kind: "refused"; exitCode: number; reason: string }
-  /** Nothing was sent: the lab cannot be reached, or the program cannot be started. */
+  /** Nothing was sent: the lab is unreachable, or the program could not be started. */
   | { kind: "unsent"; reason: string }
-  /** The lab may have stored it. `isOver`: nothing that was started for it can still send it. */
+  /** The lab may have stored the submission. `isOver`: no process is left that could still send it. */
   | { kind: "unknown"; reason: string; isOver: boolean };
 
 export interface RunOptions {
   /** The program that starts vrlsubmit, see guard_launcher.ts. */
   guard: string;
-  /** When the submission is ended, in ms since 1970. */
+  /** Time at which the submission is ended, in ms since 1970. */
   until: number;
   signal?: AbortSignal | undefined;
 }
 
-/** The argument list: the one place to change for a site with other flags. @throws HubError BAD_REQUEST naming the field */
+/** The argument list; the only code to change for a site with other flags. @throws HubError BAD_REQUEST naming the field */
 export function buildArguments(submission: Submission): string[] {
   const { server, user, os, test, packageUrl, note, report, machine, pool } = submission;
   const where = machine !== undefined ? ["-m", machine] : pool !== undefined ? ["-l", pool] : undefined;
-  if (where === undefined) throw new HubError("BAD_REQUEST", "A submission needs a machine or a pool.");
+  if (where === undefined) throw new HubError("BAD_REQUEST", "A submission requires a machine or a pool.");
   const fields = {
     server,
     user,
@@ -55,9 +55,9 @@ export function buildArguments(submission: Submission): string[] {
     if (value === "" || value.startsWith("-") || /\p{Cc}/u.test(value)) {
       throw new HubError(
         "BAD_REQUEST",
-        `The ${name} of a submission must not be empty, begin with \`-\` or hold control characters (now: ${
+        `The ${name} of a submission must not be empty, begin with \`-\` or contain control characters, got ${
           JSON.stringify(value)
-        }).`,
+        }.`,
       );
     }
   }
@@ -80,7 +80,7 @@ export function buildArguments(submission: Submission): string[] {
   ];
 }
 
-/** Serial numbers out of a line `Submission accepted as job(s) 1234 1235`; undefined if it is another line, or a broken one. */
+/** Parses the serials of a line `Submission accepted as job(s) 1234 1235`; undefined for any other or an incomplete line. */
 export function parseSerials(line: string): number[] | undefined {
   const words = /^Submission accepted as job\(s\)[ \t]([^]*)$/.exec(line)?.[1]?.trim().split(/[ \t,]+/);
   const serials = words?.map((word) => /^\d+$/.test(word) ? Number(word) : Number.NaN) ?? [];
@@ -89,12 +89,12 @@ export function parseSerials(line: string): number[] | undefined {
   return areGood ? [...new Set(serials)] : undefined;
 }
 
-/** @throws HubError SERVICE_UNAVAILABLE that says what to set */
+/** @throws HubError SERVICE_UNAVAILABLE that names the setting to change */
 export async function checkExecutable(path: string): Promise<void> {
   const info = await Deno.stat(path).catch((error) => {
     throw new HubError(
       "SERVICE_UNAVAILABLE",
-      `vrlsubmit is not at ${path} (${
+      `vrlsubmit cannot be found at ${path} (${
         reasonOf(error)
       }); set VRLSUBMIT_PATH to the program that submits jobs.`,
     );
@@ -102,12 +102,12 @@ export async function checkExecutable(path: string): Promise<void> {
   if (!info.isFile || info.mode !== null && (info.mode & 0o111) === 0) {
     throw new HubError(
       "SERVICE_UNAVAILABLE",
-      `${path} cannot be executed; make it so, or set VRLSUBMIT_PATH to the program that submits jobs.`,
+      `${path} is not executable; chmod +x it, or set VRLSUBMIT_PATH to the program that submits jobs.`,
     );
   }
 }
 
-/** Runs vrlsubmit once: no shell, a cleared environment, limits of time and output. Never throws for what it does. */
+/** Runs vrlsubmit once, without a shell, in a cleared environment, with limited time and output. Never throws because of it. */
 export async function runVrlsubmit(
   submission: Submission,
   options: RunOptions,
@@ -130,19 +130,19 @@ export async function runVrlsubmit(
       else last = named;
     },
   });
-  // Of a program that was ended in the middle of its line, the last serial may lack digits.
+  // If the program was killed in the middle of a line, the last serial may lack digits.
   if (last !== undefined && isExit(end)) keep(last);
   const { stdout, stderr } = end;
   return { ...outcomeOf(end, { serials: [...serials], stdout, stderr }), stdout, stderr };
 }
 
-/** Whether the program ended by itself. A shell reports the death of a program that it started as 128 and the signal's number. */
+/** Whether the program ended by itself. A shell reports a program killed by a signal as exit code 128 + signal. */
 function isExit(end: GuardedEnd): boolean {
   return end.kind === "ended" && end.ended === null && end.signal === null &&
     !(end.code > 128 && end.code <= 192);
 }
 
-/** What an end of vrlsubmit means for its job. */
+/** The outcome of a submission, derived from how vrlsubmit ended. */
 function outcomeOf(
   end: GuardedEnd,
   { serials, stdout, stderr }: { serials: number[]; stdout: string; stderr: string },
@@ -161,24 +161,30 @@ function outcomeOf(
   if (hasSerials && (code === 0 || isKilled)) return { kind: "accepted", serials };
   const unknown = (reason: string): SubmitOutcome => ({
     kind: "unknown",
-    reason: left ? `${reason}; a process that it started left its group and may still submit it` : reason,
+    reason: left
+      ? `${reason}; a process that it started left its group and may still submit the job`
+      : reason,
     isOver: !left,
   });
   const reason = lastWords(stderr);
   if (ended === "limit") return unknown("vrlsubmit did not end within its time limit");
-  if (ended === "request") return unknown("vrlsubmit was ended since the hub stops");
+  if (ended === "request") return unknown("vrlsubmit was ended because the hub is stopping");
   if (isKilled) return unknown(`vrlsubmit was ended by ${signal ?? `a signal (exit ${code})`}`);
   if (code === 0) {
-    return unknown(`vrlsubmit ended well but named no serial: ${JSON.stringify(stdout.slice(0, 200))}`);
+    return unknown(`vrlsubmit succeeded but printed no serial: ${JSON.stringify(stdout.slice(0, 200))}`);
   }
   if (code === VRLSUBMIT_EXIT.unknown) {
-    return unknown(`vrlsubmit does not know whether the lab has it: ${reason}`);
+    return unknown(`vrlsubmit cannot determine whether the lab has the job: ${reason}`);
   }
   if (hasSerials) {
-    return unknown(`vrlsubmit named ${serials.join(", ")} and then ended with ${code}: ${reason}`);
+    return unknown(
+      `vrlsubmit printed the serials ${serials.join(", ")} and then exited with ${code}: ${reason}`,
+    );
   }
   if (outlived || left) {
-    return unknown(`vrlsubmit ended with ${code} while a process that it had started still ran: ${reason}`);
+    return unknown(
+      `vrlsubmit exited with ${code} while a process that it had started was still running: ${reason}`,
+    );
   }
   return code === VRLSUBMIT_EXIT.unsent
     ? { kind: "unsent", reason }
@@ -186,5 +192,5 @@ function outcomeOf(
 }
 
 function lastWords(stderr: string): string {
-  return stderr.trim().slice(-900) || "it gave no reason";
+  return stderr.trim().slice(-900) || "no reason was given";
 }

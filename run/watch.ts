@@ -1,16 +1,16 @@
-/** What a running hub is made of. */
+/** Files that affect a running hub. */
 const SOURCE = /\.(?:ts|sql|json)$/;
 const NOT_SOURCE = /^(?:node_modules|data|tests|bench|docs|\.[^/]*)(?:\/|$)/;
-/** An editor writes a file in several steps. */
+/** Editors write a file in several steps. */
 const QUIET_MS = 150;
 
 export interface SourceWatcher {
-  /** The next change of a source file, by its path below the folder; undefined once closed. */
+  /** Resolves with the next changed source file, relative to the folder; undefined once closed. */
   next(): Promise<string | undefined>;
   close(): void;
 }
 
-/** Watches the source files under `folder`; changes in quick succession are one. */
+/** Watches the source files under `folder`; merges changes in quick succession. */
 export function watchSources(folder: string): SourceWatcher {
   const watcher = Deno.watchFs(folder, { recursive: true });
   const root = folder.replace(/\/$/, "");

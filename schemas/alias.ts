@@ -5,11 +5,11 @@ import { testName } from "./test.ts";
 
 export const caseRename = z.object({
   name: testName,
-  from: text(MAX_CASE).meta({ description: "The case's name until now" }),
-  to: text(MAX_CASE).meta({ description: "Its name from now on" }),
+  from: text(MAX_CASE).meta({ description: "The case's present name" }),
+  to: text(MAX_CASE).meta({ description: "The case's new name" }),
 });
 export const caseAlias = z.object({
   oldName: z.string(),
-  case: z.string().meta({ description: "What it means now" }),
+  case: z.string().meta({ description: "The case that the old name now refers to" }),
 });
 export type CaseAlias = z.infer<typeof caseAlias>;

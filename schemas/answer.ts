@@ -10,7 +10,7 @@ export const culpritQuery = z.object({
   to: range.to,
   environment: environmentFilter.optional(),
   package: z.string().max(300).optional().meta({
-    description: "Only its runs are compared; the one with the newest run unless told",
+    description: "Compares runs of this package only (default: the package with the newest run)",
   }),
   ...pageInput,
 });
@@ -19,17 +19,19 @@ export type CulpritQuery = z.infer<typeof culpritQuery>;
 const culpritItem = z.object({
   case: z.string(),
   environment: z.record(z.string(), z.string()),
-  lastGood: changelist.nullable().meta({ description: "null where it never was good before" }),
+  lastGood: changelist.nullable().meta({
+    description: "Last good changelist before firstBad; null if there is none",
+  }),
   firstBad: changelist,
   fixedAt: changelist.nullable().meta({
-    description: "First good one after the last bad; null while it is bad",
+    description: "First good changelist after the last bad one; null while the case is bad",
   }),
   between: z.number().int().nullable().meta({
     description:
-      "How many changelists between lastGood and firstBad are known: that have a build of the package, gone or not, or ran without a verdict on it; null without a lastGood",
+      "Number of changelists between lastGood and firstBad that have a build of the package, gone or not, or a run without a verdict; null if lastGood is null",
   }),
   available: z.array(changelist).meta({
-    description: "Those in between whose build still exists: what could be run (first 1000)",
+    description: "Changelists in between whose build is still available (first 1000)",
   }),
 });
 export type CulpritItem = z.infer<typeof culpritItem>;
@@ -64,7 +66,7 @@ const compareItem = z.object({
   kind: z.enum(COMPARE_KINDS),
   base: verdict,
   head: verdict,
-  waived: z.boolean().meta({ description: "Whether a waiver in force covers it at head" }),
+  waived: z.boolean().meta({ description: "Whether an active waiver covers the case at head" }),
 });
 export type CompareItem = z.infer<typeof compareItem>;
 export const comparePage = pageOf(compareItem).extend({

@@ -3,8 +3,8 @@ import { id, moment, pageInput, pageOf, text, time } from "./common.ts";
 
 export const auditList = z.object({
   who: text(200).optional(),
-  action: text(100).optional().meta({ description: "As `test.update`" }),
-  object: text(500).optional().meta({ description: "As `test nightly`" }),
+  action: text(100).optional().meta({ description: "For example `test.update`" }),
+  object: text(500).optional().meta({ description: "For example `test nightly`" }),
   from: moment.optional(),
   to: moment.optional(),
   ...pageInput,

@@ -3,18 +3,20 @@ import { changelist, changelistInput, nameOf, nullableTime, pageInput, pageOf } 
 
 const LABEL_ORDERS = ["list", "time"] as const;
 export const axisName = nameOf(64);
-/** A commit hash, or whatever else names a changelist; no white space. */
-const label = nameOf(200).regex(/^\S+$/, "must not hold white space");
+/** A commit hash or any other name of a changelist, without white space. */
+const label = nameOf(200).regex(/^\S+$/, "must not contain white space");
 
 export const axisShape = z.object({
   axis: z.string(),
   labels: z.enum(LABEL_ORDERS).nullable().meta({
     description:
-      "What numbers a label: `list`, its place in a list; `time`, its commit's time in seconds since 1970; null: the axis takes numbers only",
+      "How a label gets its number: `list`: its position in a list; `time`: its commit's time in seconds since 1970; null: the axis takes numbers only",
   }),
-  listUrl: z.string().nullable().meta({ description: "Where the list is read from; for the signed-in" }),
+  listUrl: z.string().nullable().meta({ description: "URL of the list; only for signed-in users" }),
   listReadAt: nullableTime,
-  listError: z.string().nullable().meta({ description: "Why it could not be read; for the signed-in" }),
+  listError: z.string().nullable().meta({
+    description: "Why the last read of the list failed; only for signed-in users",
+  }),
   newest: z.object({ number: changelist, label: z.string() }).nullable().meta({
     description: "The labelled changelist with the highest number",
   }),
@@ -27,7 +29,7 @@ export const axisPatch = z.object({
   listUrl: z.string().max(2000).regex(/^(?:file:\/\/\/|https?:\/\/)/, "must be a file:, http: or https: URL")
     .nullable().optional().meta({
       description:
-        "A text of one label a line, oldest first (`git rev-list --first-parent --reverse`), or `<number> <label>` lines",
+        "URL of a text with one label per line, oldest first (`git rev-list --first-parent --reverse`), or with `<number> <label>` lines",
     }),
 });
 export type AxisPatch = z.infer<typeof axisPatch>;

@@ -3,31 +3,31 @@ import { z } from "zod";
 /** Largest changelist: Postgres `integer`. */
 export const MAX_CHANGELIST = 2_147_483_647;
 
-/** Text from outside: Postgres holds no NUL, and in JSON no lone surrogate. */
+/** External text: Postgres can store neither NUL nor, in JSON, a lone surrogate. `max` in characters. */
 export function text(max: number) {
   // deno-lint-ignore no-control-regex
-  return z.string().min(1).max(max).regex(/^[^\u0000\p{Cs}]*$/u, "must hold no NUL and no lone surrogate");
+  return z.string().min(1).max(max).regex(/^[^\u0000\p{Cs}]*$/u, "must not contain NUL or lone surrogates");
 }
 
-/** A name people type: no control characters, no edge spaces. */
+/** A name that users type: no control characters, no leading or trailing spaces. `max` in characters. */
 export function nameOf(max: number) {
   return z.string().min(1).max(max).regex(
     /^[^\p{Cc}\p{Cs}]*$/u,
-    "must not hold control characters or lone surrogates",
+    "must not contain control characters or lone surrogates",
   )
     .refine((value) => value.trim() === value, "must not begin or end with a space");
 }
 
 export const changelist = z.coerce.number().int().min(1).max(MAX_CHANGELIST)
-  .meta({ description: "Changelist: a positive integer that orders the work on its axis" });
+  .meta({ description: "Changelist: a positive integer that orders work on its axis" });
 /**
- * A changelist in an input. `label:<commit>` is replaced by its number before a procedure's input is read, so the schema
- * itself knows numbers only; documents tell both.
+ * A changelist in an input. `label:<commit>` is replaced by its number before a procedure's input is parsed, so the schema
+ * accepts numbers only; the OpenAPI document lists both forms.
  */
 export const changelistInput = changelist.meta({
-  description: "Changelist: a positive integer, or `label:` and a commit's hash or its beginning",
+  description: "Changelist: a positive integer, or `label:` followed by a commit hash or a prefix of one",
   override: ({ jsonSchema }: { jsonSchema: Record<string, unknown> }) => {
-    const { description: _told, ...number } = jsonSchema;
+    const { description: _description, ...number } = jsonSchema;
     for (const key of Object.keys(number)) delete jsonSchema[key];
     jsonSchema.anyOf = [number, { type: "string", pattern: "^label:" }];
   },
@@ -41,7 +41,7 @@ const FIRST_MOMENT = Date.parse("0001-01-01T00:00:00Z");
 const LAST_MOMENT = Date.parse("9999-12-31T23:59:59Z");
 const LARGEST_OFFSET_MINUTES = 14 * 60;
 
-/** A time in an input: in the years that Postgres and JavaScript both write in four digits, once its offset is taken off. */
+/** A time in an input. In UTC its year must be 1 to 9999, which both Postgres and JavaScript write with four digits. */
 export const moment = z.iso.datetime({ offset: true })
   .refine(
     (value) => Math.abs(offsetMinutes(value)) <= LARGEST_OFFSET_MINUTES,
@@ -61,7 +61,7 @@ function offsetMinutes(value: string): number {
 }
 
 export const pageInput = {
-  cursor: z.string().max(500).optional().meta({ description: "`nextCursor` of the page before" }),
+  cursor: z.string().max(500).optional().meta({ description: "`nextCursor` of the previous page" }),
   limit: z.coerce.number().int().min(1).max(1000).default(50),
 };
 
@@ -77,7 +77,7 @@ export interface Page<T> {
   nextCursor: string | null;
 }
 
-/** A list in a query string, `a,b,c`, or an array from tRPC. */
+/** A list: `a,b,c` in a query string, or an array from tRPC. */
 export function listOf<T extends z.ZodType>(item: T, max = 50) {
   return z.preprocess(
     (value) => typeof value === "string" ? value.split(",").filter((part) => part !== "") : value,
@@ -85,7 +85,7 @@ export function listOf<T extends z.ZodType>(item: T, max = 50) {
   );
 }
 
-/** A yes or no that may come as the words of a query string. */
+/** A boolean: `true`, `1`, `false` or `0` in a query string. */
 export const flag = z.preprocess(
   (value) => value === "true" || value === "1" ? true : value === "false" || value === "0" ? false : value,
   z.boolean(),

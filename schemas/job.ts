@@ -15,31 +15,31 @@ const JOB_STATES = [
 const jobState = z.enum(JOB_STATES);
 export type JobState = z.infer<typeof jobState>;
 
-/** What becomes an argument of vrlsubmit: neither an option nor anything a terminal would act on. */
+/** An argument of vrlsubmit: must not look like an option or contain terminal control characters. */
 function argument(max: number) {
   return z.string().min(1).max(max)
-    .regex(/^[^\p{Cc}]*$/u, "must not hold control characters")
+    .regex(/^[^\p{Cc}]*$/u, "must not contain control characters")
     .refine((value) => !value.startsWith("-"), "must not begin with `-`");
 }
 
-/** Most jobs that one request makes. */
+/** Maximum number of jobs per request. */
 export const MAX_BATCH = 200;
 
 export const jobInput = z.object({
   test: argument(200).meta({
-    description: "Name of the test; its submit defaults fill what is left out here",
+    description: "Name of the test; its submit defaults apply to omitted fields",
   }),
-  labTest: argument(200).optional().meta({ description: "Name of the test in the lab, where it is another" }),
+  labTest: argument(200).optional().meta({ description: "Name of the test in the lab, if it differs" }),
   package: argument(300).optional(),
   changelist: changelistInput.optional(),
   changelists: z.array(changelistInput).min(1).max(MAX_BATCH).optional().meta({
-    description: "Instead of changelist: a job at each, or none if one of them cannot be made",
+    description: "Instead of changelist: one job per changelist; if any is invalid, no job is created",
   }),
   packageUrl: argument(2000).optional().meta({
-    description: "Instead of package and changelist; must lie under a drop root",
+    description: "Instead of package and changelist; must be under a drop root",
   }),
   os: argument(100).optional(),
-  machine: argument(100).optional().meta({ description: "Wins over a pool" }),
+  machine: argument(100).optional().meta({ description: "Takes precedence over `pool`" }),
   pool: argument(100).optional(),
   note: argument(500).optional(),
   report: z.enum(["email", "none"]).default("none"),
@@ -61,15 +61,17 @@ const job = z.object({
   state: jobState,
   reason: z.string().nullable().meta({
     description:
-      "Why it waits, failed or was lost, in the lab's own words where it gave any; for the signed-in",
+      "Why the job waits, failed or was lost, with the lab's message if there is one; only for signed-in users",
   }),
   needsPerson: z.boolean().meta({
-    description: "Unknown, and not submitted again by itself: cancel or retry it",
+    description: "Whether the state is unknown and the job needs a manual cancel or retry",
   }),
-  nextAttemptAt: nullableTime.meta({ description: "When a queued job is due that waits for the lab" }),
+  nextAttemptAt: nullableTime.meta({
+    description: "Time of the next attempt, for a queued job that waits for the lab",
+  }),
   attempt: z.number().int(),
   serials: z.array(z.number().int()),
-  runs: z.array(z.number().int()).meta({ description: "Ids of the runs scraped for it" }),
+  runs: z.array(z.number().int()).meta({ description: "Ids of the runs scraped for the job" }),
   requestedBy: z.string(),
   createdAt: time,
   updatedAt: time,
@@ -78,25 +80,25 @@ const job = z.object({
 export type Job = z.infer<typeof job>;
 
 export const jobDetail = job.extend({
-  stdout: z.string().nullable().meta({ description: "For the signed-in" }),
-  stderr: z.string().nullable().meta({ description: "For the signed-in" }),
+  stdout: z.string().nullable().meta({ description: "Only for signed-in users" }),
+  stderr: z.string().nullable().meta({ description: "Only for signed-in users" }),
   events: z.array(
     z.object({
       at: time,
       state: jobState,
-      cause: z.string().nullable().meta({ description: "For the signed-in" }),
+      cause: z.string().nullable().meta({ description: "Only for signed-in users" }),
     }),
   ),
   warnings: z.array(z.string()).meta({
-    description: "Why results that it leaves in the lab will not be read",
+    description: "Why the hub will not read the job's results from the lab",
   }),
 });
 export type JobDetail = z.infer<typeof jobDetail>;
 
-/** Answer to a request with `changelists`. */
+/** Response to a request with `changelists`. */
 export const jobBatch = z.object({
   jobs: z.array(job).meta({ description: "In the order of the request's changelists" }),
-  warnings: z.array(z.string()).meta({ description: "What is true of each of them" }),
+  warnings: z.array(z.string()).meta({ description: "Warnings that apply to every job" }),
 });
 export type JobBatch = z.infer<typeof jobBatch>;
 
@@ -105,7 +107,7 @@ export const jobList = z.object({
   state: jobState.optional(),
   package: z.string().max(300).optional(),
   changelist: changelistInput.optional(),
-  open: flag.optional().meta({ description: "Only jobs that are not over, or only those that are" }),
+  open: flag.optional().meta({ description: "true: only unfinished jobs; false: only finished jobs" }),
   ...pageInput,
 });
 export type JobList = z.infer<typeof jobList>;
@@ -116,10 +118,10 @@ export const queuedTask = z.object({
   name: z.string(),
   state: z.string(),
   key: z.string().nullable(),
-  data: z.unknown().meta({ description: "For the signed-in" }),
+  data: z.unknown().meta({ description: "Only for signed-in users" }),
   createdAt: time,
   startAfter: time,
   startedAt: nullableTime,
   finishedAt: nullableTime,
-  error: z.string().nullable().meta({ description: "For the signed-in" }),
+  error: z.string().nullable().meta({ description: "Only for signed-in users" }),
 });

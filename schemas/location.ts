@@ -1,12 +1,12 @@
 /**
- * URL of a build in a drop root: the root's URL without the word that says how it is listed, a bucket's `prefix`, package
- * and file. Names are data: each is percent-encoded, so that none of them can name another place.
+ * URL of a build in a drop root: the root's URL without its `index+`, `s3+` or `gcs+`, then a bucket's `prefix`, the package
+ * and the file. Names are untrusted: each is percent-encoded, so that no name can leave its folder.
  */
 export function locationOf(rootUrl: string, packageName: string, file: string): string {
   return [baseOf(rootUrl), encodePart(packageName), encodePart(file)].join("/");
 }
 
-/** URL that the folders of a drop root's packages lie under. */
+/** URL of the folder that contains a drop root's package folders. */
 export function baseOf(rootUrl: string): string {
   const url = new URL(rootUrl.replace(/^(?:index|s3|gcs)\+/, ""));
   const prefix = (url.searchParams.get("prefix") ?? "").split("/").filter((part) => part !== "");

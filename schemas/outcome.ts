@@ -1,6 +1,6 @@
 import { z } from "zod";
 
-/** The field's own words. A table in the database has the same numbers (migration 0001): never renumber. */
+/** Outcomes in the order of their numbers in the database (migration 0001): never reorder. */
 export const OUTCOMES = [
   "passed",
   "xfailed",

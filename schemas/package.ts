@@ -2,17 +2,17 @@ import { z } from "zod";
 import { changelist, flag, id, nullableTime, pageInput, pageOf, text, time } from "./common.ts";
 import { PACKAGE_BUILDS } from "./package_name.ts";
 
-/** A package's name as it is asked for. Stored names are whatever the drop holds. */
+/** A package's name in a request. Stored names are the drop's folder names, unchecked. */
 export const packageName = text(1000).meta({ description: "Name of the package" });
 const nullableChangelist = changelist.nullable();
 
 const dropPackage = z.object({
   name: z.string(),
-  branch: z.string().nullable().meta({ description: "null where the name does not parse" }),
+  branch: z.string().nullable().meta({ description: "null if the name does not parse" }),
   build: z.string().nullable().meta({
-    description: `${PACKAGE_BUILDS.join(", ")}; null where the name does not parse`,
+    description: `${PACKAGE_BUILDS.join(", ")}; null if the name does not parse`,
   }),
-  scanned: z.boolean().meta({ description: "Whether scans read it for builds" }),
+  scanned: z.boolean().meta({ description: "Whether scans read the package" }),
   firstSeen: time,
   newest: nullableChangelist.meta({ description: "Newest changelist with an available build" }),
   oldest: nullableChangelist.meta({ description: "Oldest changelist with an available build" }),
@@ -20,22 +20,24 @@ const dropPackage = z.object({
 export type DropPackage = z.infer<typeof dropPackage>;
 
 export const packageDetail = dropPackage.extend({
-  builds: z.number().int().meta({ description: "Builds known, gone ones among them" }),
-  available: z.number().int().meta({ description: "Builds that can be fetched now" }),
+  builds: z.number().int().meta({ description: "Number of known builds, gone ones included" }),
+  available: z.number().int().meta({ description: "Number of builds available now" }),
   gone: z.number().int(),
   readings: z.array(z.object({
     root: z.string(),
     rootId: id,
-    readAt: nullableTime.meta({ description: "Last complete reading" }),
-    fullAt: nullableTime.meta({ description: "Last reading that did not rely on the folder's mark" }),
-    unread: z.boolean().meta({ description: "Whether the last reading failed" }),
-    unreadReason: z.string().nullable().meta({ description: "Why; for the signed-in" }),
-  })).meta({ description: "What the last scans found, by root" }),
+    readAt: nullableTime.meta({ description: "Time of the last complete read" }),
+    fullAt: nullableTime.meta({
+      description: "Time of the last read that did not rely on the folder's modification mark",
+    }),
+    unread: z.boolean().meta({ description: "Whether the last read failed" }),
+    unreadReason: z.string().nullable().meta({ description: "Why it failed; only for signed-in users" }),
+  })).meta({ description: "State of the last scan, by drop root" }),
 });
 export type PackageDetail = z.infer<typeof packageDetail>;
 
 export const packageList = z.object({
-  search: text(300).optional().meta({ description: "Part of the name, in any case" }),
+  search: text(300).optional().meta({ description: "Part of the name, case-insensitive" }),
   branch: text(300).optional(),
   build: z.enum(PACKAGE_BUILDS).optional(),
   scanned: flag.optional(),

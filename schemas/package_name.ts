@@ -1,7 +1,7 @@
 export const PACKAGE_BUILDS = ["Release", "Debug", "Develop", "Assert", "Retail"] as const;
 export type PackageBuild = (typeof PACKAGE_BUILDS)[number];
 
-/** A package's name, taken apart; kept whole, with nulls, where it does not parse. */
+/** A parsed package name. If it does not parse, all fields but `name` are null. */
 export interface PackageName {
   name: string;
   branch: string | null;
@@ -9,7 +9,7 @@ export interface PackageName {
   rest: string | null;
 }
 
-/** `<branch>_<build>_<rest>`, split at the first build word that has something on either side. */
+/** Parses `<branch>_<build>_<rest>`, split at the first build word with text on both sides. */
 export function parsePackage(name: string): PackageName {
   const parts = name.split("_");
   const at = parts.findIndex((part, index) =>

@@ -7,9 +7,9 @@ import { axisName, environmentFilter, range } from "./run.ts";
 const result = z.object({
   runId: id,
   case: z.string(),
-  ordinal: z.number().int().meta({ description: "From 1: the nth time the run names the case" }),
+  ordinal: z.number().int().meta({ description: "From 1: n for the nth result of the case in the run" }),
   outcome,
-  word: z.string().nullable().meta({ description: "The source's own, where it is another" }),
+  word: z.string().nullable().meta({ description: "The source's word for the outcome, if it differs" }),
   durationMs: z.number().nullable(),
   message: z.string().nullable(),
 });
@@ -52,28 +52,30 @@ export type SummaryList = z.infer<typeof summaryList>;
 const summaryItem = z.object({
   changelist,
   runs: z.number().int(),
-  labErrors: z.number().int().meta({ description: "Runs that say nothing of the product" }),
+  labErrors: z.number().int().meta({
+    description: "Number of runs that failed in the lab, not because of the product",
+  }),
   counts,
 });
 export type SummaryItem = z.infer<typeof summaryItem>;
 export const summaryPage = pageOf(summaryItem);
 
-/** What a push says of its run. Results are checked one by one: good ones are stored, bad ones reported. */
+/** The run fields of a push. Results are checked one by one: valid ones are stored, invalid ones reported. */
 export const pushHead = z.object({
   test: nameOf(200),
   changelist: runChangelist,
   committedAt: moment.optional().meta({
-    description: "The commit's time, which numbers a label that is new on an axis whose labels go by time",
+    description: "Time of the commit; numbers a new label on an axis with `time` labels",
   }),
   axis,
   package: nameOf(300).optional(),
   environment: environment.default({}),
   externalId: text(300).optional().meta({
-    description: "The source's name of the run; the hash of the content unless told",
+    description: "The source's id of the run (default: a hash of the content)",
   }),
   mode: z.enum(["replace", "merge", "append", "reject"]).default("replace").meta({
     description:
-      "What a repeat does: replace the results; merge, as a piece of the run (wants an externalId); append an attempt (wants an Idempotency-Key); or be rejected",
+      "Effect of a repeated push. `replace`: replaces the results; `merge`: adds a part of the run (requires externalId); `append`: adds an attempt (requires an Idempotency-Key); `reject`: fails",
   }),
   startedAt: moment.optional(),
   finishedAt: moment.optional(),
@@ -82,24 +84,24 @@ export const pushHead = z.object({
 export type PushHead = z.infer<typeof pushHead>;
 export const pushInput = pushHead.extend({
   results: z.array(z.unknown()).max(1_000_000).meta({
-    description: "Each { case, outcome, word?, durationMs?, message? }",
+    description: "Each `{ case, outcome, word?, durationMs?, message?, samples? }`",
   }),
 });
 export const pushAnswer = z.object({
   runId: id,
-  accepted: z.number().int().meta({ description: "Results stored, without those that are missing" }),
-  counts: counts.meta({ description: "The accepted by outcome" }),
+  accepted: z.number().int().meta({ description: "Number of results stored, excluding missing ones" }),
+  counts: counts.meta({ description: "Accepted results by outcome" }),
   missing: z.number().int().meta({
-    description: "Cases that the source planned and has no result of; stored as not_run, outside of counts",
+    description: "Number of planned cases without a result; stored as not_run, not in counts",
   }),
-  samples: z.number().int().meta({ description: "Measured values stored" }),
+  samples: z.number().int().meta({ description: "Number of measured values stored" }),
   rejectedCount: z.number().int(),
   rejected: z.array(z.object({ file: z.string().optional(), place: z.string(), reason: z.string() })).meta({
-    description: "The first 1000; place is a line, a path or a name in the file",
+    description: "The first 1000; `place` is a line, path or name in the file",
   }),
   notes: z.array(z.object({ file: z.string().optional(), place: z.string(), text: z.string() })).meta({
     description:
-      "What else the source said: an interrupted file, errors of the harness, files passed over; the first 100",
+      "Other reports from the source: an interrupted file, harness errors, skipped files; the first 100",
   }),
 });
 export type PushAnswer = z.infer<typeof pushAnswer>;

@@ -3,7 +3,7 @@ import { changelist, changelistInput, id, nullableTime, pageInput, pageOf, time 
 import { counts } from "./outcome.ts";
 import { environment, RUN_STATES } from "./record.ts";
 
-/** `os=linux,gpu=x`, a JSON object in a string, or an object: keys a run's environment must have. */
+/** Required environment keys: `os=linux,gpu=x`, a JSON object in a string, or an object. */
 export const environmentFilter = z.preprocess((value) => {
   if (typeof value !== "string") return value;
   if (value.startsWith("{")) {
@@ -19,7 +19,7 @@ export const environmentFilter = z.preprocess((value) => {
       return at < 0 ? [pair, ""] : [pair.slice(0, at), pair.slice(at + 1)];
     }),
   );
-}, environment).meta({ description: "Keys the environment must have: `os=linux,gpu=x`, or a JSON object" });
+}, environment).meta({ description: "Required environment keys: `os=linux,gpu=x`, or a JSON object" });
 
 const range = {
   changelist: changelistInput.optional(),
@@ -36,24 +36,24 @@ export const run = z.object({
   attempt: z.number().int(),
   axis: z.string(),
   changelist,
-  label: z.string().nullable().meta({ description: "The changelist's, as a commit's hash" }),
+  label: z.string().nullable().meta({ description: "Label of the changelist, such as a commit hash" }),
   package: z.string().nullable(),
   environment: z.record(z.string(), z.string()),
   status: z.enum(RUN_STATES),
   counts,
-  samples: z.number().int().meta({ description: "Number of values measured in it" }),
+  samples: z.number().int().meta({ description: "Number of measured values" }),
   startedAt: nullableTime,
   finishedAt: nullableTime,
   durationMs: z.number().int().nullable(),
   url: z.string().nullable(),
-  serial: z.number().int().nullable().meta({ description: "The lab's, where it ran there" }),
-  version: z.number().int().meta({ description: "Grows when a repeat replaces the results" }),
+  serial: z.number().int().nullable().meta({ description: "The lab's serial, if the run was in the lab" }),
+  version: z.number().int().meta({ description: "Increases whenever a repeated push replaces the results" }),
   createdAt: time,
-  pinned: z.boolean().meta({ description: "Whether its results stay, however old" }),
+  pinned: z.boolean().meta({ description: "Whether the run's results never expire" }),
   expiredAt: nullableTime.meta({
-    description: "When its results were deleted for their age; its counts stay",
+    description: "When the results were deleted because of their age; counts are kept",
   }),
-  reason: z.string().nullable().meta({ description: "Of a lab_error; for the signed-in" }),
+  reason: z.string().nullable().meta({ description: "Reason of a lab_error; only for signed-in users" }),
 });
 export type Run = z.infer<typeof run>;
 

@@ -6,12 +6,12 @@ const measured = {
   runId: id,
   case: z.string(),
   metric: z.string(),
-  unit: z.string().meta({ description: "Empty where the source tells none" }),
+  unit: z.string().meta({ description: "Empty if the source states none" }),
   ordinal: z.number().int().meta({
-    description: "From 1: the nth value of the metric for the case in the run",
+    description: "From 1: n for the nth value of the metric for the case in the run",
   }),
   value: z.union([z.number(), z.string()]).meta({
-    description: "A number, or a text such as a binary's hash",
+    description: "A number, or text such as a binary's hash",
   }),
 };
 

@@ -17,29 +17,29 @@ export const scrape = z.object({
   seen: z.number().int(),
   kept: z.number().int(),
   ignored: z.record(z.string(), z.number().int()).nullable().meta({
-    description: "Reason -> count; for the signed-in",
+    description: "Count by reason; only for signed-in users",
   }),
   samples: z.array(ignoredSample).nullable().meta({
     description:
-      "The first 20 that were ignored, by run and case; of a test's last scrape, for the signed-in",
+      "The first 20 ignored items, by run and case; of a test's last scrape, only for signed-in users",
   }),
   runsAdded: z.number().int(),
   resultsWritten: z.number().int(),
-  error: z.string().nullable().meta({ description: "For the signed-in" }),
+  error: z.string().nullable().meta({ description: "Only for signed-in users" }),
 });
 export type Scrape = z.infer<typeof scrape>;
 
-/** What asking for a scrape answers: enqueued, or for a dry run what would be stored. */
+/** Response to a scrape request: whether it was enqueued, or for a dry run what would be stored. */
 export const scrapeAnswer = z.object({
-  enqueued: z.boolean().meta({ description: "false for a dry run, and where one was waiting already" }),
+  enqueued: z.boolean().meta({ description: "false for a dry run, or if a scrape was already queued" }),
   dryRun: z.object({
     runs: z.number().int(),
     results: z.number().int(),
     items: z.array(runHead.extend({ counts, results: z.array(resultRecord) })).meta({
-      description: "The first 20, with 5 results each",
+      description: "The first 20 runs, with 5 results each",
     }),
     watermark: z.string().nullable(),
-    isCut: z.boolean().meta({ description: "Whether the time limit ended it" }),
+    isCut: z.boolean().meta({ description: "Whether the time limit ended the scrape" }),
     seen: z.number().int(),
     ignored: z.record(z.string(), z.number().int()),
     samples: z.array(ignoredSample),
@@ -49,16 +49,20 @@ export const scrapeAnswer = z.object({
 export const scraperShape = z.object({
   tag: z.string(),
   summary: z.string(),
-  settings: z.record(z.string(), z.unknown()).meta({ description: "JSON Schema of a test's settings" }),
+  settings: z.record(z.string(), z.unknown()).meta({
+    description: "JSON Schema of the settings of a test with this scraper",
+  }),
   health: z.object({
     tests: z.number().int(),
     enabled: z.number().int(),
     due: z.number().int(),
     failing: z.array(z.object({ test: z.string(), failures: z.number().int(), error: z.string().nullable() }))
       .meta({
-        description: "The worst 20; errors for the signed-in",
+        description: "The 20 tests with the most failures; errors only for signed-in users",
       }),
     lastSuccessAt: nullableTime,
-    averageMs: z.number().int().nullable().meta({ description: "Of the last day's scrapes" }),
+    averageMs: z.number().int().nullable().meta({
+      description: "Average duration of the last day's scrapes",
+    }),
   }),
 });

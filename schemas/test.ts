@@ -15,20 +15,20 @@ const submitDefaults = z.strictObject({
 });
 
 const intervalMs = z.coerce.number().int().min(MIN_INTERVAL_MS).max(MAX_INTERVAL_MS).meta({
-  description: "Between scrapes",
+  description: "Time between scrapes, in ms",
 });
 
 const keepDays = z.coerce.number().int().min(0).max(36_500).nullable().meta({
-  description: "Days that results are kept; 0: for ever; null: as KEEP_RESULTS_DAYS says",
+  description: "Days that results are kept; 0: no expiry; null: KEEP_RESULTS_DAYS applies",
 });
 
 export const testInput = z.object({
   name: testName,
-  scraper: z.string().min(1).max(100).meta({ description: "Tag of the scraper; /api/scrapers lists them" }),
+  scraper: z.string().min(1).max(100).meta({ description: "Tag of the scraper; see /api/scrapers" }),
   settings: z.record(z.string(), z.unknown()).default({}).meta({
-    description: "As the scraper's schema says",
+    description: "Settings that match the scraper's JSON Schema; see /api/scrapers",
   }),
-  submit: submitDefaults.default({}).meta({ description: "Defaults of its jobs" }),
+  submit: submitDefaults.default({}).meta({ description: "Defaults of the test's jobs" }),
   owner: nameOf(200).optional(),
   description: text(2000).optional(),
   intervalMs: intervalMs.default(3_600_000),
@@ -53,16 +53,16 @@ export type TestPatch = z.infer<typeof testPatch>;
 export const testShape = z.object({
   name: z.string(),
   scraper: z.string(),
-  settings: z.record(z.string(), z.unknown()).nullable().meta({ description: "For the signed-in" }),
+  settings: z.record(z.string(), z.unknown()).nullable().meta({ description: "Only for signed-in users" }),
   submit: submitDefaults.loose(),
   owner: z.string().nullable(),
   description: z.string().nullable(),
   intervalMs: z.number().int(),
   enabled: z.boolean(),
   keepDays: z.number().int().nullable().meta({
-    description: "Days that results are kept; null: as KEEP_RESULTS_DAYS says",
+    description: "Days that results are kept; 0: no expiry; null: KEEP_RESULTS_DAYS applies",
   }),
-  failures: z.number().int().meta({ description: "Failed scrapes in a row" }),
+  failures: z.number().int().meta({ description: "Consecutive failed scrapes" }),
   nextScrapeAt: nullableTime,
   lastScrape: scrape.nullable(),
   createdAt: time,

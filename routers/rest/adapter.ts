@@ -14,11 +14,11 @@ const JSON_TYPE = { "content-type": "application/json" };
 
 export interface MountOptions {
   jsonLimit: number;
-  /** For `POST /api/results`, which takes whole runs. */
+  /** For `POST /api/results`, which accepts whole runs. */
   pushJsonLimit: number;
 }
 
-/** The handler of a procedure's route: its input out of path, query and body. */
+/** The handler of a procedure's route. Combines path, query and body to the procedure's input. */
 export function toHandler(route: Route, options: MountOptions): (c: RestContext) => Promise<Response> {
   const names = pathParameters(route.path);
   const known = Object.keys(route.input?.shape ?? {}).filter((name) => !names.includes(name));
@@ -26,7 +26,7 @@ export function toHandler(route: Route, options: MountOptions): (c: RestContext)
   const hasBody = route.method === "POST" || route.method === "PATCH";
   const limit = limitOf(route, options);
   const hint = route.path === "/api/results" && hasBody
-    ? " A result file in JSON is told apart by an X-File-Name header."
+    ? " To send a result file in JSON, name it in an X-File-Name header."
     : "";
   const called = {
     router: appRouter,
@@ -42,7 +42,7 @@ export function toHandler(route: Route, options: MountOptions): (c: RestContext)
     const query = readQuery(c.req.url, known);
     for (const [name, value] of Object.entries(query)) {
       if (name in input) {
-        throw new HubError("BAD_REQUEST", `${name} is given both in the query and in the body.`);
+        throw new HubError("BAD_REQUEST", `${name} is both in the query and in the body; send it once.`);
       }
       input[name] = value;
     }
@@ -54,8 +54,8 @@ export function toHandler(route: Route, options: MountOptions): (c: RestContext)
         getRawInput: () => Promise.resolve(input),
       });
       if (answer === UNCHANGED) return answerUnchanged(hub, hub.reply.etag!);
-      const { held } = hub.reply;
-      if (held !== undefined && takesGzip(c)) return await answerPacked(hub, held);
+      const { held: page } = hub.reply;
+      if (page !== undefined && takesGzip(c)) return await answerPacked(hub, page);
       const text = answer instanceof JsonText ? answer.text : JSON.stringify(answer);
       if (isRead && hub.reply.status === 200) return answerRead(hub, text);
       return c.body(text, hub.reply.status as 200, JSON_TYPE);
@@ -65,7 +65,7 @@ export function toHandler(route: Route, options: MountOptions): (c: RestContext)
   };
 }
 
-/** Bytes that the JSON body of a procedure's route may have. */
+/** Maximum size of a route's JSON body, in bytes. */
 export function limitOf({ role, procedure }: Route, { jsonLimit, pushJsonLimit }: MountOptions): number {
   if (role === "anyone") return Math.min(OPEN_LIMIT, jsonLimit);
   return procedure === "results.push" ? pushJsonLimit : jsonLimit;
@@ -77,23 +77,23 @@ function takesGzip(c: RestContext): boolean {
     accepts(c, { header: "Accept-Encoding", supports: ["gzip", "identity"], default: "identity" }) === "gzip";
 }
 
-/** Input that no procedure checks. @throws HubError BAD_REQUEST with an issue for each fault */
+/** Parses input of a REST-only route. @throws HubError BAD_REQUEST with an issue for each fault */
 export function parseInput<T extends z.ZodType>(schema: T, value: unknown): z.infer<T> {
   const parsed = schema.safeParse(value);
   if (parsed.success) return parsed.data;
-  throw new HubError("BAD_REQUEST", `The input does not fit: ${z.prettifyError(parsed.error)}`, {
+  throw new HubError("BAD_REQUEST", `The input is invalid: ${z.prettifyError(parsed.error)}`, {
     issues: parsed.error.issues.map((issue) => ({ path: issue.path.join("."), message: issue.message })),
   });
 }
 
-/** The query's parameters; one given twice, or not known, is an error, never overlooked. */
+/** Parses the query. @throws HubError BAD_REQUEST for an unknown or repeated parameter */
 export function readQuery(url: string, known: readonly string[]): Record<string, string> {
   const query: Record<string, string> = {};
   for (const [name, value] of new URL(url).searchParams) {
     if (Object.hasOwn(query, name)) {
       throw new HubError(
         "BAD_REQUEST",
-        `The parameter ${JSON.stringify(name.slice(0, 100))} is given twice.`,
+        `The parameter ${JSON.stringify(name.slice(0, 100))} is in the query twice; send it once.`,
       );
     }
     query[name] = value;

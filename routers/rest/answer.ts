@@ -4,8 +4,8 @@ import { type CachedPage, packed } from "../page_cache.ts";
 import { CACHE_CONTROL, headersOf, VARY } from "./headers.ts";
 
 /**
- * A read's answer with all its headers, made at once: a response that is touched again costs as much as all else about it.
- * Its tag is the one that the procedure tells, else a hash of the text. 304 where the asker has it already.
+ * The response to a read, created with all its headers, because changing a response later doubles its cost. Its entity tag is
+ * the procedure's, else a hash of the text. 304 if the client already has it.
  */
 export function answerRead(hub: Context, text: string): Response {
   const tag = hub.reply.etag ?? `"${createHash("sha1").update(text).digest("base64url").slice(0, 16)}"`;
@@ -14,7 +14,7 @@ export function answerRead(hub: Context, text: string): Response {
   return new Response(text, { status: 200, headers: tagged(jsonHeaders(hub), tag) });
 }
 
-/** A held page as gzip, or 304. */
+/** A cached page as gzip, or 304. */
 export async function answerPacked(hub: Context, page: CachedPage): Promise<Response> {
   const { tag } = page;
   if (hub.knownTags.includes(tag) || hub.knownTags.includes("*")) return answerUnchanged(hub, tag);
@@ -31,7 +31,7 @@ function jsonHeaders(hub: Context): Record<string, string> {
   return headers;
 }
 
-/** That the asker has the answer already. */
+/** A 304. */
 export function answerUnchanged(hub: Context, tag: string): Response {
   hub.reply.isWhole = true;
   return new Response(null, { status: 304, headers: tagged(headersOf(hub), tag) });

@@ -7,19 +7,19 @@ import { inTime } from "../deadline.ts";
 
 const MAX_DEPTH = 64;
 
-/** Largest body of a route that anyone may call: a sign-in. */
+/** Maximum body of a route open to anonymous callers, such as sign-in, in bytes. */
 export const OPEN_LIMIT = 16 << 10;
-/** Slowest body, in bytes a ms, beyond BODY_TIMEOUT. */
+/** Minimum rate of a body after BODY_TIMEOUT, in bytes per ms. */
 const SLOWEST = 1024 / 1000;
 
 export interface BodyOptions {
   /** Bytes. */
   limit: number;
-  /** Bytes of it that are in memory at one time; default: all. */
+  /** Maximum bytes of the body in memory at a time (default: all). */
   kept?: number;
 }
 
-/** @throws HubError PAYLOAD_TOO_LARGE where the declared length is over the limit */
+/** Returns the declared length, if any. @throws HubError PAYLOAD_TOO_LARGE if it exceeds the limit */
 export function checkLength({ headers }: Request, limit: number): number | undefined {
   const declared = headers.get("content-length");
   if (declared === null) return undefined;
@@ -28,8 +28,8 @@ export function checkLength({ headers }: Request, limit: number): number | undef
 }
 
 /**
- * The bytes of a body as they come, within its limit, its share of the memory that all bodies have, and its time. The room
- * that it takes is given back when the request has been answered. Only for callers who may send it: see `requireRole`.
+ * Yields the bytes of a body as they arrive, within its size limit, the memory shared by all bodies, and its time limit. Its
+ * memory is released when the request has been answered. Call `requireRole` first.
  * @throws HubError PAYLOAD_TOO_LARGE, SERVICE_UNAVAILABLE, TIMEOUT, CLIENT_CLOSED_REQUEST, BAD_REQUEST
  */
 export async function* readBody(
@@ -48,7 +48,7 @@ export async function* readBody(
   try {
     while (true) {
       const began = performance.now();
-      // Only the client's time counts, not what is done with the bytes in between.
+      // Counts only time spent waiting for the client, not time spent on processing the bytes.
       const leftMs = timeoutMs + size / SLOWEST - waitedMs;
       const { done, value } = await inTime(reader.read(), Math.min(timeoutMs, leftMs), late)
         .catch((error) => Promise.reject(toBodyError(error, request)));
@@ -58,7 +58,7 @@ export async function* readBody(
       if (size > limit) throw tooLarge(limit);
       const missing = Math.min(size, kept) - hub.roomTaken;
       if (missing > 0) await takeRoom(hub, missing);
-      // What has come already is given without an end, beside which nothing else would be read.
+      // Buffered chunks resolve at once, so without a pause other requests would not be read.
       if (size > value.byteLength && turns.isOver) await turns.take();
       if (value.byteLength > 0) yield ownBytes(value);
     }
@@ -73,24 +73,24 @@ async function takeRoom(hub: Context, bytes: number): Promise<void> {
 }
 
 function slowness(size: number, declared: number | undefined, timeoutMs: number): string {
-  return `The body came too slowly: ${size} of ${
+  return `The body arrived too slowly: ${size} of ${
     declared ?? "an unstated number of"
-  } bytes; it may stop for ${
+  } bytes; it may pause for ${
     timeoutMs / 1000
-  } s (BODY_TIMEOUT), and must bring 1 KiB a second beyond that. Send it again over a faster connection.`;
+  } s (BODY_TIMEOUT), and must then average 1 KiB/s. Send it again over a faster connection.`;
 }
 
-/** Whatever ends a body early is the client's: it hung up, or what it sent is no HTTP. */
+/** Attributes every early end of a body to the client: it hung up, or sent malformed HTTP. */
 function toBodyError(error: unknown, { signal }: Request): HubError {
   if (error instanceof HubError) return error;
   if (signal.aborted || error instanceof Deno.errors.BadResource) {
-    return new HubError("CLIENT_CLOSED_REQUEST", "The client hung up before its body was whole.", {
+    return new HubError("CLIENT_CLOSED_REQUEST", "The client hung up before its body was complete.", {
       cause: error,
     });
   }
   return new HubError(
     "BAD_REQUEST",
-    `The body breaks off or is no well-formed HTTP: ${reasonOf(error).slice(0, 200)}. Send it again whole.`,
+    `The body is incomplete or malformed HTTP: ${reasonOf(error).slice(0, 200)}. Send it again.`,
     { cause: error },
   );
 }
@@ -98,11 +98,11 @@ function toBodyError(error: unknown, { signal }: Request): HubError {
 function tooLarge(limit: number): HubError {
   return new HubError(
     "PAYLOAD_TOO_LARGE",
-    `The body is larger than the ${limit} bytes this route takes (JSON_LIMIT; of pushes UPLOAD_LIMIT, in JSON PUSH_JSON_LIMIT).`,
+    `The body exceeds this route's limit of ${limit} bytes (JSON_LIMIT; for pushes UPLOAD_LIMIT, in JSON PUSH_JSON_LIMIT).`,
   );
 }
 
-/** A body as text; decoded as it comes, so that it is in memory once. @throws HubError BAD_REQUEST where it is not UTF-8 */
+/** A body as text, decoded as it arrives, so that it is in memory once. @throws HubError BAD_REQUEST if it is not UTF-8 */
 export async function readText(chunks: AsyncIterable<Uint8Array>): Promise<string> {
   const decoder = new TextDecoder("utf-8", { fatal: true });
   const decode = (chunk?: Uint8Array) => {
@@ -118,7 +118,7 @@ export async function readText(chunks: AsyncIterable<Uint8Array>): Promise<strin
   return parts.join("");
 }
 
-/** A JSON object out of a request's body; none is an empty one. @throws HubError */
+/** Parses a request's body as a JSON object; an empty body is an empty object. @throws HubError */
 export async function readJson(
   request: Request,
   hub: Context,
@@ -151,14 +151,14 @@ export async function readJson(
   return value as Record<string, unknown>;
 }
 
-/** @throws HubError BAD_REQUEST where JSON nests too deep to be walked safely */
+/** @throws HubError BAD_REQUEST if JSON is nested too deep to process safely */
 export async function checkDepth(text: string): Promise<void> {
   if (await depthOf(text) > MAX_DEPTH) {
-    throw new HubError("BAD_REQUEST", `The body is nested deeper than ${MAX_DEPTH} levels.`);
+    throw new HubError("BAD_REQUEST", `The body is nested deeper than the limit of ${MAX_DEPTH} levels.`);
   }
 }
 
-/** How deep brackets nest, outside of strings. */
+/** Maximum depth of brackets outside of strings. */
 async function depthOf(text: string): Promise<number> {
   let depth = 0;
   let deepest = 0;

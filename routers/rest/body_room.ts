@@ -6,13 +6,13 @@ interface Waiting {
   enter(): void;
 }
 
-/** How long a body waits for room. */
+/** Maximum wait of a body for memory. */
 const WAIT_MS = 5000;
 
-/** The memory that all bodies in flight share, so that many connections do not take their number times the limit. */
+/** The memory shared by all bodies in flight, so that total use does not grow with the number of connections. */
 export class BodyRoom {
   #free: number;
-  /** In the order they came, so that small bodies do not keep a large one waiting. */
+  /** First come, first served, so that small bodies do not starve a large one. */
   readonly #waiting: Waiting[] = [];
 
   constructor(readonly bytes: number, private readonly waitMs = WAIT_MS) {
@@ -23,18 +23,18 @@ export class BodyRoom {
     return this.#free;
   }
 
-  /** Takes room, as soon as there is some. @throws HubError SERVICE_UNAVAILABLE after 5 s without */
+  /** Reserves `bytes` as soon as they are free. @throws HubError SERVICE_UNAVAILABLE after 5 s */
   async take(bytes: number): Promise<void> {
     if (this.#waiting.length === 0 && bytes <= this.#free) {
       this.#free -= bytes;
       return;
     }
     const { promise, resolve } = Promise.withResolvers<void>();
-    const one = { bytes, enter: resolve };
-    this.#waiting.push(one);
+    const entry = { bytes, enter: resolve };
+    this.#waiting.push(entry);
     await inTime(promise, this.waitMs, () => {
-      const at = this.#waiting.indexOf(one);
-      // Admitted in this very turn, after its time: its promise is looked at no more.
+      const at = this.#waiting.indexOf(entry);
+      // Admitted in this tick, after its time limit: the promise is already rejected.
       if (at < 0) this.#free += bytes;
       else this.#waiting.splice(at, 1);
       const error = this.#full(bytes);
@@ -63,7 +63,7 @@ export class BodyRoom {
   #full(bytes: number): HubError {
     return new HubError(
       "SERVICE_UNAVAILABLE",
-      `The body needs ${bytes} bytes of memory, and bodies in flight leave ${this.#free} of ${this.bytes} (BODY_MEMORY); ` +
+      `The body requires ${bytes} bytes of memory, and ${this.#free} of ${this.bytes} (BODY_MEMORY) are free; ` +
         "retry in 5 s.",
       { retryAfter: 5 },
     );

@@ -1,21 +1,21 @@
 import { openSpoolFile, spoolFault, writeAll } from "../../db/core/spool_file.ts";
 
-/** Bytes that are kept in memory; a longer body goes to a file. */
+/** Maximum bytes kept in memory; a longer body is written to a file. */
 const KEPT = 1 << 20;
-/** Bytes that are read back at once. */
+/** Size of a chunk read back from the file, in bytes. */
 const READ_BACK = 1 << 16;
 
 /**
- * The bytes of a body whose length was not stated, received whole, as fast as they come, before the first is given. Deno 2.9
- * reads such a body (`Transfer-Encoding: chunked`) ahead without a bound while it is taken slowly, as by a parser: a hub took
- * 374 MB of memory for one of 400 MB, and 205 MB for one of 1 GB that is received first.
+ * Receives a body of unstated length (`Transfer-Encoding: chunked`) completely before it yields the first byte. If such a body
+ * is consumed slowly, for example by a parser, Deno 2.9 buffers it without limit: a 400 MB body took 374 MB of memory, while a
+ * 1 GB body received first took 205 MB.
  * @throws HubError INSUFFICIENT_STORAGE, SERVICE_UNAVAILABLE, and what `chunks` throws
  */
 export async function* receiveFirst(
   chunks: AsyncIterable<Uint8Array>,
   folder: string,
 ): AsyncGenerator<Uint8Array> {
-  // Copied together: a chunk of a few bytes may keep a large buffer in memory.
+  // Chunks are copied, because a chunk of a few bytes can retain a large buffer.
   const block = new Uint8Array(KEPT);
   let used = 0;
   let file: Deno.FsFile | undefined;

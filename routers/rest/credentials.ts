@@ -8,9 +8,10 @@ import type { Target } from "./route.ts";
 
 const NAME = "chub";
 const READS = ["GET", "HEAD", "OPTIONS"];
+
 /**
- * The cookie's name says what it is worth: `__Host-` ones come by https alone and from this host alone. On plain http, which
- * only this machine is let sign in by, a browser would not take such a one.
+ * Over https the cookie's name begins with `__Host-`, so that browsers send it only over https and only to this host. Over
+ * plain http, where only this machine may sign in, browsers reject such a cookie, so the name has no prefix.
  */
 export function readSessionId(c: RestContext, client: Client): string | undefined {
   const id = client.isSecure ? getCookie(c, NAME, "host") : getCookie(c, NAME);
@@ -24,11 +25,11 @@ export function writeSessionId(c: RestContext, client: Client, { id, maxAgeMs }:
   else setCookie(c, NAME, id, { ...options, maxAge: Math.min(Math.floor(maxAgeMs / 1000), 34_560_000) });
 }
 
-/** Refuses what another site made a browser send. @throws HubError FORBIDDEN */
+/** Rejects requests that another site made a browser send. @throws HubError FORBIDDEN */
 export function checkSource(request: Request, target: Target, { identity, client }: Context): void {
   if (READS.includes(request.method)) return;
   const isCookie = identity?.via === "session";
-  // What changes something for an anonymous caller: sign-in, which gives the browser a cookie.
+  // Writes open to anonymous callers: sign-in, which sets a cookie.
   const isOpen = routesOf(target).some((route) => route?.role === "anyone");
   if (isCookie || isOpen) checkOrigin(request, client, { isCookie });
 }
@@ -37,7 +38,7 @@ function routesOf(target: Target): readonly (Route | RestOnly | undefined)[] {
   return target.kind === "rest" ? [target.route] : target.kind === "trpc" ? target.routes : [];
 }
 
-/** Counts a request against its sender; undefined where it is not counted. @throws HubError TOO_MANY_REQUESTS */
+/** Counts a request against its sender. Returns undefined if it is not counted. @throws HubError TOO_MANY_REQUESTS */
 export async function countRequest(
   throttle: Throttle,
   { method }: Request,
@@ -50,7 +51,7 @@ export async function countRequest(
   return await throttle.count(READS.includes(method) ? "reads" : "writes", who, cost);
 }
 
-/** A batch costs what its calls cost. */
+/** The cost of a request; for a batch the sum of its calls. */
 function costOf(target: Target): number {
   if (target.kind === "rest") return target.route.cost ?? 1;
   return routesOf(target).reduce((sum, route) => sum + Math.max(1, route?.cost ?? 1), 0) || 1;

@@ -2,12 +2,12 @@ import { createHash } from "node:crypto";
 import type { MiddlewareHandler } from "hono";
 import type { RestEnv } from "./route.ts";
 
-/** Tags of an `If-None-Match`. */
+/** Parses the entity tags of an `If-None-Match`. */
 export function knownTags(header: string | undefined): string[] {
   return header?.split(",").map((tag) => tag.trim().replace(/^W\//, "")) ?? [];
 }
 
-/** Tags what else is read as JSON, documents, with a hash of it; see `answerRead`. */
+/** Adds a hash as entity tag to other JSON reads, such as documents; see `answerRead`. */
 export const withEtag: MiddlewareHandler<RestEnv> = async (c, next) => {
   await next();
   const { reply, knownTags } = c.get("hub");

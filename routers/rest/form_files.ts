@@ -9,8 +9,8 @@ export type FormPart =
   | { kind: "file"; name: string; content: AsyncIterable<Uint8Array>; stream: Readable };
 
 /**
- * The parts of a form in their order, files as they come: one is to be read before the next is asked for; what is left of it
- * is passed over. @throws HubError BAD_REQUEST where it is no readable form; what `body` throws
+ * Yields the parts of a form in order; files are streamed. Read a file before requesting the next part: its unread rest is
+ * discarded. @throws HubError BAD_REQUEST if the form is malformed; what `body` throws
  */
 export async function* formParts(
   contentType: string,
@@ -53,7 +53,7 @@ export async function* formParts(
   let current: Readable | undefined;
   source.on("error", (error) => {
     end(error);
-    // A file that is being read must hear of it too.
+    // A file that is being read must fail too.
     current?.destroy(error);
   });
   source.pipe(busboy);
@@ -73,10 +73,10 @@ export async function* formParts(
     source.destroy();
   }
 
-  /** A file's bytes; where they break off, so does the form. */
+  /** Yields a file's bytes; an incomplete file fails the form. */
   async function* whole(stream: Readable): AsyncGenerator<Uint8Array> {
     try {
-      // Not destroyed where it is left: the form would wait for its rest for ever.
+      // Not destroyed when abandoned, because the form would wait for its rest forever.
       yield* stream.iterator({ destroyOnReturn: false }) as AsyncIterable<Uint8Array>;
     } catch (error) {
       fault ??= error instanceof HubError ? error : unreadable(error);

@@ -10,15 +10,15 @@ const ALWAYS: Record<string, string> = {
   "permissions-policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
   "cross-origin-opener-policy": "same-origin",
 };
-/** For answers that are no pages; pages set their own. */
+/** For responses other than HTML pages, which set their own policy. */
 const NO_PAGE = "default-src 'none'; frame-ancestors 'none'";
-/** Of what depends on its caller, as most answers do: caches that others share keep none of it. */
+/** For responses that depend on the caller, as most do: shared caches must not store them. */
 export const CACHE_CONTROL = "private, no-cache";
 export const VARY = "authorization, cookie";
 /** A year, in seconds. */
 const HSTS = "max-age=31536000; includeSubDomains";
 
-/** What every answer carries. */
+/** The headers of every response. */
 export function headersOf(
   { client, requestId, allowance }: { client: Client; requestId: string; allowance: Allowance | undefined },
 ): Record<string, string> {
@@ -37,7 +37,7 @@ export function headersOf(
   return headers;
 }
 
-/** Puts them on an answer that lacks them; a page keeps a policy of its own. */
+/** Adds `headersOf` to a response without them; an HTML page keeps its own content security policy. */
 export function setHeaders(headers: Headers, of: Parameters<typeof headersOf>[0]): void {
   const isPage = headers.has("content-security-policy");
   for (const [name, value] of Object.entries(headersOf(of))) {
@@ -45,13 +45,13 @@ export function setHeaders(headers: Headers, of: Parameters<typeof headersOf>[0]
   }
   headers.append("vary", VARY);
   if (!headers.has("cache-control")) headers.set("cache-control", CACHE_CONTROL);
-  // A proxy that gathers an answer before it hands it on would hold these back.
+  // Proxies that buffer whole responses would delay these.
   if (/^text\/(?:csv|event-stream)/.test(headers.get("content-type") ?? "")) {
     headers.set("x-accel-buffering", "no");
   }
 }
 
-/** Lets pages of these origins ask, without cookies. */
+/** Allows requests from pages of these origins, without cookies. */
 export function crossOrigin(origins: string[]): MiddlewareHandler {
   return cors({
     origin: origins,

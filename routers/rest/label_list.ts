@@ -9,14 +9,14 @@ import type { RestOnly } from "./route.ts";
 
 const input = z.object({
   axis: axisName,
-  first: changelist.default(1).meta({ description: "Number of a text's first label" }),
+  first: changelist.default(1).meta({ description: "Number of the first label of a text" }),
 });
 
-/** `POST /api/axes/{axis}/changelists` with the text that `git rev-list --first-parent --reverse` writes. */
+/** `POST /api/axes/{axis}/changelists` with the output of `git rev-list --first-parent --reverse`. */
 export const labelList: RestOnly = {
   method: "POST",
   path: "/api/axes/{axis}/changelists",
-  summary: "A text of one label a line is numbered from `first` on; lines may be `<number> <label>` too",
+  summary: "Accepts text with one label per line, numbered from `first`, or with `<number> <label>` lines",
   role: "ingester",
   produces: "application/json",
   consumes: ["text/plain"],

@@ -46,13 +46,13 @@ export function openApi(routes: Route[], extra: RestOnly[]): unknown {
           type: "http",
           scheme: "bearer",
           description:
-            "An API token of POST /api/auth/tokens, or the admin token; a token needs the role's scope too",
+            "An API token from POST /api/auth/tokens, or the admin token; an API token also requires the role's scope",
         },
         session: {
           type: "apiKey",
           in: "cookie",
           name: "__Host-chub",
-          description: "The session of POST /api/auth/login",
+          description: "The session cookie from POST /api/auth/login",
         },
       },
     },
@@ -70,7 +70,7 @@ function tagsOf(routes: { path: string }[]): { name: string }[] {
 
 const problems = {
   "4XX": {
-    description: "The request cannot be answered; `detail` says why",
+    description: "The request is invalid; `detail` states why",
     content: { "application/problem+json": { schema: problem } },
   },
   "5XX": {
@@ -92,7 +92,7 @@ function baseOf(route: { method: string; path: string; summary: string; role: st
   return {
     summary: route.summary,
     tags: [tagOf(route.path)],
-    description: isOpen ? "Open to all." : `Needs the role ${route.role}.`,
+    description: isOpen ? "Open to all." : `Requires the role ${route.role}.`,
     security:
       (isOpen
         ? [{}, { token: [] }, { session: [] }]
@@ -105,7 +105,7 @@ function operationOf(route: Route): ZodOpenApiOperationObject {
   const hasBody = route.method === "POST" || route.method === "PATCH";
   const hasRest = Object.keys(rest.shape).length > 0;
   const responses = Object.fromEntries(route.statuses.map((status) => [status, {
-    description: { 200: "Good", 201: "Made", 202: "Taken on", 503: "Not ready" }[status] ?? "Good",
+    description: { 200: "OK", 201: "Created", 202: "Accepted", 503: "Not ready" }[status] ?? "OK",
     content: { "application/json": { schema: route.output ?? z.unknown() } },
   }]));
   return {
@@ -133,19 +133,19 @@ function extraOf(route: RestOnly): ZodOpenApiOperationObject {
       ...(Object.keys(rest.shape).length > 0 ? { query: rest } : {}),
     },
     responses: {
-      200: { description: "Good", content: { [route.produces]: { schema: anyText } } },
+      200: { description: "OK", content: { [route.produces]: { schema: anyText } } },
       ...problems,
     },
   };
 }
 
-/** A route that shares an operation adds its content types and parameters to it. */
+/** Adds the content types and parameters of a route to the operation that it shares. */
 function merge(operation: ZodOpenApiOperationObject, route: RestOnly): void {
   const { rest } = split(route);
   if (route.consumes !== undefined) {
     const content = (operation.requestBody as { content: Record<string, unknown> }).content;
     for (const type of route.consumes) {
-      content[type] = { schema: z.string().meta({ description: "The file as it is" }) };
+      content[type] = { schema: z.string().meta({ description: "The raw file" }) };
     }
   } else {
     const responses = operation.responses as Record<string, { content: Record<string, unknown> }>;

@@ -1,9 +1,9 @@
 import { HubError } from "../../errors.ts";
 
 /**
- * The segments of a URL's path, each decoded once. This is the only place that decodes a path: what depends on the route asks
- * `RouteTable.resolve`, never the text. `/` gives one empty segment.
- * @throws HubError BAD_REQUEST where a `%` begins no character, or another reader of the path could understand another one
+ * Splits a URL's path into segments, each decoded once. No other code decodes paths: whatever depends on the route uses
+ * `RouteTable.resolve`. `/` yields one empty segment.
+ * @throws HubError BAD_REQUEST if a percent-encoding is invalid, or another parser could interpret the path differently
  */
 export function readSegments(url: string): string[] {
   const raw = rawPath(url);
@@ -16,7 +16,7 @@ export function readSegments(url: string): string[] {
   try {
     decoded = segments.map(decodeURIComponent);
   } catch (error) {
-    throw refuse("is not well encoded", error);
+    throw refuse("has an invalid percent-encoding", error);
   }
   if (decoded.some((segment) => segment === "." || segment === "..")) {
     throw refuse("must have no `.` or `..` as a segment");
@@ -24,7 +24,7 @@ export function readSegments(url: string): string[] {
   return decoded;
 }
 
-/** The path as it was sent, without the query; `/` where there is none. */
+/** The path as sent, without the query; `/` if empty. */
 function rawPath(url: string): string {
   const authority = url.indexOf("://") + 3;
   const query = url.indexOf("?", authority);
@@ -33,7 +33,7 @@ function rawPath(url: string): string {
   return start < 0 || start >= end ? "/" : url.slice(start, end);
 }
 
-/** Names of what must never be in a URL, without case and punctuation. */
+/** Query parameters that must never be in a URL; compared without case and punctuation. */
 const SECRETS = new Set([
   "accesstoken",
   "apikey",
@@ -47,7 +47,7 @@ const SECRETS = new Set([
 ]);
 
 /**
- * Refuses a password or token in a query, whichever route it is for: URLs end up in logs, histories and `Referer`.
+ * Rejects a password or token in any route's query, because URLs end up in logs, histories and `Referer`.
  * @throws HubError BAD_REQUEST, without the value
  */
 export function refuseSecrets(url: string): void {
@@ -59,8 +59,8 @@ export function refuseSecrets(url: string): void {
       "BAD_REQUEST",
       `${
         JSON.stringify(name.slice(0, 40))
-      } must not be in a URL, which logs and histories keep. Send a password in the body of ` +
-        "POST /api/auth/login, and a token as `Authorization: Bearer <token>`; change the one that was sent.",
+      } must not be in a URL, because logs and histories store URLs. Send a password in the body of ` +
+        "POST /api/auth/login, and a token as `Authorization: Bearer <token>`. Change the value that was sent.",
       { issues: [{ path: name.slice(0, 40), message: "must not be in the query" }] },
     );
   }

@@ -21,11 +21,11 @@ const COLUMNS = [
 ] as const;
 const input = resultList.extend({ format: z.enum(["csv", "json"]) });
 
-/** `GET /api/results?format=csv`: all that the filters choose, page by page, never all at once in memory. */
+/** `GET /api/results?format=csv`: streams all results that match the filters, page by page. */
 export const resultsCsv: RestOnly = {
   method: "GET",
   path: "/api/results",
-  summary: "With `format=csv`, all of them as a CSV file",
+  summary: "With `format=csv`: all matching results as a CSV file",
   role: "anyone",
   cost: 10,
   produces: "text/csv",
@@ -65,7 +65,7 @@ async function handle(c: RestContext): Promise<Response> {
   });
 }
 
-/** A cell that a spreadsheet takes for text, never for a formula. */
+/** Formats a cell so that spreadsheets treat it as text, not as a formula. */
 export function cell(value: string | number | null): string {
   if (value === null) return "";
   if (typeof value === "number") return String(value);

@@ -11,7 +11,7 @@ import { formParts } from "./form_files.ts";
 import type { RestContext, RestOnly } from "./route.ts";
 
 const input = pushHead.extend({ environment: environmentFilter.default({}) });
-/** Bytes of an upload that are in memory while it is read. */
+/** Maximum bytes of an upload in memory. */
 const UPLOAD_ROOM = 4 << 20;
 const CONSUMES = [
   "application/xml",
@@ -24,12 +24,12 @@ const CONSUMES = [
   "multipart/form-data",
 ] as const;
 
-/** `POST /api/results` with result files, raw or as the files of a form; what the run is, is in the query, or in fields. */
+/** `POST /api/results` with result files, raw or in a form. The run's fields are in the query, or in form fields. */
 export const resultsUpload: RestOnly = {
   method: "POST",
   path: "/api/results",
   summary:
-    "Result files may be sent as they are: one raw, its name in `X-File-Name`, or many in a form; the run's fields in the query",
+    "Accepts result files: one as the raw body, named in `X-File-Name`, or several in a form; the run's fields are in the query",
   role: "ingester",
   produces: "application/json",
   consumes: CONSUMES,
@@ -40,8 +40,8 @@ export const resultsUpload: RestOnly = {
   handle,
 };
 
-/** What files say of their run, where the request does not. */
-type Told = { startedAt?: string; finishedAt?: string; machine?: string };
+/** Run fields found in the files; the request's own fields take precedence. */
+type FileFields = { startedAt?: string; finishedAt?: string; machine?: string };
 
 async function handle(c: RestContext): Promise<Response> {
   const hub = c.get("hub");
@@ -49,39 +49,39 @@ async function handle(c: RestContext): Promise<Response> {
   const fields: Record<string, string> = readQuery(c.req.url, Object.keys(input.shape));
   const contentType = c.req.header("content-type") ?? "";
   const isForm = /^multipart\/form-data/i.test(contentType);
-  // Before the body is read: whatever it holds, it would be refused.
+  // Checked first, so that a request with invalid fields is rejected without reading its body.
   const head = isForm ? undefined : parseInput(input, fields);
   const length = checkLength(c.req.raw, limit);
   const chunks = readBody(c.req.raw, hub, { limit, kept: UPLOAD_ROOM });
   const body = length === undefined ? receiveFirst(chunks, hub.config.spoolDir) : chunks;
   const received = new Received(hub.config.spoolDir);
-  const told: Told = {};
+  const fileFields: FileFields = {};
   try {
     if (head !== undefined) await lookUpNames(hub, received, head.test);
-    if (isForm) await readForm(hub, contentType, body, { fields, received, told });
+    if (isForm) await readForm(hub, contentType, body, { fields, received, fileFields });
     else {await readFile(c.req.header("x-file-name") ?? nameByType(contentType), body, {
         received,
-        told,
+        fileFields,
         isOne: true,
       });}
-    const answer = await storePush(hub, headOf(parseInput(input, fields), told), received);
+    const answer = await storePush(hub, headOf(parseInput(input, fields), fileFields), received);
     return c.json(answer, hub.reply.status as 200);
   } finally {
     received.spool.dispose();
   }
 }
 
-/** A record may be longer than what a file is known by. */
+/** Names NDJSON by content type, because its first record may be longer than the prefix used to detect formats. */
 function nameByType(contentType: string): string {
   return /^application\/(?:x-)?ndjson\b/i.test(contentType) ? "results.ndjson" : "";
 }
 
-function headOf(head: PushHead, told: Told): PushHead {
-  const { startedAt = told.startedAt, finishedAt = told.finishedAt } = head;
-  const { machine } = told;
-  // Pieces of one run may be of several machines.
-  const isTold = machine !== undefined && head.environment.machine === undefined && head.mode !== "merge";
-  const environment = isTold ? { ...head.environment, machine } : head.environment;
+function headOf(head: PushHead, fileFields: FileFields): PushHead {
+  const { startedAt = fileFields.startedAt, finishedAt = fileFields.finishedAt } = head;
+  const { machine } = fileFields;
+  // Parts of a merged run may come from several machines.
+  const hasMachine = machine !== undefined && head.environment.machine === undefined && head.mode !== "merge";
+  const environment = hasMachine ? { ...head.environment, machine } : head.environment;
   return {
     ...head,
     environment,
@@ -92,7 +92,7 @@ function headOf(head: PushHead, told: Told): PushHead {
 
 interface Reading {
   received: Received;
-  told: Told;
+  fileFields: FileFields;
 }
 
 function headBeforeFiles(fields: Record<string, string>): PushHead {
@@ -100,13 +100,13 @@ function headBeforeFiles(fields: Record<string, string>): PushHead {
     return parseInput(input, fields);
   } catch (error) {
     if (!(error instanceof HubError)) throw error;
-    throw new HubError(error.code, `${error.message} (In a form the fields come before the files.)`, {
+    throw new HubError(error.code, `${error.message} (In a form, fields must come before files.)`, {
       issues: error.issues,
     });
   }
 }
 
-/** One that cannot be read among several is rejected whole, and the others are taken. */
+/** Reads a form. A file that cannot be read is rejected as a whole; the others are accepted. */
 async function readForm(
   hub: Context,
   contentType: string,
@@ -119,7 +119,7 @@ async function readForm(
     if (part.kind === "field") {
       rejectUnknown([part.name], Object.keys(input.shape), "field");
       if (Object.hasOwn(fields, part.name)) {
-        throw new HubError("BAD_REQUEST", `${part.name} is given twice.`);
+        throw new HubError("BAD_REQUEST", `The field ${part.name} is given twice; send it once.`);
       }
       fields[part.name] = part.value;
       continue;
@@ -141,19 +141,19 @@ async function readForm(
       });
     }
   }
-  if (files === 0) throw new HubError("BAD_REQUEST", "The form holds no file.");
+  if (files === 0) throw new HubError("BAD_REQUEST", "The form contains no file.");
   if (faults.length === files) throw faults[0]!;
 }
 
 async function readFile(
   name: string,
   content: AsyncIterable<Uint8Array>,
-  { received, told, isOne }: Reading & { isOne: boolean },
+  { received, fileFields, isOne }: Reading & { isOne: boolean },
 ): Promise<void> {
   let mark = received.mark();
   for await (const { file, items, begins, fault } of readResults(name, content, { keepsGood: true })) {
     if (begins) mark = received.mark();
-    // The one file that was sent needs no telling which it is.
+    // A single raw file needs no name in the response.
     const where = isOne && file === name ? {} : { file: file.slice(-300) };
     if (fault !== undefined) {
       await received.rewind(mark);
@@ -162,8 +162,8 @@ async function readFile(
     for (const item of items) {
       if (item.kind === "rejected") received.reject({ ...where, place: item.place, reason: item.reason });
       else if (item.kind === "note") received.note({ ...where, place: item.place, text: item.text });
-      else if (item.kind === "meta") told[item.key] ??= item.value;
-      // Formats yield records that fit; their tests see to it.
+      else if (item.kind === "meta") fileFields[item.key] ??= item.value;
+      // Not validated: formats yield valid records, as their tests verify.
       else received.add(item.record, item.isMissing === true);
     }
     if (received.spool.isBusy) await received.spool.ready();

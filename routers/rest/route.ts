@@ -6,65 +6,65 @@ import type { Context } from "../context.ts";
 import type { RouteMeta } from "../trpc.ts";
 import type { Wire } from "../output_schema.ts";
 
-/** What the middleware leaves for a handler. */
+/** Variables that the middleware sets for handlers. */
 export interface RestEnv {
   Variables: {
     hub: Context;
     target: Target;
-    /** What the path says, by the names of the route's parameters. */
+    /** Path parameters by name. */
     params: Record<string, string>;
   };
-  /** IP address of the peer; undefined where the app is called without a server: then this machine. */
+  /** IP address of the peer; undefined, meaning this machine, if the app is called without a server. */
   Bindings: { remote?: string };
 }
 export type RestContext = HonoContext<RestEnv>;
 
-/** A route as the site map and OpenAPI tell it. */
+/** A route as listed by the site map and OpenAPI. */
 export interface Route {
   method: RouteMeta["method"];
   /** With `{name}` for a parameter. */
   path: string;
   summary: string;
   role: Role;
-  /** Answers the signed-out even where READ_REQUIRES_LOGIN is set. */
+  /** Open to anonymous callers even if READ_REQUIRES_LOGIN is set. */
   isOpen?: boolean | undefined;
-  /** Requests that one counts as, against the caller's allowance; default: 1. */
+  /** Number of requests that one call counts as, against the caller's allowance (default 1). */
   cost?: number | undefined;
   statuses: readonly number[];
-  /** Dotted name of the procedure; undefined for what REST alone has. */
+  /** Dotted name of the procedure; undefined for REST-only routes. */
   procedure: string | undefined;
   input: z.ZodObject | undefined;
   output: z.ZodType | undefined;
 }
 
-/** A route that REST alone has: documents, CSV, raw uploads. */
+/** A REST-only route: documents, CSV, raw uploads. */
 export interface RestOnly extends Omit<Route, "procedure" | "output" | "input" | "statuses"> {
   input?: z.ZodObject;
-  /** What it answers with. */
+  /** Content type of the response. */
   produces: string;
-  /** What its body may be, where it takes one. */
+  /** Content types of the body, if any. */
   consumes?: readonly string[];
-  /** Where it shares method and path with a procedure: whether this request is meant for it. */
+  /** For a route that shares method and path with a procedure: whether it handles this request. */
   when?(c: RestContext): boolean;
   handle(c: RestContext): Promise<Response> | Response;
 }
 
-/** What a request calls, decided once; the guard, origin checks, costs and limits all go by it. */
+/** What a request calls. Resolved once; role and origin checks, costs and limits all use it. */
 export type Target =
   | { kind: "rest"; route: Route | RestOnly; handle: Handler; params: Record<string, string> }
-  /** Names of procedures, and the routes of those that exist. */
+  /** Procedure names, and their routes; undefined for unknown procedures. */
   | { kind: "trpc"; calls: readonly string[]; routes: readonly (Route | undefined)[] }
-  /** `methods` are those that other routes of this path take. */
+  /** `methods`: those that routes of this path accept. */
   | { kind: "none"; path: string; methods: string[] };
 
-/** Called once the guard has let the request in. */
+/** Called after the role check. */
 export type Handler = (c: RestContext) => Response | Promise<Response>;
 
 interface Procedure {
   _def: { meta?: RouteMeta; inputs: z.ZodType[]; output?: Wire<z.ZodType> };
 }
 
-/** Every procedure's route, those without parameters before those with, so that no parameter swallows a name. */
+/** Every procedure's route. Routes with fewer parameters come first, so that a parameter does not match a literal segment. */
 export function procedureRoutes(): Route[] {
   const procedures = appRouter._def.procedures as unknown as Record<string, Procedure>;
   const routes = Object.entries(procedures).map(([name, { _def }]): Route => {

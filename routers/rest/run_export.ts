@@ -9,11 +9,11 @@ import type { RestContext, RestOnly } from "./route.ts";
 const input = z.object({ id: runId, format: z.enum(["ndjson", "junit"]) });
 const TYPES = { ndjson: "application/x-ndjson", junit: "application/xml" } as const;
 
-/** `GET /api/runs/{id}/results?format=`: a whole run as a file that can be pushed again, never all at once in memory. */
+/** `GET /api/runs/{id}/results?format=`: streams a whole run as a file that can be pushed again. */
 export const runExport: RestOnly = {
   method: "GET",
   path: "/api/runs/{id}/results",
-  summary: "With `format=ndjson` or `format=junit`, all results and samples of a run as a file",
+  summary: "With `format=ndjson` or `format=junit`: all results and samples of a run as a file",
   role: "anyone",
   cost: 10,
   produces: "application/x-ndjson",

@@ -52,7 +52,7 @@ export function escapeHtml(text: string): string {
   return text.replace(/[&<>"']/g, (char) => `&#${char.charCodeAt(0)};`);
 }
 
-/** Plain text whose words in backticks are code. */
+/** Converts plain text to HTML; words in backticks become code. */
 export function prose(text: string): string {
   return escapeHtml(text).replace(/`([^`]+)`/g, "<code>$1</code>");
 }
@@ -68,7 +68,7 @@ details { border: 1px solid #8884; border-radius: .4rem; margin: .4rem 0; paddin
 .method { display: inline-block; min-width: 4.2em; font: 600 12px ui-monospace, monospace; } .GET { color: #1a7f37; } .POST { color: #0b62c4; } .PATCH { color: #9a6700; } .DELETE { color: #cf222e; }
 `;
 
-/** A page of the hub's own: nothing loaded from outside, no script. */
+/** An HTML page of the hub, without scripts or external resources. */
 export function page(title: string, body: string): Response {
   const html =
     `<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">` +
@@ -95,7 +95,7 @@ export function siteMapPage(lines: SiteLine[]): Response {
   return page(
     "C Hub: site map",
     `<h1>C Hub: site map</h1><p><a href="/api/docs">Docs</a> · <a href="/api/openapi.json">OpenAPI</a></p>` +
-      `<table><thead><tr><th>Method<th>Path<th>What<th>Role<th>Parameters (* needed)</tr></thead><tbody>${
+      `<table><thead><tr><th>Method<th>Path<th>Summary<th>Role<th>Parameters (* required)</tr></thead><tbody>${
         rows.join("")
       }</tbody></table>`,
   );

@@ -3,7 +3,7 @@ import { readSegments } from "./path.ts";
 import type { Handler, RestContext, RestOnly, Route, Target } from "./route.ts";
 
 export interface RouteTable {
-  /** @throws HubError BAD_REQUEST where the path cannot be decoded */
+  /** Finds the target of a request. @throws HubError BAD_REQUEST if the path cannot be decoded */
   resolve(c: RestContext): Target;
 }
 
@@ -11,12 +11,12 @@ interface Entry {
   method: string;
   steps: Step[];
   main: { route: Route | RestOnly; handle: Handler };
-  /** Others of the same method and path, each for requests that its `when` accepts. */
+  /** Other routes with the same method and path, each for requests that its `when` accepts. */
   others: { route: RestOnly; handle: Handler }[];
 }
 type Step = { text: string } | { parameter: string };
 
-/** The routes of both doors. A route without parameters wins over one with. */
+/** The routes of REST and tRPC. A route with fewer parameters takes precedence. */
 export function createTable(routes: Route[], extra: RestOnly[], options: MountOptions): RouteTable {
   const entries: Entry[] = routes.map((route) => ({
     method: route.method,

@@ -1,20 +1,25 @@
-/** What the lab can run, and on what. */
+/** The lab's machines and tests. */
 export interface Catalogue {
-  machines: { name: string; os: string; pool: string; /** Jobs on it are lost. */ loses?: boolean }[];
+  machines: {
+    name: string;
+    os: string;
+    pool: string; /** Whether its jobs are lost, as a simulated fault. */
+    loses?: boolean;
+  }[];
   tests: Record<string, {
-    /** Program and arguments; `deno` is the lab's own, `{lab}` the lab's folder. Runs in the job's scratch folder. */
+    /** Program and arguments, run in the job's scratch folder. `deno`: the lab's Deno; `{lab}`: the lab's folder. */
     command: string[];
     timeLimitMs: number;
-    /** Result files, kept as artifacts. */
+    /** Names of result files, which are kept as artifacts. */
     results: string[];
   }>;
 }
 
-/** @throws Error saying what is wrong */
+/** Parses a catalogue. @throws Error that states what is invalid */
 export function readCatalogue(text: string): Catalogue {
   const value = JSON.parse(text) as Catalogue;
   if (!Array.isArray(value.machines) || typeof value.tests !== "object") {
-    throw new Error("the catalogue needs machines and tests");
+    throw new Error("the catalogue must have machines and tests");
   }
   for (const [name, test] of Object.entries(value.tests)) {
     if (!Array.isArray(test.command) || test.command.length === 0) {

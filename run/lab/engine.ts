@@ -19,10 +19,10 @@ const MAX_UNPACKED = 512 << 20;
 const MAX_OUTPUT = 1 << 20;
 const MAX_ARTIFACT = 64 << 20;
 
-/** Runs jobs on this machine, a bounded number at once. */
+/** Runs jobs on this machine, at most `parallel` at a time. */
 export class LocalEngine {
   readonly #options: EngineOptions;
-  /** Process groups of the jobs that run: a detached child leads one, and what it starts ends with it. */
+  /** Process groups of running jobs. A detached child leads a group, so that its descendants can be ended with it. */
   readonly #groups = new Set<number>();
   readonly #processes = openProcessGroups();
   #isStopped = false;
@@ -32,13 +32,13 @@ export class LocalEngine {
     this.#options = options;
   }
 
-  /** Ends what runs and starts nothing more. The journal still has it as running: the next lab reports it as lost. */
+  /** Ends running jobs and starts no more. The journal keeps them as running, so the next lab reports them as lost. */
   stop(): void {
     this.#isStopped = true;
     for (const group of this.#groups) this.#processes.end(group, "SIGKILL");
   }
 
-  /** Starts what can be started now. */
+  /** Starts queued jobs for which a machine is free. */
   pump(): void {
     const { store, parallel } = this.#options;
     if (this.#isStopped) return;
@@ -62,7 +62,7 @@ export class LocalEngine {
     }
   }
 
-  /** Ends a job; one that is over stays as it is. */
+  /** Cancels a job; no effect if it is finished. */
   cancel(serial: number): void {
     const job = this.#options.store.find(serial);
     if (job?.state === "queued" || job?.state === "running") {
@@ -91,7 +91,7 @@ export class LocalEngine {
   }
 
   async #run(job: LabJob, isLost: boolean, signal: AbortSignal): Promise<void> {
-    if (isLost) return this.#end(job.serial, "lost", "the machine went away");
+    if (isLost) return this.#end(job.serial, "lost", "the machine was lost");
     const { catalogue, dataDir } = this.#options;
     const test = catalogue.tests[job.test]!;
     const scratch = `${dataDir}/scratch/${job.serial}`;
@@ -123,9 +123,11 @@ export class LocalEngine {
     const real = await Deno.realPath(decodeURIComponent(url.pathname));
     const drop = await Deno.realPath(this.#options.dropDir);
     if (!real.startsWith(`${drop}/`)) {
-      throw new Error(`the build ${packageUrl} does not lie in the drop ${drop}`);
+      throw new Error(`the build ${packageUrl} is not in the drop ${drop}`);
     }
-    if (!/\.(?:tgz|tar\.gz)$/.test(real)) throw new Error("the embedded lab unpacks .tgz and .tar.gz only");
+    if (!/\.(?:tgz|tar\.gz)$/.test(real)) {
+      throw new Error("the embedded lab supports only .tgz and .tar.gz builds");
+    }
     if ((await Deno.stat(real)).size > MAX_PACKED) {
       throw new Error(`the build is larger than ${MAX_PACKED} bytes`);
     }
@@ -170,7 +172,7 @@ export class LocalEngine {
       for await (const chunk of stream) {
         if (size < MAX_OUTPUT) chunks.push(chunk.subarray(0, MAX_OUTPUT - size));
         size += chunk.byteLength;
-        if (size > 64 * MAX_OUTPUT) stop("it wrote without end");
+        if (size > 64 * MAX_OUTPUT) stop("it wrote too much output");
       }
     };
     const readers = Promise.allSettled([read(child.stdout), read(child.stderr)]);
@@ -182,7 +184,7 @@ export class LocalEngine {
     const output = new Uint8Array(await new Blob(chunks as BlobPart[]).arrayBuffer());
     return {
       output,
-      reason: reason ?? (status.success ? null : `it ended with ${status.signal ?? status.code}`),
+      reason: reason ?? (status.success ? null : `it exited with ${status.signal ?? status.code}`),
       isOk: status.success && reason === null,
     };
   }

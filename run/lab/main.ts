@@ -3,7 +3,7 @@ import { LocalEngine } from "./engine.ts";
 import { JobStore, type LabJob } from "./store.ts";
 
 /**
- * The embedded lab: a small lab that speaks the contract of docs/lab.md. Started with
+ * The embedded lab: a small lab that implements the contract of docs/lab.md. Arguments:
  * --listen host:port --data dir --drop dir --token-file file [--catalogue file] [--engine local] [--parallel 2]
  */
 const options = new Map<string, string>();
@@ -12,7 +12,7 @@ for (let at = 0; at < Deno.args.length; at += 2) options.set(Deno.args[at]!, Den
 function option(name: string, otherwise?: string): string {
   const value = options.get(`--${name}`) ?? otherwise;
   if (value === undefined) {
-    console.error(`the lab needs --${name}`);
+    console.error(`the lab requires --${name}`);
     Deno.exit(2);
   }
   return value;
@@ -20,7 +20,7 @@ function option(name: string, otherwise?: string): string {
 
 const engineName = option("engine", "local");
 if (engineName !== "local") {
-  console.error(`--engine ${engineName} is not there; the embedded lab has the engine local`);
+  console.error(`--engine must be local, got ${engineName}`);
   Deno.exit(2);
 }
 const [host, port] = option("listen").split(":") as [string, string];
@@ -30,7 +30,7 @@ const token = (await Deno.readTextFile(option("token-file"))).trim();
 const catalogue = readCatalogue(await Deno.readTextFile(option("catalogue", `${labDir}/catalogue.json`)));
 /** Kept open as long as the lab runs. */
 const _lock = await lockFolder();
-// What jobs left that ran when an earlier lab ended.
+// Leftovers of jobs that ran when an earlier lab ended.
 await Deno.remove(`${dataDir}/scratch`, { recursive: true }).catch(() => {});
 await Deno.mkdir(`${dataDir}/scratch`);
 const store = await JobStore.open(`${dataDir}/jobs.ndjson`);
@@ -55,7 +55,7 @@ function refuse(status: number, error: string): Response {
   return json({ error }, status);
 }
 
-/** One lab for a journal. The kernel gives the lock back when this process ends. */
+/** Ensures one lab per journal. The kernel releases the lock when this process ends. */
 async function lockFolder(): Promise<Deno.FsFile> {
   const file = await Deno.open(`${dataDir}/lab.lock`, { create: true, read: true, write: true, mode: 0o600 });
   if (!await file.tryLock(true)) {
@@ -77,24 +77,24 @@ function shown({ change: _change, ...job }: LabJob): Omit<LabJob, "change"> {
 
 async function answer(request: Request): Promise<Response> {
   if (!hosts.has(request.headers.get("host") ?? "")) {
-    return refuse(421, "this lab answers to its own host name only");
+    return refuse(421, "the Host header must be the lab's own address");
   }
   const url = new URL(request.url);
   const [, noun, serial, sub, name, ...rest] = url.pathname.split("/");
   if (request.method !== "GET" && request.headers.get("authorization") !== `Bearer ${token}`) {
-    return refuse(401, "writes need the lab's token");
+    return refuse(401, "writes require the lab's token");
   }
   if (url.pathname === "/health") return json({ status: "ok" });
-  if (noun !== "jobs" || rest.length > 0) return refuse(404, "there is nothing here; try /jobs");
+  if (noun !== "jobs" || rest.length > 0) return refuse(404, "no such path; try /jobs");
   if (serial === undefined) return request.method === "POST" ? await submit(request) : list(url.searchParams);
   const job = /^\d+$/.test(serial) ? store.find(Number(serial)) : undefined;
-  if (job === undefined) return refuse(404, `there is no job ${serial.slice(0, 20)}`);
+  if (job === undefined) return refuse(404, `no such job: ${serial.slice(0, 20)}`);
   if (sub === undefined) {
     if (request.method === "DELETE") engine.cancel(job.serial);
     return json(shown(store.find(job.serial)!));
   }
   const artifact = job.artifacts.find((one) => one.name === decodeURIComponent(name ?? ""));
-  if (sub !== "artifacts" || artifact === undefined) return refuse(404, "there is no such artifact");
+  if (sub !== "artifacts" || artifact === undefined) return refuse(404, "no such artifact");
   const file = await Deno.open(`${dataDir}/artifacts/${job.serial}/${artifact.name}`);
   return new Response(file.readable, {
     headers: { "content-type": "application/octet-stream", "content-length": String(artifact.size) },
@@ -104,7 +104,7 @@ async function answer(request: Request): Promise<Response> {
 function list(query: URLSearchParams): Response {
   const limit = Math.min(1000, Math.max(1, Number(query.get("limit") ?? 100) || 100));
   const cursor = query.get("updatedAfter") ?? "0";
-  if (!/^\d{1,15}$/.test(cursor)) return refuse(400, "updatedAfter is no cursor of this lab");
+  if (!/^\d{1,15}$/.test(cursor)) return refuse(400, "updatedAfter is not a cursor of this lab");
   const filters = Object.fromEntries(
     [["test", query.get("test")], ["note", query.get("note")]].filter(([, value]) => value !== null),
   );
@@ -114,7 +114,9 @@ function list(query: URLSearchParams): Response {
 
 async function submit(request: Request): Promise<Response> {
   const text = await request.text();
-  if (text.length > MAX_BODY) return refuse(413, `a submission is at most ${MAX_BODY} bytes`);
+  if (text.length > MAX_BODY) {
+    return refuse(413, `a submission must be at most ${MAX_BODY} bytes, got ${text.length}`);
+  }
   let body: Record<string, unknown>;
   try {
     body = JSON.parse(text);
@@ -128,9 +130,7 @@ async function submit(request: Request): Promise<Response> {
   if (test === null || !Object.hasOwn(catalogue.tests, test)) {
     return refuse(
       400,
-      `there is no test ${JSON.stringify(test)} in the lab; it has ${
-        Object.keys(catalogue.tests).join(", ")
-      }`,
+      `the lab has no test ${JSON.stringify(test)}; its tests are ${Object.keys(catalogue.tests).join(", ")}`,
     );
   }
   if (packageUrl === null || !URL.canParse(packageUrl)) return refuse(400, "packageUrl is not a URL");

@@ -3,14 +3,14 @@ export interface LabPaths {
   listen: string;
   /** Absolute. */
   data: string;
-  /** Folder of the builds, and where links in its path lead. */
+  /** Folder of the builds, also with symbolic links resolved. */
   drops: string[];
   tokenFile: string;
   labDir: string;
   deno: string;
 }
 
-/** Exactly what the embedded lab may do. */
+/** The exact permission flags of the embedded lab. */
 export function labFlags({ listen, data, drops, tokenFile, labDir, deno }: LabPaths): string[] {
   return [
     "--no-prompt",

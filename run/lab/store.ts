@@ -1,4 +1,4 @@
-/** A job as the lab tells it. */
+/** A job of the lab. */
 export interface LabJob {
   serial: number;
   test: string;
@@ -14,13 +14,13 @@ export interface LabJob {
   finishedAt: string | null;
   updatedAt: string;
   artifacts: { name: string; size: number }[];
-  /** Why it is as it is, for people. */
+  /** Why the job is in this state, for display. */
   reason: string | null;
-  /** Grows with every change of any job; what `updatedAfter` goes by. */
+  /** Number of the job's last change, increasing across all jobs; the cursor of `updatedAfter`. */
   change: number;
 }
 
-/** The lab's jobs: in memory, and in a journal that is on disk before anything is acknowledged. */
+/** The lab's jobs, in memory and in a journal that is synced to disk before a change is acknowledged. */
 export class JobStore {
   readonly #jobs = new Map<number, LabJob>();
   readonly #file: Deno.FsFile;
@@ -31,7 +31,7 @@ export class JobStore {
     this.#file = file;
   }
 
-  /** Opens the journal; what was running when the lab went down is lost. */
+  /** Opens the journal. Marks jobs that were running when the lab ended as lost. */
   static async open(path: string): Promise<JobStore> {
     const text = await Deno.readTextFile(path).catch(() => "");
     const jobs = new Map<number, LabJob>();
@@ -40,7 +40,7 @@ export class JobStore {
         const job = JSON.parse(line) as LabJob;
         jobs.set(job.serial, job);
       } catch {
-        // The last line of a journal may be half a line: it was never acknowledged.
+        // The last line may be incomplete, and was then never acknowledged.
       }
     }
     const lines = [...jobs.values()].map((job) => JSON.stringify(job) + "\n");

@@ -1,8 +1,8 @@
 import { VRLSUBMIT_EXIT } from "../exit_codes.ts";
 
 /**
- * The embedded vrlsubmit: hands a submission to the lab over HTTP. Exit 0: accepted. 1 or 2 (wrong usage): refused, the lab does
- * not have it. 75: not sent, the lab cannot be reached. 76: sent, and whether the lab has it is not known.
+ * The embedded vrlsubmit: submits a job to the lab over HTTP. Exit codes: 0: accepted; 1, or 2 for wrong usage: refused, the
+ * lab does not have the job; 75: not sent, the lab is unreachable; 76: sent, but it is unknown whether the lab has the job.
  */
 const REFUSED = 1;
 const USAGE_ERROR = 2;
@@ -24,7 +24,7 @@ const FLAGS: Record<string, string> = {
   "-m": "machine",
   "-l": "pool",
 };
-const NEEDED = ["-s", "-u", "-o", "-t", "-z", "-n", "-r"];
+const REQUIRED = ["-s", "-u", "-o", "-t", "-z", "-n", "-r"];
 
 function fail(code: number, message: string): never {
   console.error(message);
@@ -39,11 +39,11 @@ const given = new Map<string, string>();
 for (let at = 0; at < Deno.args.length; at += 2) {
   const [flag, value] = [Deno.args[at]!, Deno.args[at + 1]];
   if (!(flag in FLAGS) || value === undefined || given.has(flag)) {
-    fail(USAGE_ERROR, `${flag} is not known, has no value, or is given twice\n${USAGE}`);
+    fail(USAGE_ERROR, `${flag} is unknown, has no value, or is given twice\n${USAGE}`);
   }
   given.set(flag, value);
 }
-const missing = NEEDED.filter((flag) => !given.has(flag));
+const missing = REQUIRED.filter((flag) => !given.has(flag));
 if (missing.length > 0 || !given.has("-m") && !given.has("-l")) {
   fail(USAGE_ERROR, `missing: ${missing.join(" ") || "-m or -l"}\n${USAGE}`);
 }
@@ -64,16 +64,16 @@ async function readToken(path: string): Promise<string> {
   }
 }
 
-/** What fails before a connection is there was never sent; `fetch` does not report which it was. */
+/** Connects once before `fetch`, which does not report whether a failure came before anything was sent. */
 async function connect({ hostname, port }: URL): Promise<void> {
   const timer = setTimeout(
-    () => fail(UNSENT, `the lab at ${body.server} did not take a connection within ${CONNECT_MS / 1000} s`),
+    () => fail(UNSENT, `the lab at ${body.server} did not accept a connection within ${CONNECT_MS / 1000} s`),
     CONNECT_MS,
   );
   try {
     (await Deno.connect({ hostname: hostname.replace(/^\[|\]$/g, ""), port: Number(port || 80) })).close();
   } catch (error) {
-    fail(UNSENT, `the lab at ${body.server} cannot be reached: ${(error as Error).message}`);
+    fail(UNSENT, `the lab at ${body.server} is unreachable: ${(error as Error).message}`);
   }
   clearTimeout(timer);
 }
@@ -84,13 +84,13 @@ async function submit(): Promise<never> {
       method: "POST",
       headers: { "content-type": "application/json", authorization: `Bearer ${token}` },
       body: JSON.stringify(body),
-      // An answer that leads elsewhere may be the lab's way to say that it has the job.
+      // A redirect may mean that the lab has the job.
       redirect: "manual",
       signal: AbortSignal.timeout(ANSWER_MS),
     });
     const text = await readAnswer(response);
-    if (response.status === 429) fail(UNSENT, `the lab takes no more submissions now: ${errorOf(text)}`);
-    // 408: a proxy may have waited for the lab, and not for us.
+    if (response.status === 429) fail(UNSENT, `the lab accepts no more submissions now: ${errorOf(text)}`);
+    // 408: a proxy may have timed out waiting for the lab rather than for this program.
     if (response.status >= 400 && response.status < 500 && response.status !== 408) {
       fail(REFUSED, errorOf(text) ?? `the lab answered ${response.status}`);
     }
@@ -98,7 +98,7 @@ async function submit(): Promise<never> {
     if (serials === undefined) {
       fail(
         UNKNOWN,
-        `the lab answered ${response.status} and named no serial: ${JSON.stringify(text.slice(0, 200))}`,
+        `the lab answered ${response.status} without a serial: ${JSON.stringify(text.slice(0, 200))}`,
       );
     }
     console.log(`Submission accepted as job(s) ${serials.join(" ")}`);
@@ -108,7 +108,7 @@ async function submit(): Promise<never> {
   }
 }
 
-/** @throws if it is longer than an answer can be */
+/** Reads a response. @throws Error if it is longer than `MAX_ANSWER` characters */
 async function readAnswer(response: Response): Promise<string> {
   const decoder = new TextDecoder();
   let text = "";

@@ -7,7 +7,7 @@ beforeAll(async () => {
 });
 afterAll(() => app.close());
 
-test("no shared cache keeps what depends on its caller: lists, files, documents, 304s, errors, by both doors", async () => {
+test("shared caches may store no response that depends on the caller, by REST or tRPC", async () => {
   await app.ask("POST", "/api/results", {
     body: { test: "vary", changelist: 1, results: [{ case: "a", outcome: "passed" }] },
   });
@@ -46,7 +46,7 @@ test("no shared cache keeps what depends on its caller: lists, files, documents,
   }
 });
 
-test("a 401 and a 403 begin with what is missing, and say how to get it", async () => {
+test("a 401 and a 403 begin with the required role and state how to get it", async () => {
   for (
     const [method, path] of [["POST", "/api/tests"], ["GET", "/api/audit"], [
       "POST",
@@ -56,7 +56,7 @@ test("a 401 and a 403 begin with what is missing, and say how to get it", async 
     const { status, detail } = await (await app.ask(method!, path!, { signedOut: true })).json();
     expect([status, detail]).toEqual([
       401,
-      expect.stringMatching(/^A sign-in or a token is missing; this route requires the role \w+\. /),
+      expect.stringMatching(/^This route requires the role \w+, and the request has no session or token\. /),
     ]);
     for (const way of ["POST /api/auth/login", "Authorization: Bearer <token>"]) {
       expect(detail).toContain(way);
@@ -71,7 +71,7 @@ test("a 401 and a 403 begin with what is missing, and say how to get it", async 
   const { status, detail } = await refused.json();
   expect([status, detail]).toEqual([
     403,
-    expect.stringMatching(/^The role admin is missing, which this route requires; admin has /),
+    expect.stringMatching(/^This route requires the role admin; admin has /),
   ]);
   expect(detail).toContain("a token of the scopes read");
 });

@@ -7,7 +7,7 @@ beforeAll(async () => {
 });
 afterAll(() => app.close());
 
-// deno-lint-ignore no-explicit-any -- as a script reads it
+// deno-lint-ignore no-explicit-any -- responses are untyped
 async function ask(method: string, path: string, body?: unknown): Promise<any> {
   const response = await app.ask(method, path, {
     ...(body === undefined ? {} : { body }),
@@ -16,7 +16,7 @@ async function ask(method: string, path: string, body?: unknown): Promise<any> {
   return await response.json();
 }
 
-test("every write says who did it, by what, from where, on what, and what it was before", async () => {
+test("every write is recorded with its author, credential, address, object and previous value", async () => {
   await ask("POST", "/api/tests", { name: "t", scraper: "push" });
   await ask("PATCH", "/api/tests/t", { owner: "ci", settings: {} });
   await ask("POST", "/api/tests/t/scrape");
@@ -51,7 +51,7 @@ test("every write says who did it, by what, from where, on what, and what it was
   });
 });
 
-test("it is paged and filtered, and for admins alone", async () => {
+test("the audit log is paged, filtered, and for admins only", async () => {
   const first = await ask("GET", "/api/audit?limit=3");
   const second = await ask("GET", `/api/audit?limit=3&cursor=${first.nextCursor}`);
   expect(second.items[0].id).toBeLessThan(first.items[2].id);
@@ -61,13 +61,13 @@ test("it is paged and filtered, and for admins alone", async () => {
   expect((await app.ask("GET", "/api/audit", { signedOut: true })).status).toBe(401);
 });
 
-test("what is written down is neither changed nor taken away", async () => {
+test("audit entries can be neither changed nor deleted", async () => {
   await expect(app.sql`update audit set who = 'x'`).rejects.toThrow("append-only");
   await expect(app.sql`delete from audit`).rejects.toThrow("append-only");
   await expect(app.sql`truncate audit`).rejects.toThrow("append-only");
 });
 
-test("a change that fails leaves no word of it, and what changes nothing neither", async () => {
+test("a failed write and a write without effect are not recorded", async () => {
   const count = async () => (await app.sql`select count(*)::int as n from audit`)[0]!.n;
   const before = await count();
   await ask("POST", "/api/tests", { name: "x", scraper: "nope" });

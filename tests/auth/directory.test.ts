@@ -48,7 +48,7 @@ async function signedIn(name: string): Promise<Browser> {
 
 const rolesOf = async (browser: Browser) => (await (await browser.ask("GET", "/api/auth/me")).json()).roles;
 
-test("roles come from groups, by DN or plain name; the admin token signs no one in", async () => {
+test("roles come from groups, by DN or plain name, and the admin token cannot sign in", async () => {
   expect(await rolesOf(await signedIn("ada"))).toEqual(["viewer", "admin"]);
   expect(await rolesOf(await signedIn("bob"))).toEqual(["viewer", "submitter"]);
   expect(await rolesOf(await signedIn("eve"))).toEqual(["viewer"]);
@@ -56,7 +56,7 @@ test("roles come from groups, by DN or plain name; the admin token signs no one 
   expect((await app.ask("GET", "/api/tests")).status).toBe(200);
 });
 
-test("groups come by memberOf too", async () => {
+test("groups are also read from memberOf", async () => {
   await slapd.modify(
     `dn: cn=late,ou=groups,${BASE}\nchangetype: add\nobjectClass: groupOfNames\ncn: late\nmember: uid=eve,ou=people,${BASE}\n`,
   );
@@ -75,7 +75,7 @@ test("groups come by memberOf too", async () => {
   expect((await directory.signIn("eve", PASSWORD))!.groups).toEqual([`cn=late,ou=groups,${BASE}`]);
 });
 
-test("every route lets in whom its role says, and no one else", async () => {
+test("every route admits exactly the callers with its role", async () => {
   const people = {
     nobody: new Browser(app),
     viewer: await signedIn("eve"),
@@ -91,7 +91,7 @@ test("every route lets in whom its role says, and no one else", async () => {
   const { routes, extra } = allRoutes();
   for (const { method, path, role, isOpen } of [...routes, ...extra]) {
     if (path.startsWith("/api/auth/log")) continue;
-    // Reads are closed here: `anyone` is a viewer, but where a route is open.
+    // READ_REQUIRES_LOGIN is set: `anyone` means viewer, except on open routes.
     const wanted = role === "anyone" ? isOpen ? "anyone" : "viewer" : role;
     for (const [who, browser] of Object.entries(people)) {
       const response = await browser.ask(
@@ -108,7 +108,7 @@ test("every route lets in whom its role says, and no one else", async () => {
   }
 });
 
-test("a group taken away and an account locked take effect once it is time to ask again, for tokens too", async () => {
+test("a removed group and a locked account take effect at the next recheck, for tokens too", async () => {
   const bob = await signedIn("bob");
   const made = await bob.ask("POST", "/api/auth/tokens", {
     body: { name: "ci", scopes: ["submit", "read"] },
@@ -136,13 +136,13 @@ test("a group taken away and an account locked take effect once it is time to as
   expect(await rolesOf(await signedIn("bob"))).toEqual(["viewer"]);
 });
 
-test("with the directory away sign-in is a 503, reads go on, writes wait, and all is well when it is back", async () => {
+test("while the directory is unreachable sign-in and due writes are a 503, and reads work", async () => {
   const ada = await signedIn("ada");
   await slapd.kill();
   const response = await new Browser(app).signIn("ada", PASSWORD);
   expect([response.status, response.headers.get("retry-after")]).toEqual([503, "10"]);
   expect(await response.text()).not.toContain(slapd.ldaps);
-  // Nobody looked at these: they count for nothing, and lock nobody out.
+  // The passwords were not checked, so these attempts do not count.
   for (let n = 0; n < 8; n++) expect((await new Browser(app).signIn("ada", PASSWORD)).status).toBe(503);
   const make = () => ada.ask("POST", "/api/tests", { body: { name: crypto.randomUUID(), scraper: "push" } });
   expect((await make()).status).toBe(201);
@@ -155,7 +155,7 @@ test("with the directory away sign-in is a 503, reads go on, writes wait, and al
   expect((await make()).status).toBe(201);
 });
 
-test("no secret is in the logs, the audit, or any table", async () => {
+test("no secret is in the logs, the audit log, or any table", async () => {
   const ada = await signedIn("ada");
   const cookie = ada.cookies.get("__Host-chub")!;
   const made = await ada.ask("POST", "/api/auth/tokens", { body: { name: "ci", scopes: ["read"] } });
@@ -195,7 +195,7 @@ test("an unknown name takes as long as a known one", async () => {
     return performance.now() - began;
   };
   await timed("ada");
-  // What else the machine does only adds to a time, and to both: they are taken in turns, and the least of each counts.
+  // Other load only lengthens times, for both alike: measurements alternate, and the minimum of each counts.
   let [known, unknown] = [Infinity, Infinity];
   for (let tries = 1; tries <= 200; tries++) {
     known = Math.min(known, await timed("ada"));

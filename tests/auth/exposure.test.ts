@@ -15,7 +15,7 @@ beforeAll(async () => {
 });
 afterAll(() => app.close());
 
-test("every answer has the headers that keep a browser from harm", async () => {
+test("every response has the security headers for browsers", async () => {
   for (const path of ["/api/health/live", "/api/nope", "/", "/api/docs", "/api/tests"]) {
     const { headers } = await app.ask("GET", path, { headers: { accept: "text/html" } });
     expect(headers.get("x-content-type-options")).toBe("nosniff");
@@ -30,7 +30,7 @@ test("every answer has the headers that keep a browser from harm", async () => {
   expect(secure.headers.get("strict-transport-security")).toContain("max-age=31536000");
 });
 
-test("other origins are closed but those listed, and never with cookies", async () => {
+test("only listed origins may make cross-origin requests, and never with cookies", async () => {
   const preflight = (origin: string) =>
     app.ask("OPTIONS", "/api/tests", {
       signedOut: true,
@@ -42,7 +42,7 @@ test("other origins are closed but those listed, and never with cookies", async 
   expect((await preflight("https://evil.test")).headers.has("access-control-allow-origin")).toBe(false);
 });
 
-test("reads and writes are counted by who asks; beyond the allowance is a 429 that says when", async () => {
+test("reads and writes are counted per caller; beyond the limit is a 429 with Retry-After", async () => {
   stopClock();
   const ask = (address: string) =>
     app.ask("GET", "/api/tests", { signedOut: true, headers: { "x-forwarded-for": address } });
@@ -77,7 +77,7 @@ test("a request line that says https makes nothing secure", () => {
   }
 });
 
-test("the address is the peer's, and a trusted proxy's word for it", () => {
+test("the client's address is the peer's, or the one that a trusted proxy states", () => {
   const of = (peer: string, headers: Record<string, string>, trusted = ["10.0.0.1", "10.0.0.2"]) =>
     clientOf(new Request("http://hub.test/x", { headers }), peer, trusted);
   expect(of("192.0.2.1", {})).toMatchObject({ address: "192.0.2.1", isSecure: false, isLocal: false });
@@ -96,7 +96,7 @@ test("the address is the peer's, and a trusted proxy's word for it", () => {
   });
 });
 
-test("what does not go together is refused at start, each with what to set", () => {
+test("conflicting settings are rejected at start with advice", () => {
   const load = (env: Record<string, string>) => () => loadConfig(env, HOME);
   expect(load({ HOST: "0.0.0.0" })).toThrow("loopback only");
   expect(load({ HOST: "0.0.0.0", ALLOW_REMOTE_WITHOUT_LDAP: "true" })).not.toThrow();

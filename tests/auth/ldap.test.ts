@@ -30,7 +30,7 @@ async function settings(more: Partial<LdapSettings> = {}): Promise<LdapSettings>
 
 const directory = async (more: Partial<LdapSettings> = {}) => createDirectory(await settings(more));
 
-test("a good name and password give the person with their groups, by ldaps and by StartTLS, searched or templated", async () => {
+test("a valid name and password return the person and groups, by ldaps and StartTLS, by search and by template", async () => {
   const template = `uid={user},ou=people,${BASE}`;
   for (
     const more of [
@@ -50,7 +50,7 @@ test("a good name and password give the person with their groups, by ldaps and b
   }
 });
 
-test("wrong, empty and unknown are refused", async () => {
+test("wrong, empty and unknown names or passwords are refused", async () => {
   for (const more of [{}, { bindTemplate: `uid={user},ou=people,${BASE}` }]) {
     const hub = await directory(more);
     for (
@@ -69,7 +69,7 @@ test("wrong, empty and unknown are refused", async () => {
   }
 });
 
-test("names with the characters of filters and DNs are names, and widen nothing", async () => {
+test("names with special characters of filters and DNs work and do not widen a search", async () => {
   for (const more of [{}, { bindTemplate: `uid={user},ou=people,${BASE}` }]) {
     const hub = await directory(more);
     for (
@@ -97,7 +97,7 @@ test("names with the characters of filters and DNs are names, and widen nothing"
   }
 });
 
-test("a locked account and one whose password has expired cannot sign in; a locked one is not found again", async () => {
+test("locked accounts and expired passwords cannot sign in, and a recheck does not find locked accounts", async () => {
   const hub = await directory();
   expect(await hub.find("mal")).toMatchObject({ name: "mal" });
   await slapd.modify(
@@ -112,7 +112,7 @@ test("a locked account and one whose password has expired cannot sign in; a lock
   await expect.poll(() => hub.signIn("old", PASSWORD), { interval: 200 }).toBeUndefined();
 });
 
-test("groups that are taken away are gone the next time", async () => {
+test("removed groups are missing at the next read", async () => {
   const hub = await directory();
   expect((await hub.find("bob"))!.groups).toContain("hub-submitters");
   await slapd.modify(
@@ -122,7 +122,7 @@ test("groups that are taken away are gone the next time", async () => {
   expect(await hub.find("nobody")).toBeUndefined();
 });
 
-/** Forwards bytes to slapd, but says no to StartTLS as a man in the middle would, or hangs up after it. */
+/** Forwards bytes to slapd, but rejects StartTLS as a man in the middle would, or hangs up after it. */
 function middleman(how: "strip" | "hang up" | "silent") {
   const seen: Uint8Array[] = [];
   const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
@@ -161,7 +161,7 @@ test.each(["strip", "hang up", "silent"] as const)(
     const middle = middleman(how);
     try {
       for (const more of [{}, { bindTemplate: `uid={user},ou=people,${BASE}` }]) {
-        // One that is silent is waited for; the others answer.
+        // The silent server is waited for; the others answer.
         const timeoutMs = how === "silent" ? 2000 : 30_000;
         const hub = await directory({ urls: [middle.url], timeoutMs, ...more });
         await expect(hub.signIn("ada", PASSWORD)).rejects.toMatchObject({ code: "SERVICE_UNAVAILABLE" });
@@ -175,7 +175,7 @@ test.each(["strip", "hang up", "silent"] as const)(
   },
 );
 
-test("a certificate of an unknown authority, or for another host, ends it before any password", async () => {
+test("a certificate of an unknown authority or for another host ends the connection before a password is sent", async () => {
   for (const urls of [[slapd.ldaps], [slapd.ldap]]) {
     const other = await Deno.readTextFile(slapd.certificates.otherCa);
     for (const ca of [undefined, other]) {
@@ -195,19 +195,19 @@ test("a certificate of an unknown authority, or for another host, ends it before
   expect(await (await directory()).signIn("ada", PASSWORD)).toMatchObject({ name: "ada" });
 });
 
-test("of several servers the next is asked where one is away, and a refusal is final", async () => {
-  const gone = "ldaps://localhost:1";
-  const hub = await directory({ urls: [gone, slapd.ldaps] });
+test("if a server is unreachable the next is tried, and a refusal is final", async () => {
+  const unreachable = "ldaps://localhost:1";
+  const hub = await directory({ urls: [unreachable, slapd.ldaps] });
   expect(await hub.signIn("ada", PASSWORD)).toMatchObject({ name: "ada" });
   expect(await hub.signIn("ada", "wrong")).toBeUndefined();
-  const away = await directory({ urls: [gone, "ldap://localhost:1"] });
+  const away = await directory({ urls: [unreachable, "ldap://localhost:1"] });
   await expect(away.signIn("ada", PASSWORD)).rejects.toMatchObject({
     code: "SERVICE_UNAVAILABLE",
     retryAfter: 10,
   });
 });
 
-test("a directory killed and started again under load: each sign-in is good, refused or a 503, never wrong", async () => {
+test("while a directory restarts under load, each sign-in succeeds, is refused or is a 503, and is never wrong", async () => {
   const hub = await directory({ timeoutMs: 10_000 });
   let isOver = false;
   const told = new Map<string, number>();

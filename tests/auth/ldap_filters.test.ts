@@ -8,7 +8,7 @@ import { BASE, PASSWORD, type Slapd, startSlapd } from "../helpers/slapd.ts";
 const isThere = ["slapd", "slapadd", "ldapmodify", "openssl"].every(hasProgram);
 const test = requires("slapd", isThere, "apt-get install slapd ldap-utils openssl") as typeof plainTest;
 
-/** The filters that docs/auth.md shows, by directory. */
+/** The filters of docs/auth.md by directory. */
 const FILTERS = [
   ...(await Deno.readTextFile(`${HOME}/docs/auth.md`)).matchAll(/^\| (.*?) *\| `(\(.*\))` *\|$/gm),
 ]
@@ -42,7 +42,7 @@ plainTest("the docs show filters for any directory and for ppolicy", () => {
   expect([ANY.length, FILTERS.length]).toEqual([2, 4]);
 });
 
-test("filters for any directory find people with and without ppolicy", async () => {
+test("filters for any directory find people with and without the overlay ppolicy", async () => {
   for (const slapd of [withPolicy, without]) {
     for (const { filter } of ANY) {
       const directory = await directoryOf(slapd, filter);
@@ -62,7 +62,7 @@ test("an account that the filter marks as disabled is not found", async () => {
   }
 });
 
-test("the filter for ppolicy finds people there, and no entry without it, with a reason that says why", async () => {
+test("the filter for ppolicy finds people with the overlay, and without it no entry, with a reason", async () => {
   expect(await (await directoryOf(withPolicy, POLICY.filter)).signIn("ada", PASSWORD)).toBeDefined();
   const reasons: string[] = [];
   const directory = await directoryOf(without, POLICY.filter);
@@ -72,7 +72,7 @@ test("the filter for ppolicy finds people there, and no entry without it, with a
   ]);
 });
 
-test("each refused sign-in is logged with its reason, and never with what was typed", async () => {
+test("each refused sign-in is logged with its reason, but without name or password", async () => {
   const secretFile = await Deno.makeTempFile();
   await Deno.writeTextFile(secretFile, `${without.service.password}\n`);
   const app = await testApp({

@@ -35,7 +35,7 @@ test("without a directory the admin token signs in, and the cookie is one that o
   expect(await meOf(browser)).toMatchObject({ name: "admin", via: "session" });
 });
 
-test("the id in the cookie is stored nowhere", async () => {
+test("the cookie's id is not stored", async () => {
   const browser = await signedIn();
   const id = browser.cookies.get("__Host-chub")!;
   const rows = await app.sql`select to_jsonb(sessions)::text as row from sessions`;
@@ -43,7 +43,7 @@ test("the id in the cookie is stored nowhere", async () => {
   for (const { row } of rows) expect(row).not.toContain(id);
 });
 
-test("wrong names and passwords are refused alike", async () => {
+test("wrong names and wrong passwords are refused with the same response", async () => {
   const details = new Set<string>();
   for (
     const [name, password] of [["admin", "wrong"], ["ada", app.token], ["admin", ""], [
@@ -56,10 +56,10 @@ test("wrong names and passwords are refused alike", async () => {
     expect(response.headers.getSetCookie()).toEqual([]);
     details.add((await response.json()).detail);
   }
-  expect([...details]).toEqual(["The name or the password is not right."]);
+  expect([...details]).toEqual(["The name or the password is wrong."]);
 });
 
-test("signing in again makes a new session and ends the old one", async () => {
+test("signing in again creates a new session and ends the old one", async () => {
   const browser = await signedIn();
   const first = browser.cookies.get("__Host-chub")!;
   await browser.signIn("admin", app.token);
@@ -69,7 +69,7 @@ test("signing in again makes a new session and ends the old one", async () => {
   expect((await meOf(old)).name).toBeNull();
 });
 
-test("a session is over when idle, at its end, when signed out, and everywhere when so asked", async () => {
+test("a session ends when idle, at its maximum age, at sign-out, and with `everywhere` for all of a person", async () => {
   const idle = await signedIn();
   app.clock.offsetMs = 3_601_000;
   expect((await meOf(idle)).name).toBeNull();
@@ -93,7 +93,7 @@ test("a session is over when idle, at its end, when signed out, and everywhere w
   expect((await meOf(other)).name).toBeNull();
 });
 
-test("what another site makes a browser send changes nothing", async () => {
+test("requests that another site makes a browser send change nothing", async () => {
   const browser = await signedIn();
   const make = (headers: Record<string, string | undefined>, path = "/api/tests") =>
     browser.ask("POST", path, { body: { name: crypto.randomUUID(), scraper: "push" }, headers });
@@ -118,7 +118,7 @@ test("what another site makes a browser send changes nothing", async () => {
   }
 });
 
-test("a password is taken over https, or on this very machine; never through a proxy nobody trusts", async () => {
+test("sign-in works over https or from this machine, but not through an untrusted proxy", async () => {
   const login = (headers: Record<string, string>, remote: string) =>
     app.ask("POST", "/api/auth/login", {
       signedOut: true,
@@ -140,14 +140,14 @@ test("a password is taken over https, or on this very machine; never through a p
     .toBe(403);
 });
 
-test("guessing waits longer and longer, per account and per address, is never a lock, and ends with a good one", async () => {
+test("failed sign-ins wait longer and longer, per account and address, until one succeeds, without a lockout", async () => {
   stopClock();
   const guess = async (address: string, password = "wrong") => {
     const response = await new Browser(app, address).signIn("admin", password);
     await response.body?.cancel();
     return { status: response.status, retryAfter: Number(response.headers.get("retry-after")) };
   };
-  // As time goes by in the store of the throttle.
+  // Lets time pass in the throttle's store.
   const wait = (seconds: number) =>
     app.sql`update throttles set expire = expire - ${seconds * 1000} where key like 'wait%'`;
   for (let n = 0; n < 6; n++) expect((await guess(`198.51.100.${n}`)).status).toBe(401);
@@ -167,7 +167,7 @@ test("guessing waits longer and longer, per account and per address, is never a 
   expect((await guess("198.51.100.99", app.token)).status).toBe(200);
 });
 
-test("an address that guesses many names waits too; others do not", async () => {
+test("an address that tries many names waits too; other addresses do not", async () => {
   stopClock();
   const attempt = (name: string, address: string) => new Browser(app, address).signIn(name, "wrong");
   for (let n = 0; n < 21; n++) expect((await attempt(`name ${n}`, "198.51.100.7")).status).toBe(401);
@@ -175,7 +175,7 @@ test("an address that guesses many names waits too; others do not", async () => 
   expect((await attempt("another", "198.51.100.8")).status).toBe(401);
 });
 
-test("of many guesses at one moment no more are looked at than in a row", async () => {
+test("concurrent sign-ins get no more password checks than sequential ones", async () => {
   stopClock();
   const answers = await Promise.all(
     Array.from({ length: 30 }, (_, at) => new Browser(app, `192.0.2.${at}`).signIn("admin", "wrong")),

@@ -3,7 +3,7 @@ import { allRoutes } from "../../app.ts";
 import { type TestApp, testApp } from "../helpers/app.ts";
 
 const SECRET = "planted-secret";
-/** Where a secret may lie that the signed-in are shown. */
+/** Places that may contain a secret and are shown to signed-in users only. */
 const PLACES = [
   "settings",
   "ignored",
@@ -57,7 +57,7 @@ beforeAll(async () => {
 });
 afterAll(() => app.close());
 
-/** What is found of the planted secrets over every route that reads, by REST and by tRPC. */
+/** The planted secrets that any reading route returns, by REST and tRPC. */
 async function found(signedOut: boolean): Promise<Set<string>> {
   const { routes, extra } = allRoutes();
   const seen = new Set<string>();
@@ -80,7 +80,7 @@ async function found(signedOut: boolean): Promise<Set<string>> {
   return seen;
 }
 
-test("what may hold a secret is shown to the signed-in, and on no route to the signed-out", async () => {
+test("fields that may contain a secret are shown to signed-in users, and on no route to anonymous callers", async () => {
   expect([...await found(false)].toSorted()).toEqual(PLACES.toSorted());
   expect([...await found(true)]).toEqual([]);
 });

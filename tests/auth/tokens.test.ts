@@ -10,7 +10,7 @@ beforeAll(async () => {
 });
 afterAll(() => app.close());
 
-// deno-lint-ignore no-explicit-any -- as a script reads it
+// deno-lint-ignore no-explicit-any -- responses are untyped
 async function make(scopes: string[], more: Record<string, unknown> = {}): Promise<any> {
   const response = await app.ask("POST", "/api/auth/tokens", { body: { name: "ci", scopes, ...more } });
   expect(response.status).toBe(201);
@@ -24,7 +24,7 @@ const as = (token: string, method: string, path: string, body?: unknown) =>
     ...(body === undefined ? {} : { body }),
   });
 
-test("a token has a prefix and a checksum; a change of any character shows", () => {
+test("a token has a prefix and a checksum that detects a change of any character", () => {
   for (let n = 0; n < 200; n++) expect(isToken(makeToken())).toBe(true);
   const token = makeToken();
   expect(token).toMatch(/^chub_[0-9A-Za-z]{49}$/);
@@ -35,7 +35,7 @@ test("a token has a prefix and a checksum; a change of any character shows", () 
   fc.assert(fc.property(fc.string(), (text) => !isToken(text)));
 });
 
-test("a token is shown once, stored nowhere, and listed by its last characters", async () => {
+test("a token is returned once, not stored, and listed by its last characters", async () => {
   const made = await make(["read", "submit"]);
   expect(made.token.endsWith(made.hint)).toBe(true);
   const stored = await app.sql`select to_jsonb(tokens)::text as row from tokens`;
@@ -52,7 +52,7 @@ test("a token is shown once, stored nowhere, and listed by its last characters",
   expect(again.items[0].lastUsedAt).toBeTypeOf("string");
 });
 
-test("a token may do what its scopes say, of what its owner may; it makes no tokens", async () => {
+test("a token may do what both its scopes and its owner's roles allow, and cannot create tokens", async () => {
   const reader = await make(["read"]);
   const ingester = await make(["ingest"]);
   const push = { test: "t", changelist: 1, externalId: "1", results: [] };
@@ -71,7 +71,7 @@ test("a token may do what its scopes say, of what its owner may; it makes no tok
   );
 });
 
-test("on every route a token gets as far as its scope, and no farther", async () => {
+test("on every route a token may do exactly what its scope allows", async () => {
   const scopeOf: Record<string, string> = {
     viewer: "read",
     submitter: "submit",
@@ -83,7 +83,7 @@ test("on every route a token gets as far as its scope, and no farther", async ()
   for (const scope of ["read", "submit", "ingest", "triage", "admin"]) {
     const { token } = await make([scope]);
     for (const { method, path, role } of [...routes, ...extra]) {
-      // These would end the session or make a token; a token does neither.
+      // These end the session or create a token, which a token cannot do.
       if (path.startsWith("/api/auth/log") || method === "POST" && path === "/api/auth/tokens") continue;
       const response = await as(
         token,
@@ -98,7 +98,7 @@ test("on every route a token gets as far as its scope, and no farther", async ()
   }
 });
 
-test("a revoked token, an expired one, and one that never was are refused on every route", async () => {
+test("revoked, expired and unknown tokens are refused on every route", async () => {
   const revoked = await make(["admin"]);
   expect((await app.ask("DELETE", `/api/auth/tokens/${revoked.id}`)).status).toBe(200);
   expect((await app.ask("DELETE", `/api/auth/tokens/${revoked.id}`)).status).toBe(200);

@@ -35,7 +35,7 @@ async function history(test: string, name: string) {
 const rename = (test: string, from: string, to: string) =>
   ask("POST", `/api/tests/${test}/aliases`, { from, to });
 
-test("history follows a case to its new name, what came under it before among it; the old name means it too", async () => {
+test("a renamed case keeps its history, includes earlier results under the new name, and has its old name as alias", async () => {
   await push("r", 1, { "old": "passed", other: "passed" });
   await push("r", 2, { "old": "failed", other: "passed" });
   await push("r", 3, { "new": "failed", other: "passed" });
@@ -47,13 +47,13 @@ test("history follows a case to its new name, what came under it before among it
   expect(samples.body.items.map((one: { value: number }) => one.value)).toEqual([3, 2, 1]);
   const culprit = await ask("GET", "/api/results/culprit?test=r&case=old");
   expect(culprit.body.items).toMatchObject([{ case: "new", lastGood: 1, firstBad: 2, fixedAt: null }]);
-  // Whoever has not heard of it goes on sending the old name.
+  // Senders that do not know of the rename still use the old name.
   await push("r", 4, { "old": "passed", other: "passed" });
   expect(await history("r", "new")).toEqual(["4 new", ...all]);
   expect((await ask("GET", "/api/tests/r/aliases")).body.items).toEqual([{ oldName: "old", case: "new" }]);
 });
 
-test("names may change again, and back; an alias can be given up", async () => {
+test("names can change again and back, and an alias can be deleted", async () => {
   await push("s", 1, { one: "passed" });
   expect((await rename("s", "one", "two")).body).toEqual({ resultsMoved: 0 });
   await rename("s", "two", "three");
@@ -70,7 +70,7 @@ test("names may change again, and back; an alias can be given up", async () => {
   expect((await ask("DELETE", "/api/tests/s/aliases?case=two")).status).toBe(404);
 });
 
-test("what cannot be one case is refused, and nothing changes", async () => {
+test("an invalid rename is rejected and changes nothing", async () => {
   await push("t", 1, { a: "passed", b: "passed", c: "passed" });
   const both = await rename("t", "a", "b");
   expect([both.status, both.body.detail]).toEqual([
@@ -85,7 +85,7 @@ test("what cannot be one case is refused, and nothing changes", async () => {
   expect(await history("t", "b")).toEqual(["1 b"]);
 });
 
-test("a rename while results stream in leaves no result behind", async () => {
+test("a rename during pushes moves every result", async () => {
   await push("u", 1, { was: "passed" });
   const pushes = Array.from(
     { length: 20 },

@@ -3,7 +3,7 @@ import { openDatabase } from "../../db/core/client.ts";
 import { type TestApp, testApp } from "../helpers/app.ts";
 import { Browser } from "../helpers/browser.ts";
 
-/** The hub over a server that refuses what a switch names, as a real one does: by an error with that SQLSTATE. */
+/** The hub on a server that fails with the SQLSTATE set by a switch. */
 let app: TestApp;
 beforeAll(async () => {
   app = await testApp({ TRUST_PROXY: "127.0.0.1" });
@@ -80,7 +80,7 @@ test.each([
   }
 });
 
-test("a refusal of rows is known by its own code, also where the server gives it after their end", async () => {
+test("an error for rows is recognized by its code, even if the server reports it after their end", async () => {
   await push();
   await app.sql.unsafe("alter table tests disable trigger refuse");
   await app.sql.unsafe("alter table throttles disable trigger refuse");
@@ -90,7 +90,7 @@ test("a refusal of rows is known by its own code, also where the server gives it
   expect((await push()).status).toBe(201);
 });
 
-test("a read-only server: reads are answered, of the signed-in too, writes are a 503, and ready says so", async () => {
+test("on a read-only server reads work, for signed-in users too, writes are a 503, and `ready` reports it", async () => {
   const name = new URL(app.config.databaseUrl!).pathname.slice(1);
   const browser = new Browser(app);
   expect((await browser.signIn("admin", app.token)).status).toBe(200);
@@ -98,12 +98,12 @@ test("a read-only server: reads are answered, of the signed-in too, writes are a
   const setReadOnly = async (to: boolean) => {
     await server.unsafe(`alter database ${name} set default_transaction_read_only = ${to}`);
     await server`select pg_terminate_backend(pid) from pg_stat_activity where datname = ${name}`;
-    // What meets a connection that was ended is a 503, once.
+    // A request on a connection that was ended is a 503, once.
     await expect.poll(async () => (await app.ask("GET", "/api/tests")).status).toBe(200);
   };
   await setReadOnly(true);
   try {
-    // The last use of the session is due to be written.
+    // The session's last use is due to be stored.
     app.clock.offsetMs += 120_000;
     expect((await browser.ask("GET", "/api/tests")).status).toBe(200);
     expect((await (await browser.ask("GET", "/api/auth/me")).json()).name).toBe("admin");
@@ -129,7 +129,7 @@ test("a read-only server: reads are answered, of the signed-in too, writes are a
   expect((await app.ask("GET", "/api/health/ready")).status).toBe(200);
 });
 
-test("a statement_timeout of the server's, on a read too, is a 503", async () => {
+test("a statement_timeout of the server is a 503, for reads too", async () => {
   const name = new URL(app.config.databaseUrl!).pathname.slice(1);
   const server = openDatabase(inject("serverUrl"), { max: 1 });
   const setTimeout = async (to: string) => {

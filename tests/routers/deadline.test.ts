@@ -4,7 +4,7 @@ import { inTime } from "../../routers/deadline.ts";
 beforeEach(() => void vi.useFakeTimers());
 afterEach(() => void vi.useRealTimers());
 
-test("what takes too long is late, others are not held up, and the timer ends with the last", async () => {
+test("a late promise is rejected, others are not delayed, and the timer ends with the last", async () => {
   const late = () => new Error("late");
   const slow = inTime(new Promise(() => {}), 30_000, late);
   const caught = expect(slow).rejects.toThrow("late");

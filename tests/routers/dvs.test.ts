@@ -17,13 +17,13 @@ beforeAll(async () => {
 });
 afterAll(() => app.close());
 
-// deno-lint-ignore no-explicit-any -- as a script reads it
+// deno-lint-ignore no-explicit-any -- responses are untyped
 async function get(path: string, options = {}): Promise<{ status: number; body: any }> {
   const response = await app.ask("GET", path, options);
   return { status: response.status, body: await response.json() };
 }
 
-test("the rows of the table answer over REST, from query strings", async () => {
+test("every DVS route answers over REST", async () => {
   expect((await get("/api/dvs/packages?search=RELEASE&scanned=true&limit=5")).body).toMatchObject({
     items: [{ name: "main_Release_a", branch: "main", build: "Release", newest: 30, oldest: 10 }],
     nextCursor: null,
@@ -56,7 +56,7 @@ test("the rows of the table answer over REST, from query strings", async () => {
   });
 });
 
-test("what is not there is a 404 that helps", async () => {
+test("a missing item is a 404 that suggests alternatives", async () => {
   const missing = await get("/api/dvs/packages/main_Debug_a/changelists/25");
   expect(missing.status).toBe(404);
   expect(missing.body.detail).toContain("the nearest available before is 20, after is 40");
@@ -66,7 +66,7 @@ test("what is not there is a 404 that helps", async () => {
   expect((await get("/api/dvs/scans/999999")).status).toBe(404);
 });
 
-test("bad input is a 400 that says where", async () => {
+test("invalid input is a 400 that names the field", async () => {
   for (
     const path of [
       "/api/dvs/packages?limit=0",
@@ -94,7 +94,7 @@ test("bad input is a 400 that says where", async () => {
   expect((await get("/api/dvs/packages?search=%F0%9F%8E%89%25_%5C'")).body.items).toEqual([]);
 });
 
-test("why something could not be read is for the signed-in", async () => {
+test("reasons of failed reads are shown to signed-in users only", async () => {
   for (const path of ["/api/dvs/scans", "/api/dvs/scans/1", "/api/dvs/packages/main_Release_a"]) {
     expect(JSON.stringify((await get(path)).body)).toContain("/secret");
     const { status, body } = await get(path, { signedOut: true });
@@ -103,7 +103,7 @@ test("why something could not be read is for the signed-in", async () => {
   }
 });
 
-test("only an admin sets `scanned`, or asks for a scan", async () => {
+test("only an admin can set `scanned` or request a scan", async () => {
   const path = "/api/dvs/packages/main_Release_a";
   expect((await app.ask("PATCH", path, { body: { scanned: false }, signedOut: true })).status).toBe(401);
   expect((await app.ask("POST", "/api/dvs/scans", { body: {}, signedOut: true })).status).toBe(401);
@@ -113,7 +113,7 @@ test("only an admin sets `scanned`, or asks for a scan", async () => {
   expect((await app.ask("PATCH", "/api/dvs/packages/what", { body: { scanned: false } })).status).toBe(404);
 });
 
-test("a scan is enqueued once while it waits; a full one is not lost on a plain one", async () => {
+test("a scan is enqueued once while it waits, and a plain scan does not absorb a full one", async () => {
   const ask = async (body: unknown) => {
     const response = await app.ask("POST", "/api/dvs/scans", { body });
     return [response.status, (await response.json()).enqueued];

@@ -40,13 +40,13 @@ test("the last repeats are logged by a flush once they are due, and a fault that
   expect(lines.slice(2)).toEqual([["away", {}]]);
 });
 
-test("kinds are counted apart", () => {
+test("kinds are counted separately", () => {
   const { faults, lines } = world();
   for (const kind of ["away", "full", "away"]) faults.add(kind);
   expect(lines.map(([kind]) => kind)).toEqual(["away", "full"]);
 });
 
-test("what differs in its numbers only is one kind, logged as it was said last", () => {
+test("messages that differ only in numbers are one kind, logged with the latest message", () => {
   const { faults, lines, pass } = world();
   for (const bytes of [64235, 34548, 7]) faults.add(`the body needs ${bytes} bytes`);
   pass(60);

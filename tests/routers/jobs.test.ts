@@ -29,7 +29,7 @@ async function submit(body: Record<string, unknown>, headers: Record<string, str
   return { status: response.status, body: await response.json() };
 }
 
-test("one request makes a job at each changelist, once for its Idempotency-Key", async () => {
+test("one request creates a job at each changelist, once per Idempotency-Key", async () => {
   const headers = { "idempotency-key": "several" };
   const first = await submit({ changelists: CHANGELISTS }, headers);
   expect(first.status).toBe(201);
@@ -44,7 +44,7 @@ test("one request makes a job at each changelist, once for its Idempotency-Key",
   );
 });
 
-test("labels may stand in place of changelists", async () => {
+test("labels are accepted in place of changelists", async () => {
   const label = async (number: number) =>
     `label:${(await app.sql`select label from changelists where number = ${number}`)[0]!.label}`;
   const { status, body } = await submit({ changelists: [await label(12), 11, await label(13)] });
@@ -53,7 +53,7 @@ test("labels may stand in place of changelists", async () => {
   expect((await submit({ changelists: ["label:nope"] })).status).toBe(404);
 });
 
-test("faults are named by changelist; too many, and none, are refused", async () => {
+test("faults are reported by changelist, and too many or no changelists are rejected", async () => {
   const lacking = await submit({ changelists: [11, 99, 12] });
   expect(lacking.status).toBe(404);
   expect(lacking.body.issues).toEqual([{ path: "changelists.1", message: "has no available build at 99" }]);
@@ -68,7 +68,7 @@ test("faults are named by changelist; too many, and none, are refused", async ()
   }
 });
 
-test("by tRPC too", async () => {
+test("tRPC creates jobs too", async () => {
   const server = Deno.serve(
     { hostname: "127.0.0.1", port: 0, onListen: () => {} },
     (request) => app.fetch(request),
@@ -84,7 +84,7 @@ test("by tRPC too", async () => {
   }
 });
 
-test("a job of a test that nothing scrapes has a warning in the answer", async () => {
+test("a job of a test without a scraper has a warning in the response", async () => {
   const one = await submit({ test: "pushed", changelist: 11 });
   expect(one.body.warnings).toEqual([expect.stringContaining("not scraped from the lab")]);
   const several = await submit({ test: "pushed", changelists: [11, 12] });
@@ -92,7 +92,7 @@ test("a job of a test that nothing scrapes has a warning in the answer", async (
   expect((await submit({ changelist: 11 })).body.warnings).toEqual([]);
 });
 
-test("why a job waits is for the signed-in", async () => {
+test("the reason of a waiting job is shown to signed-in users only", async () => {
   const { body: { id } } = await submit({ changelist: 11 });
   await app.sql`update jobs set reason = 'the lab is down' where id = ${id}`;
   for (const [path, of] of [[`/api/vrl/jobs/${id}`, "one"], ["/api/vrl/jobs?limit=1", "list"]] as const) {

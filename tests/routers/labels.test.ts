@@ -39,7 +39,7 @@ const push = (changelist: string | number, more: Record<string, unknown> = {}) =
     ...more,
   });
 
-test("every changelist of an input may be a label, and no other field is taken for one", () => {
+test("every changelist of an input may be a label, and no other field is replaced", () => {
   const { routes, extra } = allRoutes();
   let fields = 0;
   for (const { method, path, input } of [...routes, ...extra]) {
@@ -59,7 +59,7 @@ test("every changelist of an input may be a label, and no other field is taken f
   expect(fields).toBeGreaterThan(20);
 });
 
-test("a list numbers labels; then a label, or its beginning, does wherever a changelist is asked for", async () => {
+test("a list numbers labels; then a label or a prefix is accepted wherever a changelist is", async () => {
   const first = await push(`label:${hash(1)}`, { axis: "git" });
   expect(first.status).toBe(404);
   expect(first.body.detail).toMatch(
@@ -77,7 +77,7 @@ test("a list numbers labels; then a label, or its beginning, does wherever a cha
   for (const number of [1, 2, 3, 4]) {
     expect((await push(`label:${hash(number)}`, { axis: "git" })).status).toBe(201);
   }
-  // The number and the label are one run's.
+  // The number and the label belong to the same run.
   expect((await push(2, { axis: "git" })).status).toBe(200);
   expect((await push("label:000002", { axis: "git" })).status).toBe(200);
 
@@ -102,7 +102,7 @@ test("a list numbers labels; then a label, or its beginning, does wherever a cha
   });
 });
 
-test("what names no changelist, or several, is told", async () => {
+test("a label of no changelist, or of several, is an error", async () => {
   const missing = await ask("GET", "/api/runs?axis=git&changelist=label:ffff");
   expect([missing.status, missing.body.detail]).toEqual([
     404,
@@ -117,7 +117,7 @@ test("what names no changelist, or several, is told", async () => {
   expect((await ask("GET", "/api/dvs/packages/p/changelists/label:nope1")).status).toBe(404);
 });
 
-test("a number never changes its label, nor a label its number; nothing of such a list is kept", async () => {
+test("a list that changes the number of a label, or the label of a number, is rejected as a whole", async () => {
   const rewritten = await sendList("git", [hash(1), hash(9), hash(8)].join("\n"));
   expect([rewritten.status, rewritten.body.code]).toEqual([409, "CONFLICT"]);
   expect(rewritten.body.detail).toMatch(/cannot assign the label 000009e+ to 2: 2 already has the label 000002e+/);
@@ -139,7 +139,7 @@ test("a number never changes its label, nor a label its number; nothing of such 
   expect(json.body).toEqual({ added: 1, present: 0 });
 });
 
-test("by time, a new label is given its commit's second, or the next that is free", async () => {
+test("with `time` labels, a new label gets its commit's second, or the next free one", async () => {
   await ask("PATCH", "/api/axes/timed", { labels: "time" });
   const at = "2026-03-02T10:00:00Z";
   const seconds = Date.parse(at) / 1000;
@@ -169,7 +169,7 @@ test("by time, a new label is given its commit's second, or the next that is fre
   expect(files.status).toBe(201);
 });
 
-test("a list is read from where the axis says, again only where it changed, and a failure is told", async () => {
+test("a list is read from the axis's URL, only if changed, and failures are reported", async () => {
   const outside = await ask("PATCH", "/api/axes/read", { labels: "list", listUrl: "file:///etc/passwd" });
   expect(outside.body.detail).toMatch(/SCRAPE_ROOTS/);
   expect((await ask("PATCH", "/api/axes/read", { labels: "time", listUrl: `file://${lists}` })).status).toBe(

@@ -38,7 +38,7 @@ async function resultsOf(runId: number) {
 
 const runOf = async (id: number) => (await ask("GET", `/api/runs/${id}`)).body;
 
-test("pieces are one run: of the cases that a piece names its results stand, all others stay", async () => {
+test("merged parts are one run: a part replaces the results of its cases and keeps all others", async () => {
   const first = await push("b1", { a: "passed", b: ["failed", 1], "b#2": ["failed", 2] });
   expect(first.status).toBe(201);
   const { runId } = first.body;
@@ -56,12 +56,12 @@ test("pieces are one run: of the cases that a piece names its results stand, all
   });
   const samples = await ask("GET", `/api/runs/${runId}/samples`);
   expect(samples.body.items.map((one: { value: number }) => one.value)).toEqual([3]);
-  // A case that comes twice in a piece is two results.
+  // A case that a part contains twice has two results.
   await push("b1", { d: "passed", "d#2": "failed" });
   expect(await resultsOf(runId)).toEqual(["a passed", "b passed", "c skipped", "d passed", "d#2 failed"]);
 });
 
-test("a piece that comes again changes nothing, not even after a replace; a late one that is new is merged", async () => {
+test("a repeated part changes nothing, even after a replace, and a late new part is merged", async () => {
   const { runId } = (await push("b2", { a: "failed", b: "failed" })).body;
   const late = { b: "passed", c: "passed" };
   await push("b2", { c: "failed" });
@@ -79,7 +79,7 @@ test("a piece that comes again changes nothing, not even after a replace; a late
   expect(await resultsOf(runId)).toEqual(["a passed", "b failed"]);
 });
 
-test("a piece of another run is refused, and says what differs", async () => {
+test("a part of another run is rejected with the difference", async () => {
   await push("b3", { a: "passed" }, { package: "p", environment: { os: "linux", cpu: "x" } });
   const refused = async (more: Record<string, unknown>) => {
     const { status, body } = await push("b3", { b: "passed" }, {
@@ -101,7 +101,7 @@ test("a piece of another run is refused, and says what differs", async () => {
   ]);
 });
 
-test("pieces that come at once lose nothing, the first of a run among them, and one of them made it", async () => {
+test("concurrent parts lose nothing, even the first of a run, and exactly one of them creates the run", async () => {
   const pieces = Array.from(
     { length: 12 },
     (_none, at) => push("b4", { [`own ${at}`]: "passed", shared: "failed" }),
@@ -113,7 +113,7 @@ test("pieces that come at once lose nothing, the first of a run among them, and 
   expect((await runOf(runId)).counts).toEqual({ passed: 12, failed: 1 });
 });
 
-test("a piece joins the run's newest attempt", async () => {
+test("a part is merged into the run's newest attempt", async () => {
   await push("b5", { a: "failed" }, { mode: "replace" });
   const response = await app.ask("POST", "/api/results", {
     body: {

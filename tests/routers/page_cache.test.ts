@@ -15,7 +15,7 @@ function pageOf(text: string, version = "1"): CachedPage {
   return { version, tag: '"t"', answer: new JsonText(text, version) };
 }
 
-test("a page is taken when its question comes a second time, the longest unasked goes first, and a large one is not taken", () => {
+test("a page is cached at its second request, the least recently used is evicted first, and large pages are not cached", () => {
   const pages = createPageCache(30_000);
   const text = "x".repeat(48);
   pages.offer("q00", pageOf(text));
@@ -53,7 +53,7 @@ async function push(test: string, externalId: string, names: string[], to = app)
   expect(response.status, await response.clone().text()).toBeLessThan(300);
 }
 
-/** While nobody can read a table: what is answered then was not read from it. */
+/** Locks a table during `use`, so that responses given meanwhile do not read it. */
 async function withLocked<T>(table: string, act: () => Promise<T>): Promise<T> {
   return await app.sql.begin(async (tx) => {
     await tx.unsafe(`lock table ${table} in access exclusive mode`);
@@ -63,7 +63,7 @@ async function withLocked<T>(table: string, act: () => Promise<T>): Promise<T> {
 
 const casesOf = (page: { items: { case: string }[] }) => page.items.map((item) => item.case);
 
-test("results asked for again are told without a look at them, by every door, until they change", async () => {
+test("repeated requests for results are served from the cache, by REST and tRPC, until the results change", async () => {
   await push("held", "1", ["a", "ü"]);
   await settled(app.sql);
   const path = "/api/results?test=held";
@@ -111,7 +111,7 @@ test("results asked for again are told without a look at them, by every door, un
   expect((await app.ask("GET", path)).status).toBe(404);
 });
 
-test("what is told meanwhile is never older than what was committed before it was asked", async () => {
+test("a response is never older than what was committed before the request", async () => {
   const path = "/api/results?test=busy&limit=1000";
   await push("busy", "0", ["a"]);
   for (let run = 1; run <= 20; run++) {
@@ -123,7 +123,7 @@ test("what is told meanwhile is never older than what was committed before it wa
   }
 });
 
-test("builds asked for again are told without a look at them, until a scan's batch or a root changes", async () => {
+test("repeated requests for builds are served from the cache until a scan's batch or a root changes", async () => {
   const { sql } = app;
   await sql`insert into packages (name) values ('calc')`;
   await sql`insert into roots (url, name) values ('file:///drop', 'drop')`;
@@ -141,7 +141,7 @@ test("builds asked for again are told without a look at them, until a scan's bat
   expect((await (await app.ask("GET", path)).json()).items[0].root).toBe("renamed");
 });
 
-test("who may not read is not told what is held", async () => {
+test("a caller who may not read gets nothing from the cache", async () => {
   const closed = await testApp({ READ_REQUIRES_LOGIN: "true" });
   try {
     await push("secret", "1", ["a"], closed);

@@ -45,7 +45,7 @@ async function get(path: string) {
   return await response.json();
 }
 
-test("many files of many kinds in a form are one run; each remark tells its file", async () => {
+test("many files of many kinds in a form are one run, and each remark names its file", async () => {
   const { status, body } = await pushForm({ test: "many", changelist: "100", environment: "os=linux" }, [
     { name: "out/r.tap", content: TAP },
     { name: "junit.xml.gz", content: gzipSync(XML) },
@@ -97,14 +97,14 @@ test("many files of many kinds in a form are one run; each remark tells its file
   });
 });
 
-test("one file that cannot be read, or a form without one, is refused and stores nothing", async () => {
+test("a single unreadable file, or a form without files, is rejected and stores nothing", async () => {
   const one = await pushForm({ test: "refused", changelist: "1" }, [{
     name: "b.xml",
     content: "<testsuite>",
   }]);
   expect([one.status, one.body.detail]).toEqual([400, expect.stringContaining("JUnit XML")]);
   expect((await pushForm({ test: "refused", changelist: "1" }, [])).body.detail).toBe(
-    "The form holds no file.",
+    "The form contains no file.",
   );
   expect((await pushForm({ changelist: "1" }, [{ name: "r.tap", content: TAP }])).body.issues[0].path).toBe(
     "test",
@@ -112,7 +112,7 @@ test("one file that cannot be read, or a form without one, is refused and stores
   expect((await pushForm({ test: "refused", colour: "1" }, [{ name: "r.tap", content: TAP }])).body.detail)
     .toContain('Unknown field "colour"');
   expect((await pushForm({ test: "t" }, [{ name: "r.tap", content: TAP }], "?test=t")).body.detail)
-    .toBe("test is given twice.");
+    .toBe("The field test is given twice; send it once.");
   const head = { "content-type": "multipart/form-data; boundary=x" };
   expect((await pushRaw("test=refused&changelist=1", "--x\r\nbroken", head)).status).toBe(400);
   expect((await pushRaw("test=refused&changelist=1", "", { "content-type": "multipart/form-data" })).status)
@@ -122,7 +122,7 @@ test("one file that cannot be read, or a form without one, is refused and stores
   expect((await app.ask("GET", "/api/tests/refused")).status).toBe(404);
 });
 
-test("a body past the limit, raw or in a form, is a 413 and stores nothing", async () => {
+test("a body over the limit, raw or in a form, is a 413 and stores nothing", async () => {
   const large = `<testsuite>${'<testcase name="a"/>'.repeat(200_000)}</testsuite>`;
   const chunked = () => ReadableStream.from([new TextEncoder().encode(large)]) as unknown as BodyInit;
   expect((await pushRaw("test=large&changelist=1", large)).status).toBe(413);
@@ -132,7 +132,7 @@ test("a body past the limit, raw or in a form, is a 413 and stores nothing", asy
   expect((await app.ask("GET", "/api/tests/large")).status).toBe(404);
 });
 
-test("a JSON result file is one by its X-File-Name; measured values are stored, listed and told of", async () => {
+test("X-File-Name marks a JSON result file, and measured values are stored, listed and counted", async () => {
   const report = {
     format_version: "2",
     machine: { name: "box" },
@@ -183,7 +183,7 @@ test("a JSON result file is one by its X-File-Name; measured values are stored, 
   expect((await get("/api/samples?test=lnt&case=none&metric=x")).items).toEqual([]);
 });
 
-test("a whole run goes out as NDJSON and as JUnit XML, and pushed again gives the same rows", async () => {
+test("a run exported as NDJSON or JUnit XML and pushed again gives the same rows", async () => {
   const results = [
     { case: "plain", outcome: "passed", durationMs: 12.5 },
     { case: "a.b.c", outcome: "failed", message: 'line 1\n\tline <2> & "3"' },
@@ -221,7 +221,7 @@ test("a whole run goes out as NDJSON and as JUnit XML, and pushed again gives th
   expect((await app.ask("GET", "/api/runs/999999/results?format=ndjson")).status).toBe(404);
 });
 
-test("7,500 cases are at most 12 statements, when all is known already", async () => {
+test("7,500 known cases take at most 12 statements", async () => {
   const lines = (from: number) =>
     Array.from(
       { length: 7500 },
@@ -230,7 +230,7 @@ test("7,500 cases are at most 12 statements, when all is known already", async (
       .join("\n");
   expect((await pushRaw("test=trips&changelist=1&externalId=1", lines(0))).status).toBe(201);
   const statements: string[] = [];
-  // The queue looks after itself on the same pool, every some seconds.
+  // The queue runs maintenance on the same pool every few seconds.
   app.sql.options.debug = (_connection: number, query: string) => {
     if (!/\bqueue\./.test(query)) statements.push(query);
   };
@@ -264,14 +264,14 @@ test.each([
   },
 );
 
-test("cases that are deleted with their test come back whole, though their ids were looked up before", async () => {
+test("cases deleted with their test are stored again, even if their ids were looked up before", async () => {
   const body =
     '{"case":"a","outcome":"passed","samples":[{"metric":"m","value":1}]}\n{"case":"b","outcome":"failed"}';
   const push = (id: number) => pushRaw(`test=brief&changelist=1&externalId=${id}`, body);
   await push(1);
   await push(2);
   const [before] = await app.sql`select count(*)::int as samples from samples`;
-  // Looked up, and then not pushed before the deletion is over.
+  // Looked up before the deletion, pushed after it.
   const early = new Received(app.config.spoolDir);
   await lookUpNames({ sql: app.sql } as Context, early, "brief");
   for (const name of ["a", "b", "new"]) early.add({ case: name, outcome: "passed" });
@@ -288,7 +288,7 @@ test("cases that are deleted with their test come back whole, though their ids w
   expect(await cases((await push(4)).body.runId)).toEqual(["a", "b"]);
 });
 
-test("a form's names are looked up while its files are read, once its test is named", async () => {
+test("a form's case names are looked up while its files are read, once its test is known", async () => {
   await pushForm({ test: "ahead", changelist: "1" }, [{ name: "r.tap", content: TAP }]);
   await pushForm({ test: "ahead", changelist: "2" }, [{ name: "r.tap", content: TAP }]);
   const statements: string[] = [];

@@ -22,7 +22,7 @@ async function runsOf(name: string) {
   return items as { id: number; attempt: number; counts: Record<string, number> }[];
 }
 
-test("a case that is named too often is refused, and all goes on", async () => {
+test("a case with too many results is rejected, and the hub keeps working", async () => {
   const results = Array.from({ length: 32_768 }, () => ({ case: "a", outcome: "passed" }));
   for (let tries = 0; tries < 12; tries++) {
     const { status, body } = await push({ test: "often", results, changelist: tries + 1 });
@@ -31,7 +31,7 @@ test("a case that is named too often is refused, and all goes on", async () => {
   expect((await push({ test: "often" })).status).toBe(201);
 });
 
-test("those that append to a run at once each have an attempt", async () => {
+test("concurrent appends to a run get separate attempts", async () => {
   expect((await push({ test: "appended" })).status).toBe(201);
   const all = await Promise.all(Array.from({ length: 8 }, (_, at) =>
     push({
@@ -46,7 +46,7 @@ test("those that append to a run at once each have an attempt", async () => {
   expect(Math.max(...attempts)).toBe(8);
 });
 
-test("the same content is the same run, however it is spelled, and whatever a repeat is to do", async () => {
+test("the same content is the same run, whatever its spelling and mode", async () => {
   const first = { test: "same", environment: { a: "1", b: "2" }, startedAt: "2026-01-01T00:00:00Z" };
   expect((await push(first)).status).toBe(201);
   const spelled = { test: "same", environment: { b: "2", a: "1" }, startedAt: "2026-01-01T01:00:00+01:00" };
@@ -56,7 +56,7 @@ test("the same content is the same run, however it is spelled, and whatever a re
   expect((await runsOf("same")).map((run) => run.attempt).sort()).toEqual([1, 2]);
 });
 
-test("a piece that comes again after an append changes nothing", async () => {
+test("a part repeated after an append changes nothing", async () => {
   const piece = { test: "pieces", externalId: "P", mode: "merge" };
   expect((await push(piece)).status).toBe(201);
   const passed = [{ case: "c", outcome: "passed" }];
@@ -65,7 +65,7 @@ test("a piece that comes again after an append changes nothing", async () => {
   expect((await runsOf("pieces")).find((run) => run.attempt === 2)!.counts).toEqual({ passed: 1 });
 });
 
-test("pieces from several machines, whose files name them, are one run", async () => {
+test("parts from several machines, named in their files, are one run", async () => {
   const shard = (host: string, name: string) =>
     app.ask("POST", "/api/results?test=shards&changelist=1&mode=merge&externalId=S", {
       raw: `<testsuite hostname="${host}"><testcase name="${name}"/></testsuite>`,
@@ -81,7 +81,7 @@ test("pieces from several machines, whose files name them, are one run", async (
   ]);
 });
 
-test("a duration smaller than is kept is none; a time before all years is told by its field", async () => {
+test("a duration below the stored precision is null, and a time out of range is an error of its field", async () => {
   const results = [{ case: "a", outcome: "passed", durationMs: 1e-50 }, { case: "b", outcome: "passed" }];
   const small = await push({ test: "small", results });
   expect(small.status).toBe(201);
@@ -93,7 +93,7 @@ test("a duration smaller than is kept is none; a time before all years is told b
   }
 });
 
-test("a key whose run was deleted with its test may be used again", async () => {
+test("an Idempotency-Key whose run was deleted with its test can be used again", async () => {
   const body = { test: "forgotten", mode: "append", externalId: "1" };
   expect((await push(body, "once")).status).toBe(201);
   expect((await app.ask("DELETE", "/api/tests/forgotten?results=true")).status).toBe(200);
@@ -103,7 +103,7 @@ test("a key whose run was deleted with its test may be used again", async () => 
   expect([repeat.status, repeat.body.runId]).toEqual([200, again.body.runId]);
 });
 
-test("the export of a run that is replaced meanwhile breaks off", async () => {
+test("the export of a run is aborted if the run is replaced meanwhile", async () => {
   const many = (outcome: string) => Array.from({ length: 5000 }, (_, at) => ({ case: `c${at}`, outcome }));
   const { body } = await push({ test: "export", externalId: "1", results: many("passed") });
   const response = await app.ask("GET", `/api/runs/${body.runId}/results?format=ndjson`);

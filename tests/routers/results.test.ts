@@ -9,12 +9,12 @@ beforeAll(async () => {
 });
 afterAll(() => app.close());
 
-// deno-lint-ignore no-explicit-any -- as a script reads it
+// deno-lint-ignore no-explicit-any -- responses are untyped
 async function json(response: Response | Promise<Response>): Promise<any> {
   return await (await response).json();
 }
 
-describe("pushes and what is asked of them", () => {
+describe("pushes and queries", () => {
   const results = [{ case: "a", outcome: "passed" }, { case: "b", outcome: "failed", message: "no" }, {
     case: "a",
     outcome: "passed",
@@ -25,7 +25,7 @@ describe("pushes and what is asked of them", () => {
       headers,
     });
 
-  test("a push is a 201, its repeat a 200 that changes nothing, and bad records are told by place", async () => {
+  test("a push is a 201, its repeat a 200 that changes nothing, and invalid records are reported by place", async () => {
     const first = await push({});
     expect(first.status).toBe(201);
     const answer = await json(first);
@@ -45,14 +45,14 @@ describe("pushes and what is asked of them", () => {
     expect(partly.accepted).toBe(3);
   });
 
-  test("all bad is a 400 that stores nothing; no results is a run with none", async () => {
+  test("a push of only invalid records is a 400, and a push without results is an empty run", async () => {
     const bad = await push({ externalId: "r3", results: [{ case: "x" }] });
     expect(bad.status).toBe(400);
     expect((await app.sql`select id from runs where external_id = 'r3'`).length).toBe(0);
     expect(await json(push({ externalId: "r4", results: [] }))).toMatchObject({ accepted: 0, counts: {} });
   });
 
-  test("modes: reject, append with its key, and append without", async () => {
+  test("modes: reject, append with and without an Idempotency-Key", async () => {
     expect((await push({ mode: "reject" })).status).toBe(409);
     expect((await push({ mode: "append" })).status).toBe(400);
     const first = await json(push({ mode: "append" }, { "idempotency-key": "k" }));
@@ -62,7 +62,7 @@ describe("pushes and what is asked of them", () => {
     expect(attempts.map((row) => row.attempt)).toEqual([1, 2]);
   });
 
-  test("what is sent as NDJSON is read as such, however late its records tell their case", async () => {
+  test("a body of type NDJSON is read as such, wherever its records have the case", async () => {
     const late = await app.ask("POST", "/api/results?test=late&changelist=1", {
       raw: JSON.stringify({ message: "m".repeat(5000), case: "a", outcome: "failed" }),
       headers: { "content-type": "application/x-ndjson" },
@@ -70,7 +70,7 @@ describe("pushes and what is asked of them", () => {
     expect([late.status, (await json(late)).counts]).toEqual([201, { failed: 1 }]);
   });
 
-  test("a JUnit file goes in raw or in a form; what is no result file is a 415", async () => {
+  test("a JUnit file can be pushed raw or in a form, and other files are a 415", async () => {
     const xml =
       `<testsuite name="s"><testcase classname="c" name="ok" time="0.5"/><testcase classname="c" name="no"><failure message="m"/></testcase></testsuite>`;
     const raw = await app.ask("POST", "/api/results?test=files&changelist=7&externalId=f1", {
@@ -110,7 +110,7 @@ describe("pushes and what is asked of them", () => {
     expect(out.status).toBe(401);
   });
 
-  test("culprit, compare, summary, runs and CSV answer from what was pushed", async () => {
+  test("culprit, compare, summary, runs and CSV return pushed results", async () => {
     const at = (changelist: number, outcome: string, extra: Record<string, unknown> = {}) =>
       app.ask("POST", "/api/results", {
         body: {
@@ -156,7 +156,7 @@ describe("pushes and what is asked of them", () => {
       drop!.id
     }, 110, null))
         as given (root, number, gone_at)`;
-    // 107 ran, 108 is gone, 109 was in a root that is no longer configured.
+    // 107 has a run, 108 is gone, 109 was in a root that is no longer configured.
     expect((await json(app.ask("GET", "/api/results/culprit?test=answers"))).items).toMatchObject([
       { lastGood: 105, firstBad: 110, between: 4, available: [106, 107] },
     ]);
@@ -210,11 +210,11 @@ describe("pushes and what is asked of them", () => {
     expect((await readBack(file)).records[0]?.message).toBe(`${value}x`);
   });
 
-  test.each(["a=1", "\u00a0a", "a -1", "'=1", "(=1)", ""])("the cell %j stays as it is", (value) => {
+  test.each(["a=1", "\u00a0a", "a -1", "'=1", "(=1)", ""])("the cell %j is left unchanged", (value) => {
     expect(cell(value)).toBe(value);
   });
 
-  test("compare tells every kind once, in pages, and counts all of them on each", async () => {
+  test("compare lists every item once across pages, and counts all kinds on each page", async () => {
     const at = (changelist: number, cases: Record<string, string[]>) =>
       app.ask("POST", "/api/results", {
         body: {

@@ -12,7 +12,7 @@ afterAll(async () => {
   await Deno.remove(folder, { recursive: true });
 });
 
-// deno-lint-ignore no-explicit-any -- as a script reads it
+// deno-lint-ignore no-explicit-any -- responses are untyped
 async function ask(method: string, path: string, options = {}): Promise<{ status: number; body: any }> {
   const response = await app.ask(method, path, options);
   return { status: response.status, body: await response.json() };
@@ -28,7 +28,7 @@ const push = (test: string, changelist: number, cases = 1) =>
     },
   });
 
-test("a dry run says what would be stored and ignored, and stores nothing", async () => {
+test("a dry run returns what would be stored and ignored, and stores nothing", async () => {
   await Deno.writeTextFile(
     `${folder}/100-r.xml`,
     `<testsuite><testcase name="a"/><testcase name="b"/></testsuite>`,
@@ -65,14 +65,14 @@ test("a scrape is enqueued once while it waits", async () => {
   expect((await ask("POST", "/api/tests/dry/scrape", { signedOut: true })).status).toBe(401);
 });
 
-test("settings that no longer fit are told by a dry run as they would be when the test is made", async () => {
+test("a dry run reports settings that have become invalid, with the error of a creation", async () => {
   await app.sql`update tests set settings = '{"url": "file:///nowhere", "depth": "deep"}' where name = 'dry'`;
   const { status, body } = await ask("POST", "/api/tests/dry/scrape", { body: { dryRun: true } });
   expect(status).toBe(400);
   expect(body.issues.map((issue: { path: string }) => issue.path)).toContain("settings.depth");
 });
 
-test("scrapes are listed newest first; what they ignored and why they failed is for the signed-in", async () => {
+test("scrapes are listed newest first; ignored items and errors are shown to signed-in users only", async () => {
   await app.sql`
     insert into scrapes (test_id, state, cause, started_at, finished_at, ignored, error)
     select id, 'failed', 'schedule', now(), now(), '{"from /secret": 2}', 'at /secret' from tests where name = 'dry'`;
@@ -92,7 +92,7 @@ test("scrapes are listed newest first; what they ignored and why they failed is 
   }
 });
 
-test("a deleted test is gone from the lists, its results stay, and a push brings it back as one pushed to", async () => {
+test("a deleted test is not listed, its results are kept, and a push restores it as a pushed test", async () => {
   const settings = { url: `file://${folder}`, pattern: "(?<changelist>\\d+)-.*\\.xml$" };
   await ask("POST", "/api/tests", { body: { name: "kept", scraper: "files", settings } });
   await push("kept", 5);
@@ -110,7 +110,7 @@ test("a deleted test is gone from the lists, its results stay, and a push brings
   expect((await ask("GET", "/api/runs?test=kept")).body.items).toHaveLength(2);
 });
 
-test("a deletion with results that was cut short goes on when it is asked again", async () => {
+test("an interrupted deletion with results continues when repeated", async () => {
   await push("cut", 1, 3);
   await push("cut", 2, 3);
   await app.sql`update tests set deleted_at = now(), enabled = false where name = 'cut'`;
@@ -124,7 +124,7 @@ test("a deletion with results that was cut short goes on when it is asked again"
   expect(results!.n).toBe(0);
 });
 
-test("an unknown test is answered with the names like it", async () => {
+test("an unknown test is a 404 that suggests similar names", async () => {
   await push("nightly-linux", 1);
   expect((await ask("GET", "/api/tests/nihgtly-linux")).body.detail).toContain('"nightly-linux"');
 });

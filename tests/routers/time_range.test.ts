@@ -54,7 +54,7 @@ const fields = [...routes, ...extra].flatMap((route) => {
   }));
 });
 
-test("every time of an input is known to this test", () => {
+test("this test covers every time field of an input", () => {
   expect(fields.map(({ route, field }) => `${route.method} ${route.path} ${field}`)).toEqual([
     "GET /api/audit from",
     "GET /api/audit to",
@@ -67,7 +67,7 @@ test("every time of an input is known to this test", () => {
   ]);
 });
 
-test("a time out of range is a 400 that names its field; one in range is taken, by REST and tRPC", async () => {
+test("a time out of range is a 400 that names its field, and one in range is accepted, by REST and tRPC", async () => {
   for (const { route, field } of fields) {
     const isRead = route.method === "GET";
     const rest = isRead ? {} : { test: "t", changelist: 1, results: [{ case: "a", outcome: "passed" }] };
@@ -103,7 +103,7 @@ test("a time out of range is a 400 that names its field; one in range is taken, 
   }
 });
 
-test("what is stored at the ends of the range is read again as it was", async () => {
+test("times at the ends of the range are stored and returned unchanged", async () => {
   for (const startedAt of ["0001-01-01T00:00:00.000Z", "9999-12-31T23:59:59.000Z"]) {
     const body = {
       test: "ends",
@@ -117,7 +117,7 @@ test("what is stored at the ends of the range is read again as it was", async ()
   }
 });
 
-test("a time in a pushed file that no one can believe is passed over", async () => {
+test("an implausible time in a pushed file is ignored", async () => {
   const times = [...BAD, "275760-09-13T00:00:00Z", "1e300", "NaN", "253402300800", ""];
   for (const time of times) {
     const files: [string, string][] = [

@@ -13,7 +13,7 @@ beforeAll(async () => {
 });
 afterAll(() => app.close());
 
-/** A body whose length nobody tells. */
+/** A body of unstated length. */
 function chunked(size: number, begin = ""): ReadableStream<Uint8Array> {
   let left = size;
   return new ReadableStream({
@@ -38,7 +38,7 @@ async function post(path: string, type: string, body: BodyInit): Promise<Respons
 }
 
 describe("paths", () => {
-  test("one that is not well encoded is a 400 that shows it", async () => {
+  test("an invalid percent-encoding is a 400 that shows the path", async () => {
     const response = await app.ask("GET", "/api/tests/%zz");
     expect(response.status).toBe(400);
     expect((await response.json()).detail).toContain("%zz");
@@ -56,7 +56,7 @@ describe("paths", () => {
     expect((await response.json()).detail).toContain(name);
   });
 
-  test("HEAD answers like GET, without a body, also where a route has two handlers", async () => {
+  test("HEAD answers like GET without a body, also on a route with two handlers", async () => {
     await app.ask("POST", "/api/tests", { body: { name: "head", scraper: "push" } });
     for (const path of ["/api/tests", "/api/results?test=head", "/api/results?test=head&format=csv"]) {
       const response = await app.ask("HEAD", path);
@@ -66,7 +66,7 @@ describe("paths", () => {
 });
 
 describe("limits", () => {
-  test("a body without a length is counted as it comes", async () => {
+  test("a body without a length is counted as it arrives", async () => {
     expect((await post("/api/tests", "application/json", chunked(5000))).status).toBe(413);
     expect(
       (await post("/api/results?test=a&changelist=1", "application/xml", chunked(101_000, "<testsuite>")))
@@ -81,7 +81,7 @@ describe("limits", () => {
     expect(form.status).toBe(413);
   });
 
-  test("tRPC has the limits of REST: its size, its depth, and its batches", async () => {
+  test("tRPC has limits of size and depth like REST, and a limit of batches", async () => {
     const ask = (path: string, body: string) => post(`/api/trpc/${path}`, "application/json", body);
     expect((await ask("tests.create", " ".repeat(5000))).status).toBe(413);
     expect((await post("/api/trpc/tests.create", "application/json", chunked(5000))).status).toBe(413);
@@ -92,8 +92,8 @@ describe("limits", () => {
   });
 });
 
-describe("a database that takes connections and never answers", () => {
-  test("is told by ready within its limit, and probes do not pile up", async () => {
+describe("a database that accepts connections and never answers", () => {
+  test("is reported by `ready` within its time limit, and probes do not pile up", async () => {
     const givenUp = Promise.withResolvers<void>();
     let connections = 0;
     const silent = Deno.listen({ hostname: "127.0.0.1", port: 0 });
@@ -102,7 +102,7 @@ describe("a database that takes connections and never answers", () => {
       for await (const connection of silent) {
         connections++;
         held.push(connection);
-        // Reads to the end: until the driver gives up, which it does after five seconds.
+        // Waits until the driver gives up, after five seconds.
         new Response(connection.readable).arrayBuffer().then(() => givenUp.resolve(), givenUp.reject);
       }
     })();

@@ -26,7 +26,7 @@ async function push(test: string, externalId: string, names: string[], query = "
   expect(response.status, await response.clone().text()).toBeLessThan(300);
 }
 
-/** The tag of an answer; undefined where the asker, who sends `known`, has it already. */
+/** The entity tag of a response; undefined if the response to a request with the tag `known` is a 304. */
 async function read(path: string, known?: string): Promise<string | undefined> {
   const response = await app.ask("GET", path, {
     headers: known === undefined ? {} : { "if-none-match": known },
@@ -44,7 +44,7 @@ async function read(path: string, known?: string): Promise<string | undefined> {
 describe("results of a test", () => {
   const path = "/api/results?test=kept&limit=10";
 
-  test("are unchanged until the test's own runs, or its cases' names, change", async () => {
+  test("are unchanged until the test's runs or its cases' names change", async () => {
     await push("kept", "1", ["a", "b"]);
     await push("other", "1", ["a"]);
     await settled(app.sql);
@@ -86,7 +86,7 @@ describe("results of a test", () => {
     }
   });
 
-  test("are changed by a transaction that began before the newest and ends after it", async () => {
+  test("change with a transaction that began before the newest one and ends after it", async () => {
     await push("late", "1", ["a"]);
     const asked = "/api/results?test=late";
     const { promise: go, resolve } = Promise.withResolvers<void>();
@@ -110,7 +110,7 @@ describe("results of a test", () => {
     ]);
   });
 
-  test("by tRPC: one call is answered 304, of several each is answered", async () => {
+  test("by tRPC a single call gets a 304, and a batch is answered in full", async () => {
     const one = `/api/trpc/results.list?input=${encodeURIComponent('{"test":"kept"}')}`;
     const tag = (await read(one))!;
     expect(await read(one, tag)).toBeUndefined();
@@ -126,7 +126,7 @@ describe("results of a test", () => {
   });
 });
 
-test("a test that loses a run to another, or has some deleted, has changed", async () => {
+test("results change when a run moves to another test or is deleted", async () => {
   await push("loser", "1", ["a"]);
   await push("loser", "2", ["a"]);
   const path = "/api/results?test=loser";
@@ -156,7 +156,7 @@ test("a test that loses a run to another, or has some deleted, has changed", asy
   expect(await read(path, tag)).toBeDefined();
 });
 
-test("a tag is of one question, and a bad one beside others is nobody else's fault", async () => {
+test("a tag applies to one question, and a bad question does not affect others", async () => {
   await push("asked", "1", ["a", "b"]);
   const tag = (await read("/api/results?test=asked"))!;
   expect(await read("/api/results?test=asked&limit=1", tag)).toBeDefined();
@@ -166,7 +166,7 @@ test("a tag is of one question, and a bad one beside others is nobody else's fau
   expect(nul.status).toBe(400);
 });
 
-test("lists come whole wherever they are told: in a batch with a bad call, and as JSON where CSV could be", async () => {
+test("lists are complete in a batch with a bad call, and as JSON on a route with CSV", async () => {
   await push("whole", "1", ["a", "b"]);
   const batch = `/api/trpc/results.list,tests.get?batch=1&input=${
     encodeURIComponent('{"0":{"test":"whole"},"1":{"name":"not there"}}')
@@ -178,7 +178,7 @@ test("lists come whole wherever they are told: in a batch with a bad call, and a
   expect((await json.json()).items).toHaveLength(2);
 });
 
-test("builds are unchanged until a batch of a scan, or the roots, change", async () => {
+test("builds are unchanged until a scan's batch or the roots change", async () => {
   const { sql } = app;
   await sql`insert into packages (name) values ('calc')`;
   await sql`insert into roots (url, name) values ('file:///drop', 'drop')`;
@@ -198,7 +198,7 @@ test("builds are unchanged until a batch of a scan, or the roots, change", async
   expect(await read(path, after)).toBeDefined();
 });
 
-test("a read that one has no version of is told by its hash", async () => {
+test("a read without a version is tagged by its hash", async () => {
   const tag = (await read("/api/tests"))!;
   expect(await read("/api/tests", tag)).toBeUndefined();
   expect((await app.ask("GET", "/api/tests", { headers: { "if-none-match": "*" } })).status).toBe(304);
@@ -206,7 +206,7 @@ test("a read that one has no version of is told by its hash", async () => {
   expect(await read("/api/tests", tag)).toBeDefined();
 });
 
-test("questions that come while one is asked are asked together by the next, and one that fails tells nothing", async () => {
+test("questions during a query are batched into the next query, and a failed query returns undefined", async () => {
   const asked: string[][] = [];
   const answers: (() => void)[] = [];
   const ask = together((keys) => {
@@ -236,7 +236,7 @@ test("questions that come while one is asked are asked together by the next, and
   expect(await good).toBe("<d>");
 });
 
-test("an answer that its schema would change is an error where answers are checked", () => {
+test("with output validation, an output that its schema would change is an error", () => {
   const { parse } = wire(z.object({ a: z.number() }));
   expect(parse({ a: 1 })).toEqual({ a: 1 });
   expect(parse(new JsonText('{"a":1}'))).toBeInstanceOf(JsonText);

@@ -8,7 +8,7 @@ const withCurl = requires("curl", hasProgram("curl"), "install curl");
 let app: TestApp;
 let server: Deno.HttpServer<Deno.NetAddr>;
 let folder: string;
-/** What is answered before the hub is asked; the last first. */
+/** Responses given instead of the hub's, last one first. */
 let before: (() => Response)[] = [];
 /** A PATH without curl. */
 let withoutCurl: string;
@@ -34,7 +34,7 @@ afterAll(async () => {
 
 type Push = (args: string[], env?: Record<string, string>) => ReturnType<typeof runPush>;
 
-/** Runs a test with each sender. `name` is the sender's, to keep the rows of both apart. */
+/** Runs a test with each sender. `name`: the sender's name, to separate the rows of both. */
 function bySenders(title: string, run: (push: Push, name: string) => Promise<void>, timeout = 30_000) {
   const settings = () => ({
     CHUB_URL: `http://127.0.0.1:${server.addr.port}`,
@@ -54,7 +54,7 @@ function bySenders(title: string, run: (push: Push, name: string) => Promise<voi
 }
 
 bySenders(
-  "files of any name and kind are one run, and sending them again changes nothing",
+  "files of any name and kind are one run, and repeating the push changes nothing",
   async (push, name) => {
     const odd = `a "b";c,\\d 'e' $HOME.tap`;
     await Deno.writeTextFile(`${folder}/${odd}`, "1..3\nok 1 - first\nnot ok 2 - second\n");
@@ -95,7 +95,7 @@ bySenders(
   },
 );
 
-bySenders("the hub reports a file by the name that it was sent under", async (push) => {
+bySenders("the hub reports a file by its path on the command line", async (push) => {
   const odd = `é "b" c.txt`;
   await Deno.writeTextFile(`${folder}/${odd}`, "nothing to see\n");
   await Deno.writeTextFile(`${folder}/d.tap`, "1..1\nok 1\n");
@@ -106,30 +106,30 @@ bySenders("the hub reports a file by the name that it was sent under", async (pu
   expect([`é %22b%22 c.txt`, odd]).toContain(file);
 });
 
-bySenders("it tries again while the hub is away, and doubles nothing in mode append", async (push, name) => {
+bySenders("retries while the hub is unreachable, without duplicates in mode append", async (push, name) => {
   await Deno.writeTextFile(`${folder}/a.tap`, "1..1\nok 1\n");
   const args = ["-t", `retried-${name}`, "-c", "5", "-i", "build 7", "-m", "append", "a.tap"];
   before = [() => new Response("", { status: 502 }), () => new Response("", { status: 503 })];
   const first = await push(args);
   expect(first.code).toBe(0);
-  expect(first.err).toContain("trying again");
-  // The hub stored it, and its answer was lost.
+  expect(first.err).toContain("retrying in");
+  // The hub stored the push, but its response was lost.
   const second = await push(args);
   expect(JSON.parse(second.out).runId).toBe(JSON.parse(first.out).runId);
   const { items } = await (await app.ask("GET", `/api/runs?test=retried-${name}`)).json();
   expect(items).toHaveLength(1);
   before = Array.from({ length: 3 }, () => () => new Response("", { status: 503 }));
   const up = await push(["--retries", "2", ...args]);
-  expect([up.code, up.err]).toEqual([3, expect.stringContaining("gave up after 3 tries")]);
+  expect([up.code, up.err]).toEqual([3, expect.stringContaining("gave up after 3 attempts")]);
   before = [];
   const unreachable = await push(["--retries", "2", ...args], { CHUB_URL: "http://127.0.0.1:9" });
   expect(unreachable.code).toBe(3);
-  expect(unreachable.err.match(/the hub is unreachable .*; trying again in 0 s/g)).toHaveLength(2);
-  expect(unreachable.err).toMatch(/connect.* 127\.0\.0\.1[\s\S]*gave up after 3 tries/);
+  expect(unreachable.err.match(/the hub is unreachable .*; retrying in 0 s/g)).toHaveLength(2);
+  expect(unreachable.err).toMatch(/connect.* 127\.0\.0\.1[\s\S]*gave up after 3 attempts/);
 });
 
 bySenders(
-  "a token from a file; what the hub refuses, and wrong usage, by exit code and reason",
+  "reads a token from a file, and reports refusals and wrong usage by exit code and reason",
   async (push, name) => {
     await Deno.writeTextFile(`${folder}/token`, `${app.token}\n`);
     await Deno.writeTextFile(`${folder}/b.tap`, "1..1\nok 1\n");
@@ -142,17 +142,20 @@ bySenders(
     expect([unknown.code, unknown.err]).toEqual([1, expect.stringContaining("no known format")]);
     for (
       const [args, reason] of [
-        [["-c", "1", "b.tap"], "name the test"],
-        [["-t", "t", "b.tap"], "name the changelist"],
+        [["-c", "1", "b.tap"], "set the test"],
+        [["-t", "t", "b.tap"], "set the changelist"],
         [["-t", "t", "-c", "1"], "at least one file"],
-        [["-t", "t", "-c", "1", "absent.xml"], "absent.xml is no file"],
+        [["-t", "t", "-c", "1", "absent.xml"], "absent.xml is not a readable file"],
         [["-t", "t", "-c", "1", "-e", "linux", "b.tap"], "KEY=VALUE"],
-        [["--nonsense", "1", "b.tap"], "no option --nonsense"],
-        [["-t"], "wants a value"],
-        [["b.tap", "-t", "t", "-c", "1"], "options go before the files (now: -t)"],
-        [["-t", "t", "-c", "1", "--retries", "abc", "b.tap"], "--retries wants a number (now: abc)"],
-        [["-t", "t", "-c", "1", "--stall", "", "b.tap"], "--stall wants a number"],
-        [["-t", "t", "-c", "1", "-s", "hub:8000", "b.tap"], "must be an http or https URL (now: hub:8000)"],
+        [["--nonsense", "1", "b.tap"], "unknown option --nonsense"],
+        [["-t"], "requires a value"],
+        [["b.tap", "-t", "t", "-c", "1"], "options must precede the files, got -t"],
+        [
+          ["-t", "t", "-c", "1", "--retries", "abc", "b.tap"],
+          "--retries must be a number of up to 5 digits, got abc",
+        ],
+        [["-t", "t", "-c", "1", "--stall", "", "b.tap"], "--stall must be a number"],
+        [["-t", "t", "-c", "1", "-s", "hub:8000", "b.tap"], "must be an http or https URL, got hub:8000"],
         [["-t", "t", "-c", "1", "-s", "http://[bad", "b.tap"], `${name} cannot send it`],
       ] as const
     ) {
@@ -164,7 +167,7 @@ bySenders(
   },
 );
 
-bySenders("neither a value nor a file's name makes it send anything elsewhere", async (push) => {
+bySenders("neither a value nor a file name can make it send to another server", async (push) => {
   let asked = 0;
   const other = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen: () => {} }, () => {
     asked++;
@@ -172,7 +175,7 @@ bySenders("neither a value nor a file's name makes it send anything elsewhere", 
   });
   const address = `127.0.0.1:${other.addr.port}`;
   const name = `a\nurl = ${address}\nb.tap`;
-  // A name may hold no slash.
+  // A file name cannot contain a slash.
   await Deno.writeTextFile(`${folder}/${name}`, "1..1\nok 1\n");
   await Deno.writeTextFile(`${folder}/"a`, "1..1\nok 1\n");
   for (
@@ -184,14 +187,14 @@ bySenders("neither a value nor a file's name makes it send anything elsewhere", 
     ]
   ) {
     const refused = await push(args);
-    expect([refused.code, refused.err]).toEqual([2, expect.stringContaining("holds a line end")]);
+    expect([refused.code, refused.err]).toEqual([2, expect.stringContaining("contains a line end")]);
   }
   await other.shutdown();
   expect(asked).toBe(0);
 });
 
 bySenders(
-  "it waits as long as a busy hub asks, gives up what stalls, and no address is as good as none",
+  "waits as long as a busy hub requests, aborts stalled attempts, and treats an empty address as unset",
   async (push) => {
     await Deno.writeTextFile(`${folder}/c.tap`, "1..1\nok 1\n");
     before = [() => new Response("", { status: 429, headers: { "retry-after": "1" } })];
@@ -199,7 +202,7 @@ bySenders(
     const busy = await push(args);
     expect([busy.code, busy.err]).toEqual([
       0,
-      "chub-push: the hub is busy (429); trying again in 1 s\n",
+      "chub-push: the hub is busy (429); retrying in 1 s\n",
     ]);
     before = [() => new Response("not here", { status: 501 })];
     expect(await push(args)).toMatchObject({ code: 1, err: "not here\n" });
@@ -217,7 +220,7 @@ bySenders(
       "1",
       ...args,
     ]);
-    expect([stalled.code, stalled.err]).toEqual([3, expect.stringContaining("gave up after 1 tries")]);
+    expect([stalled.code, stalled.err]).toEqual([3, expect.stringContaining("gave up after 1 attempts")]);
     silent.close();
     for (const connection of held) connection.close();
     await accepting;

@@ -7,7 +7,7 @@ beforeAll(async () => {
 });
 afterAll(() => Deno.remove(folder, { recursive: true }));
 
-test("the last one out is told from the others, and another may come after", async () => {
+test("the last process to leave knows that it is the last, and another may join afterwards", async () => {
   const [first, second, third] = await Promise.all([1, 2, 3].map(() => openDataLock(folder, () => {})));
   await first!.join();
   await second!.join();
@@ -17,7 +17,7 @@ test("the last one out is told from the others, and another may come after", asy
   expect(await third!.leave()).toBe(true);
 });
 
-test("one process at a time prepares or stops; who waits is told so", async () => {
+test("one process at a time prepares or stops, and a waiting process is notified", async () => {
   const waited: string[] = [];
   const order: string[] = [];
   const first = await openDataLock(folder, () => waited.push("first"));
@@ -36,11 +36,11 @@ test("one process at a time prepares or stops; who waits is told so", async () =
   expect(await second.alone(() => Promise.resolve("free"))).toBe("free");
 });
 
-test("a hub that only reads the lock counts as one that uses the folder", async () => {
+test("a hub that opens the lock read-only counts as a user of the folder", async () => {
   const starter = await openDataLock(folder, () => {});
   await starter.join();
   const hub = await shareDataLock(folder);
-  // As by kill -9 of the starter, then the next start.
+  // Like kill -9 of the starting program, followed by the next start.
   expect(await starter.leave()).toBe(false);
   const next = await openDataLock(folder, () => {});
   await next.join();
@@ -49,7 +49,7 @@ test("a hub that only reads the lock counts as one that uses the folder", async 
   expect(await next.leave()).toBe(true);
 });
 
-test("within a process, too, one prepares at a time", async () => {
+test("within a process, preparations do not overlap either", async () => {
   const lock = await openDataLock(folder, () => {});
   const steps: string[] = [];
   const begun = Promise.withResolvers<void>();

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { createDrain } from "../../run/drain.ts";
 
-test("a drain refuses what is new, and waits for bodies still coming in and answers still going out", async () => {
+test("a drain refuses new requests and waits for bodies and responses in progress", async () => {
   const begun = Promise.withResolvers<void>();
   const finish = Promise.withResolvers<void>();
   const drain = createDrain(async (request) => {

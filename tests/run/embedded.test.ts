@@ -26,7 +26,7 @@ async function fill(database: Embedded): Promise<void> {
   await sql.end();
 }
 
-test("a folder with spaces, quotes and non-ASCII letters keeps its data from one start to the next", async () => {
+test("a folder with spaces, quotes and non-ASCII letters keeps its data across restarts", async () => {
   const dataDir = `${folder}/C Hub's Prüfstand – 測試/data/pg`;
   const first = await start(dataDir);
   expect([first.dataDir, first.adopted, first.moved]).toEqual([dataDir, false, undefined]);
@@ -38,7 +38,7 @@ test("a folder with spaces, quotes and non-ASCII letters keeps its data from one
   await second.stop();
 });
 
-test("a path too long for a socket has its socket in a folder of the database's user alone", async () => {
+test("if the path is too long for a socket, the socket is in a private folder of the database's user", async () => {
   const dataDir = `${folder}/${"long".repeat(30)}/pg`;
   const database = await start(dataDir);
   const socketDir = new URL(database.url).searchParams.get("host")!;
@@ -49,12 +49,12 @@ test("a path too long for a socket has its socket in a folder of the database's 
   await Deno.mkdir(socketDir);
   await Deno.chmod(socketDir, 0o777);
   await expect(start(dataDir)).rejects.toThrow(
-    `${socketDir}, for its socket, is not a folder of its user alone`,
+    `The folder of its socket, ${socketDir}, must be private`,
   );
   await Deno.remove(socketDir, { recursive: true });
 });
 
-test("what an interrupted first start left is made anew, and files of something else are left alone", async () => {
+test("leftovers of an interrupted first start are recreated, and foreign files are left alone", async () => {
   const dataDir = `${folder}/interrupted/pg`;
   await Deno.mkdir(`${dataDir}.new/base`, { recursive: true });
   await Deno.writeTextFile(`${dataDir}.new/PG_VERSION`, "18\n");
@@ -66,12 +66,16 @@ test("what an interrupted first start left is made anew, and files of something 
   );
   await Deno.mkdir(`${folder}/other/pg`, { recursive: true });
   await Deno.writeTextFile(`${folder}/other/pg/mine`, "x");
-  await expect(start(`${folder}/other/pg`)).rejects.toThrow(`${folder}/other/pg has files, but no database`);
+  await expect(start(`${folder}/other/pg`)).rejects.toThrow(
+    `${folder}/other/pg contains files, but no database`,
+  );
   expect(await Deno.readTextFile(`${folder}/other/pg/mine`)).toBe("x");
-  await expect(start(`${folder}/$HOME/pg`)).rejects.toThrow(/no \$, ", `, \\ or line end may be in the path/);
+  await expect(start(`${folder}/$HOME/pg`)).rejects.toThrow(
+    /the path must not contain \$, ", `, \\ or a line end/,
+  );
 });
 
-test("after a crash, another process with the server's old id does not pass for the server", async () => {
+test("after a crash, another process with the server's old pid is not mistaken for the server", async () => {
   const dataDir = `${folder}/crashed/pg`;
   const first = await start(dataDir);
   await fill(first);
@@ -85,12 +89,12 @@ test("after a crash, another process with the server's old id does not pass for 
   await second.stop();
 });
 
-test("after a crash, a stop ends no other process that has the server's old id", async () => {
+test("after a crash, a stop does not end another process with the server's old pid", async () => {
   const dataDir = `${folder}/crashed later/pg`;
   const database = await start(dataDir);
   const file = `${dataDir}/postmaster.pid`;
   const [, ...rest] = (await Deno.readTextFile(file)).split("\n");
-  // Of the server's user, who may end it.
+  // Runs as the server's user, who may end it.
   const { uid } = await Deno.stat(file);
   await database.stop();
   const as = uid === Deno.uid() ? {} : { uid: uid!, gid: uid! };
@@ -101,7 +105,7 @@ test("after a crash, a stop ends no other process that has the server's old id",
   expect((await other.status).signal).toBe("SIGKILL");
 });
 
-test("a copy of a running database is refused, and what runs is left alone", async () => {
+test("a copy of a running database is refused, and the running server is left alone", async () => {
   const dataDir = `${folder}/original/pg`;
   const original = await start(dataDir);
   await fill(original);
@@ -110,7 +114,7 @@ test("a copy of a running database is refused, and what runs is left alone", asy
   await expect(start(`${folder}/copy/pg`)).rejects.toThrow(
     `${folder}/copy/pg is a copy of ${dataDir}, made while its server ran`,
   );
-  // After a crash of both, the id of one's server may be the other's.
+  // After a crash of both, the pid file of one server may contain the pid of the other.
   const other = await start(`${folder}/crashed too/pg`);
   const file = `${folder}/crashed too/pg/postmaster.pid`;
   const [, ...rest] = (await Deno.readTextFile(file)).split("\n");
@@ -125,7 +129,7 @@ test("a copy of a running database is refused, and what runs is left alone", asy
 
 const asRoot = requires("root", Deno.build.os === "linux" && Deno.uid() === 0, "run it as root");
 asRoot(
-  "where Postgres's user cannot enter, root's database lies in a shared folder, and is found there again",
+  "if Postgres's user cannot enter the data folder, root's database is in a shared folder and found there again",
   async () => {
     const closed = `${folder}/closed`;
     await Deno.mkdir(closed, { mode: 0o700 });
@@ -137,11 +141,11 @@ asRoot(
       await fill(first);
       await first.stop();
       await Deno.chmod(closed, 0o755);
-      // Made open meanwhile, the folder is empty still: the data is where it was.
+      // The folder is accessible now but still empty; the data stays in the shared folder.
       const second = await start(dataDir);
       expect([second.dataDir, await count(second)]).toEqual([first.dataDir, 1]);
       await second.stop();
-      // The data folder goes elsewhere, and another takes its place.
+      // The data folder is moved, and another takes its place.
       await Deno.rename(`${closed}/data`, `${closed}/moved`);
       const third = await start(`${closed}/moved/pg`);
       expect([third.dataDir, await count(third)]).toEqual([first.dataDir, 1]);
@@ -160,7 +164,7 @@ asRoot("root's server runs as the user whom an existing database belongs to", as
   const first = await start(dataDir);
   await fill(first);
   await first.stop();
-  // As if that user had started the hub before. None of their files may become someone else's.
+  // As if that user had started the hub before. The owner of their files must not change.
   const owner = 12_345;
   const { success } = await new Deno.Command("chown", {
     args: ["-R", `${owner}:${owner}`, dataDir, `${dataDir}-socket`],

@@ -17,7 +17,7 @@ beforeAll(async () => {
 });
 afterAll(() => Deno.remove(folder, { recursive: true }));
 
-test("one that cannot be started has sent nothing", async () => {
+test("a program that cannot be started counts as unsent", async () => {
   const { path } = guardLauncher(loadConfig({ DATA_DIR: folder }, "/nowhere"));
   expect(await run("", { guard: path })).toMatchObject({ kind: "unsent" });
   const config = loadConfig({ DATA_DIR: folder, VRLSUBMIT_PATH: `${folder}/none` }, HOME);
@@ -27,14 +27,14 @@ test("one that cannot be started has sent nothing", async () => {
     kind: "unsent",
     reason: expect.stringContaining("guard.ts"),
   });
-  // The machine was so slow that the time was over before.
+  // As on a machine so slow that the time limit has passed before the start.
   expect(await run(ACCEPTED, { timeoutMs: -1 })).toMatchObject({ kind: "unsent" });
 });
 
-test("what vrlsubmit started is ended with it, and can submit nothing afterwards", async () => {
+test("processes that vrlsubmit started are ended with it and cannot submit afterwards", async () => {
   const late = `${folder}/late-${crypto.randomUUID()}`;
   const child = `sh -c "trap '' TERM; sleep 20; echo late > ${late}" >/dev/null 2>&1 &`;
-  // In its group: hanging, ended well, ended badly.
+  // In its group: vrlsubmit hangs, succeeds, fails.
   expect(await runHanging(`${child} sleep 60`)).toMatchObject({ kind: "unknown", isOver: true });
   const outlived = (status: number) =>
     run(
@@ -44,7 +44,7 @@ test("what vrlsubmit started is ended with it, and can submit nothing afterwards
     );
   expect(await outlived(0)).toMatchObject({ kind: "accepted", serials: [7] });
   expect(await outlived(1)).toMatchObject({ kind: "unknown", isOver: true });
-  // Whatever ended within a moment may have submitted in it.
+  // A process that ended by itself shortly after may have submitted the job.
   expect(await run("sleep 0.2 & exit 1")).toMatchObject({ kind: "unknown", isOver: true });
   expect(await listProcesses()).not.toContainEqual(
     expect.objectContaining({ command: expect.stringContaining(late) }),
@@ -52,7 +52,7 @@ test("what vrlsubmit started is ended with it, and can submit nothing afterwards
   expect(await Deno.stat(late).catch(() => undefined)).toBeUndefined();
 });
 
-/** A sleep that no other process sleeps, for five minutes. */
+/** A unique sleep command of about five minutes. */
 function uniqueSleep(): string {
   return `sleep 300.${crypto.getRandomValues(new Uint32Array(1))[0]}`;
 }
@@ -71,7 +71,7 @@ requires("setsid", hasProgram("setsid"), "apt-get install util-linux").each([
   try {
     for (const body of ["sleep 60", "exit 1", "exit 75"]) {
       const lines = `${line.replaceAll("SLEEP", sleep)} & sleep 1; ${body}`;
-      // Only what hangs needs the limit, which a busy machine may reach before the process has left.
+      // A short limit only for the hanging case, because a busy machine may reach it before the process has left the group.
       const outcome = await (body === "sleep 60" ? runHanging(lines, 4000) : run(lines));
       expect(outcome).toMatchObject({ kind: "unknown", isOver: false });
     }
@@ -81,7 +81,7 @@ requires("setsid", hasProgram("setsid"), "apt-get install util-linux").each([
   }
 });
 
-test("when the hub stops, a submission may end by itself for some seconds, and is ended then", async () => {
+test("when the hub stops, a submission has some seconds to end by itself, then it is ended", async () => {
   const begun = `${folder}/begun`;
   const stop = new AbortController();
   const outcome = run(`: >'${begun}'; sleep 0.2; ${ACCEPTED}`, { signal: stop.signal });
@@ -89,10 +89,14 @@ test("when the hub stops, a submission may end by itself for some seconds, and i
   stop.abort();
   expect(await outcome).toMatchObject({ kind: "accepted" });
   const stopped = await run("sleep 60", { signal: AbortSignal.timeout(1) });
-  expect(stopped).toMatchObject({ kind: "unknown", isOver: true, reason: expect.stringContaining("stops") });
+  expect(stopped).toMatchObject({
+    kind: "unknown",
+    isOver: true,
+    reason: expect.stringContaining("is stopping"),
+  });
 });
 
-test("a guard that is killed leaves an outcome that is not over", async () => {
+test("if the guard is killed, the outcome is not over", async () => {
   const sleep = uniqueSleep();
   const outcome = run(`exec ${sleep}`);
   try {
@@ -105,7 +109,7 @@ test("a guard that is killed leaves an outcome that is not over", async () => {
   }
 });
 
-test("a hub that is killed takes the submission with it", async () => {
+test("if the hub is killed, the submission is ended", async () => {
   const sleep = uniqueSleep();
   const config = loadConfig({
     DATA_DIR: folder,
@@ -135,12 +139,12 @@ test("a hub that is killed takes the submission with it", async () => {
 });
 
 requires("setsid", hasProgram("setsid"), "apt-get install util-linux")(
-  "a process that leaves the group and never stops writing holds up nothing",
+  "a process that leaves the group and never stops writing delays nothing",
   async () => {
     const word = crypto.randomUUID();
     const outcome = await run(`setsid yes ${word} & ${ACCEPTED}`);
     expect(outcome).toMatchObject({ kind: "accepted", serials: [7] });
-    // Its pipe is closed then.
+    // Its pipe is closed afterwards.
     await until(() => find(`yes ${word}`), (found) => found.length === 0);
   },
 );

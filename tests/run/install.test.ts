@@ -12,7 +12,7 @@ beforeEach(async () => {
 });
 afterEach(() => Deno.remove(folder, { recursive: true }));
 
-/** Runs the script with a `deno` that does what `body` says, a line of shell. */
+/** Runs the script with a fake `deno` that executes `body`, a line of shell. */
 async function install(body: string): Promise<{ code: number; text: string; asked: string }> {
   await Deno.writeTextFile(
     `${folder}/deno`,
@@ -36,7 +36,7 @@ async function install(body: string): Promise<{ code: number; text: string; aske
 const PACKAGES = `i=0; while [ $i -lt 35 ]; do echo "Initialize p@$i" >&2; i=$((i + 1)); done`;
 const MADE = "mkdir -p node_modules/.deno";
 
-test("the first installation is one line, and a second has nothing to do", async () => {
+test("the first installation prints one line, and a second does nothing", async () => {
   const first = await install(`${PACKAGES}; ${MADE}; echo 'Installed 35 packages in 2s'`);
   expect(first).toEqual({
     code: 0,
@@ -46,13 +46,13 @@ test("the first installation is one line, and a second has nothing to do", async
   expect(await install("exit 1")).toEqual({ code: 0, text: "", asked: "install --frozen\n" });
 });
 
-test("a changed lock file is installed again", async () => {
+test("a changed lock file causes a new installation", async () => {
   await install(MADE);
   await Deno.utime(`${folder}/a project/deno.lock`, new Date(), new Date(Date.now() + 5000));
   expect((await install("true")).asked).toBe("install --frozen\ninstall --frozen\n");
 });
 
-test("a failure shows why and ends, or goes on with what is there", async () => {
+test("a failure prints the reason and exits, or continues with the installed dependencies", async () => {
   const failing = `${PACKAGES}; echo 'error: the registry is unreachable' >&2; exit 1`;
   const first = await install(failing);
   expect(first).toMatchObject({
@@ -66,7 +66,7 @@ test("a failure shows why and ends, or goes on with what is there", async () => 
   expect(later.text).toMatch(/unreachable\nContinuing with the dependencies that are in node_modules\.\n$/);
 });
 
-test("an installation that fails or is ended half way is made again", async () => {
+test("a failed or interrupted installation is repeated", async () => {
   expect((await install(`${MADE}; exit 1`)).code).toBe(1);
   expect((await install(`${MADE}; kill -KILL $PPID; exit 1`)).code).not.toBe(0);
   expect(await install(MADE)).toMatchObject({ code: 0, asked: "install --frozen\n".repeat(3) });

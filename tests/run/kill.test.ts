@@ -2,12 +2,12 @@ import { afterEach, expect, test, vi } from "vitest";
 import { signalProcess } from "../../run/kill.ts";
 import { openProcessGroups } from "../../run/process_group.ts";
 
-/** What must never reach the kernel, which would end other processes by it, or all. */
+/** Ids that must never reach the kernel, because they would end other processes, or all. */
 const ODD = [Infinity, -Infinity, NaN, -1, 0, 1, -5, 1.5, 2 ** 31, 2 ** 32 - 1, undefined, null, "5"];
 
 afterEach(() => vi.restoreAllMocks());
 
-test("a number that is not the id of one process is refused, before the kernel takes it for a group or for all", () => {
+test("a number that is not the id of one process is rejected before it reaches the kernel", () => {
   const kill = vi.spyOn(Deno, "kill").mockImplementation(() => {});
   for (const pid of ODD) expect(() => signalProcess(pid as number, "SIGKILL")).toThrow(RangeError);
   expect(kill).not.toHaveBeenCalled();
@@ -15,14 +15,14 @@ test("a number that is not the id of one process is refused, before the kernel t
   expect(kill.mock.calls).toEqual([[12345, "SIGTERM"]]);
 });
 
-test("a process that has ended is no error", () => {
+test("a process that has ended is not an error", () => {
   vi.spyOn(Deno, "kill").mockImplementation(() => {
     throw new Deno.errors.NotFound();
   });
   signalProcess(12345, "SIGTERM");
 });
 
-test("a number that is not the id of a group is refused as well", () => {
+test("a number that is not the id of a group is rejected too", () => {
   const kill = vi.fn(() => 0);
   vi.spyOn(Deno, "dlopen").mockReturnValue({ symbols: { kill }, close: () => {} } as never);
   const groups = openProcessGroups();

@@ -19,7 +19,7 @@ beforeAll(async () => {
 });
 afterAll(() => lab.stop());
 
-// deno-lint-ignore no-explicit-any -- the lab's answers, as a stranger reads them
+// deno-lint-ignore no-explicit-any -- the lab's answers are untyped
 type Answer = any;
 
 function submission(changelist: number, extra: Partial<Submission> = {}): Submission {
@@ -36,7 +36,7 @@ function submission(changelist: number, extra: Partial<Submission> = {}): Submis
   };
 }
 
-test("its folder and its log are for its user alone, also where they were open to all", async () => {
+test("its folder and log are private to its user, even if they were accessible to all before", async () => {
   const data = await Deno.makeTempDir({ prefix: "chub-lab-open-" });
   await Deno.writeTextFile(`${data}/lab.token`, "chub_lab_0123456789abcdef0123456789abcdef");
   await Deno.mkdir(`${data}/drop`);
@@ -74,7 +74,7 @@ async function over(serial: number): Promise<Answer> {
   );
 }
 
-test("a build is submitted, unpacked and run; the miscompile shows at 1085 and not at 1080", async () => {
+test("a build is submitted, unpacked and run; the miscompile appears at 1085 and not at 1080", async () => {
   const outcomes: number[] = [];
   for (const changelist of [1080, 1085]) {
     const outcome = await submit(submission(changelist));
@@ -92,7 +92,7 @@ test("a build is submitted, unpacked and run; the miscompile shows at 1085 and n
   expect(outcomes).toEqual([0, 4]);
 });
 
-test("the list goes on from its cursor, and finds a note", async () => {
+test("the list continues from its cursor and can be searched by note", async () => {
   const { jobs, nextCursor } = await read("/jobs?test=calc&limit=1");
   expect(jobs).toHaveLength(1);
   const rest = await read(`/jobs?test=calc&updatedAfter=${nextCursor}`);
@@ -101,7 +101,7 @@ test("the list goes on from its cursor, and finds a note", async () => {
   expect((await read("/jobs?note=nobody")).jobs).toEqual([]);
 });
 
-test("a machine that loses jobs loses them; what the lab does not have is refused with a reason", async () => {
+test("a lossy machine loses its jobs, and unknown tests, pools and systems are refused with a reason", async () => {
   const lost = await submit(submission(1080, { machine: "lab-lossy" }));
   expect((await over((lost as { serials: number[] }).serials[0]!)).state).toBe("lost");
   for (const wrong of [{ test: "nope" }, { pool: "nope" }, { os: "plan9" }]) {
@@ -111,7 +111,7 @@ test("a machine that loses jobs loses them; what the lab does not have is refuse
   }
 });
 
-test("a build outside the drop, or one that is not there, fails the job and says why", async () => {
+test("a build that is missing or outside of the drop fails the job with a reason", async () => {
   for (
     const packageUrl of [
       "file:///etc/passwd",
@@ -126,7 +126,7 @@ test("a build outside the drop, or one that is not there, fails the job and says
   }
 });
 
-test("writes want the token, and another host name gets nothing", async () => {
+test("writes require the token, and requests for another host name are refused", async () => {
   const response = await fetch(`${lab.url}/jobs`, {
     method: "POST",
     body: "{}",
@@ -144,7 +144,7 @@ test("writes want the token, and another host name gets nothing", async () => {
   expect(new TextDecoder().decode(buffer.subarray(0, count ?? 0))).toContain("421");
 });
 
-test("after kill -9 the lab has every job it acknowledged, and takes no serial twice", async () => {
+test("after kill -9 the lab has every acknowledged job and reuses no serial", async () => {
   const before = (await read("/jobs?limit=1000")).jobs;
   const { pid } = JSON.parse(await Deno.readTextFile(`${lab.data}/lab/lab.lock`));
   endProcess(pid, "SIGKILL");
@@ -153,7 +153,7 @@ test("after kill -9 the lab has every job it acknowledged, and takes no serial t
       fetch(`${lab.url}/health`).then((response) => response.body?.cancel()).then(() => true, () => false),
     (up) => !up,
   );
-  // The kernel gives the lock back a moment after the port.
+  // The kernel releases the lock shortly after the port.
   await until(() => startLab({ home: HOME, data: lab.data, listen: lab.listen }), (again) => !again.adopted);
   const after = (await read("/jobs?limit=1000")).jobs;
   expect(after.map((job: Answer) => job.serial)).toEqual(before.map((job: Answer) => job.serial));
@@ -163,7 +163,7 @@ test("after kill -9 the lab has every job it acknowledged, and takes no serial t
   expect((await startLab({ home: HOME, data: lab.data, listen: lab.listen })).adopted).toBe(true);
 });
 
-test("an archive with a link, an absolute path or `..` is refused; a bomb is cut off", async () => {
+test("an archive with a link, an absolute path, `..` or too much content is refused", async () => {
   const good = await writeTgz([{ path: "a/b.txt", content: "hello" }]);
   expect((await readTgz(good, 10_000)).map((file) => file.path)).toEqual(["a/b.txt"]);
   await expect(readTgz(good, 100)).rejects.toThrow("unpacks to more");
@@ -181,7 +181,7 @@ test("an archive with a link, an absolute path or `..` is refused; a bomb is cut
   expect(await writeTgz([{ path: "a/b.txt", content: "hello" }])).toEqual(good);
 });
 
-test("the suite runs in a folder whose path has characters that are special in URLs", async () => {
+test("the suite runs in a folder whose path contains characters special in URLs", async () => {
   const folder = `${lab.data}/50% #1 ?`;
   await Deno.mkdir(folder);
   await Deno.writeTextFile(`${folder}/compiler.js`, "export function compile() { throw new Error(); }");
@@ -197,7 +197,7 @@ test("the suite runs in a folder whose path has characters that are special in U
   expect(await Deno.readTextFile(`${folder}/results.xml`)).toContain("<testsuite");
 });
 
-test("a build in a drop that is reached by a link is run", async () => {
+test("a build in a drop behind a symbolic link is run", async () => {
   const data = await Deno.makeTempDir({ prefix: "chub-lab-" });
   await Deno.symlink(lab.drop, `${data}/drop`);
   await Deno.copyFile(`${lab.data}/lab.token`, `${data}/lab.token`);

@@ -17,7 +17,7 @@ afterEach(() => Deno.remove(folder, { recursive: true }));
 
 const MACHINES: Catalogue["machines"] = [{ name: "m1", os: "linux", pool: "linux" }];
 
-/** Runs one job whose command is a line of shell; `act` is called once it runs. */
+/** Runs one job whose command is a line of shell. Calls `act` once it runs. */
 async function run(
   line: string,
   { timeLimitMs = 120_000, act }: { timeLimitMs?: number; act?(engine: LocalEngine, job: LabJob): void } = {},
@@ -65,38 +65,38 @@ async function isRunning(mark: string): Promise<boolean> {
   return false;
 }
 
-test("a command that ignores signals and writes without end is ended, with what it started", async () => {
+test("a command that ignores signals and writes endlessly is ended with its descendants", async () => {
   const mark = `mark-${crypto.randomUUID()}`;
   const { job, output } = await run(
     `trap '' TERM INT HUP; sh -c "trap '' TERM; while :; do sleep 0.05; done # ${mark}" & yes ${mark}`,
   );
-  expect(job).toMatchObject({ state: "failed", reason: "it wrote without end" });
+  expect(job).toMatchObject({ state: "failed", reason: "it wrote too much output" });
   expect(output.length).toBe(1 << 20);
   expect(await until(() => isRunning(mark), (running) => !running)).toBe(false);
 });
 
-test("one that ignores signals is over at its time limit", async () => {
+test("a command that ignores signals is ended at its time limit", async () => {
   const { job } = await run("trap '' TERM; while :; do sleep 0.05; done", { timeLimitMs: 300 });
   expect(job).toMatchObject({ state: "failed", reason: "it took longer than 300 ms" });
 });
 
-test("a cancelled one ends at once; its result file is not taken for a verdict", async () => {
+test("a cancelled job ends at once, and its result file is ignored", async () => {
   const { job } = await run("echo '<testsuite/>' > results.xml; touch begun; sleep 60", {
     act: (engine, { serial }) => engine.cancel(serial),
   });
   expect(job).toMatchObject({ state: "cancelled", artifacts: [] });
 });
 
-test("a result that is a link is not followed; a command that is not there fails its job alone", async () => {
+test("a result that is a link is not followed, and a missing command fails only its own job", async () => {
   const { job } = await run("ln -s /etc/passwd results.xml; cat build/build/a.txt");
   expect(job).toMatchObject({ state: "done", artifacts: [{ name: "output.txt", size: 1 }] });
   expect((await run("exec /no/such/program")).job).toMatchObject({
     state: "failed",
-    reason: "it ended with 127",
+    reason: "it exited with 127",
   });
 });
 
-test("under its own flags the lab ends a job at its time limit, and one that is cancelled", async () => {
+test("with its own permission flags the lab ends a job at its time limit and a cancelled job", async () => {
   const mark = `mark-${crypto.randomUUID()}`;
   await Deno.writeTextFile(`${folder}/spin.ts`, "setInterval(() => {}, 1000);");
   const command = ["deno", "run", "--quiet", "--no-config", `${folder}/spin.ts`, mark];

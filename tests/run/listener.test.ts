@@ -3,7 +3,7 @@ import { type HubListener, listen, type ListenOptions } from "../../run/listener
 import { HOME } from "../helpers/app.ts";
 import { until } from "../helpers/lab.ts";
 
-/** A connection that is open after so long is never closed, however busy the machine. */
+/** A connection still open after this time is never closed, even on a busy machine. */
 const HANG_MS = 60_000;
 const servers: HubListener[] = [];
 afterEach(async () => {
@@ -32,7 +32,7 @@ function serve(
 const connect = ({ addr }: HubListener) => Deno.connect({ hostname: "127.0.0.1", port: addr.port });
 const send = (connection: Deno.Conn, text: string) => connection.write(new TextEncoder().encode(text));
 
-/** What comes until the server closes the connection; `drip` is sent again and again meanwhile. */
+/** Reads until the server closes the connection; sends `drip` repeatedly meanwhile. */
 async function untilClosed(connection: Deno.Conn, drip?: string): Promise<string> {
   let text = "";
   let isOpen = true;
@@ -71,7 +71,7 @@ test.each([
   await until(() => Promise.resolve(server.size), (size) => size === 0);
 });
 
-test("a connection that stays idle after an answer is closed, also where the next request's headers drip", async () => {
+test("a connection idle after a response is closed, even if the next request's headers drip in", async () => {
   const server = serve({ headerTimeoutMs: 3_600_000 });
   for (const drip of [undefined, "a: b\r\n"]) {
     const connection = await connect(server);
@@ -82,14 +82,14 @@ test("a connection that stays idle after an answer is closed, also where the nex
   }
 });
 
-test("one whose rest of a refused body drips is closed too", async () => {
+test("a connection on which the rest of a refused body drips in is closed", async () => {
   const server = serve({ headerTimeoutMs: 3_600_000 }, () => new Response("no", { status: 401 }));
   const connection = await connect(server);
   await send(connection, "POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 1000000\r\n\r\n");
   expect(await untilClosed(connection, " ")).toContain("401");
 });
 
-test("a request that is handled is not closed, however long; an answer that is not taken is", async () => {
+test("a connection is not closed while its request is handled, but is if the client does not receive the response", async () => {
   const finish = Promise.withResolvers<void>();
   const begun = Promise.withResolvers<void>();
   const server = serve(
@@ -108,14 +108,14 @@ test("a request that is handled is not closed, however long; an answer that is n
   const deaf = await connect(server);
   await send(deaf, "GET /large HTTP/1.1\r\nhost: x\r\n\r\n");
   await until(() => Promise.resolve(server.size), (size) => size === 2);
-  // The other one, which asks for nothing more, is closed: the limits have been looked at meanwhile.
+  // The other, idle connection is closed, which shows that limits have been checked meanwhile.
   await until(() => Promise.resolve(server.size), (size) => size === 1);
   finish.resolve();
   expect(await answer).toMatch(/^HTTP\/1.1 200 [^]*done$/);
   deaf.close();
 });
 
-test("many connections come and go, and none is left", async () => {
+test("after many connections none is left open", async () => {
   const server = serve({ headerTimeoutMs: 60_000, idleTimeoutMs: 60_000 });
   for (let round = 0; round < 20; round++) {
     await Promise.all(Array.from({ length: 50 }, async (_, at) => {
@@ -130,7 +130,7 @@ test("many connections come and go, and none is left", async () => {
   expect(server.logged).toEqual([]);
 });
 
-test("clients that reset connections before they are taken cost others nothing, and are not logged", async () => {
+test("clients that reset connections before they are accepted do not affect others and are not logged", async () => {
   const server = serve({ headerTimeoutMs: 60_000, idleTimeoutMs: 60_000 });
   const idle = await connect(server);
   await until(() => Promise.resolve(server.size), (size) => size === 1);
@@ -138,7 +138,7 @@ test("clients that reset connections before they are taken cost others nothing, 
     for (let at = 0; at < 20; at++) {
       const one = net.connect(${server.addr.port}, "127.0.0.1", () => one.resetAndDestroy());
     }`;
-  // Nothing is taken while this process waits for the other.
+  // No connection is accepted while this process waits for the other.
   const { code } = new Deno.Command(Deno.execPath(), { args: ["eval", "--no-config", resets] }).outputSync();
   expect(code).toBe(0);
   expect(await (await fetch(`http://127.0.0.1:${server.addr.port}/`)).text()).toBe("got 0");
@@ -147,7 +147,7 @@ test("clients that reset connections before they are taken cost others nothing, 
   expect(await untilClosed(idle)).toContain("got 0");
 });
 
-test("a shutdown closes what is open, and takes nothing more", async () => {
+test("a shutdown closes open connections and accepts no more", async () => {
   const server = serve({ headerTimeoutMs: 60_000 });
   const connection = await connect(server);
   await until(() => Promise.resolve(server.size), (size) => size === 1);
@@ -156,11 +156,11 @@ test("a shutdown closes what is open, and takes nothing more", async () => {
   await expect(connect(server)).rejects.toThrow(Deno.errors.ConnectionRefused);
 });
 
-test("where file descriptors run out, idle connections are closed for those that ask", async () => {
+test("without free file descriptors, idle connections are closed in favour of new ones", async () => {
   const code = `
     import { listen } from ${JSON.stringify(`${HOME}/run/listener.ts`)};
     const limits = { headerTimeoutMs: 3_600_000, idleTimeoutMs: 3_600_000 };
-    // As in the hub: to listen for a signal takes descriptors, and ends a Deno that has none left.
+    // As in the hub: adding a signal listener takes descriptors, and Deno exits if none is left.
     Deno.addSignalListener("SIGTERM", () => Deno.exit(0));
     listen(() => new Response("done"), {
       hostname: "127.0.0.1",

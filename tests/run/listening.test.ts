@@ -3,7 +3,7 @@ import { isListening } from "../../run/listening.ts";
 
 afterEach(() => vi.restoreAllMocks());
 
-test("a server is found as long as it listens", async () => {
+test("reports a server while it listens", async () => {
   const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   const url = `http://127.0.0.1:${listener.addr.port}`;
   expect(await isListening(url)).toBe(true);

@@ -60,7 +60,7 @@ test.each(["127.0.0.1", "::1"])("the hub may listen on HOST=%s", async (host) =>
   expect(await probe(code, { HOST: host })).toBe("allowed\n");
 });
 
-test("the hub may run the launcher of vrlsubmit alone, and writes nothing but the database's socket and its spool", () => {
+test("the hub may run only the launcher of vrlsubmit, and write only the database's socket and its spool", () => {
   const permissions = hubPermissions(config());
   expect(permissions.filter(({ flag }) => flag === "run").flatMap(({ values }) => values)).toEqual([
     guardLauncher(config()).path,
@@ -75,7 +75,7 @@ test("the hub may run the launcher of vrlsubmit alone, and writes nothing but th
   );
 });
 
-test("through the launcher the hub runs the program of VRLSUBMIT_PATH and no other, whatever it passes on", async () => {
+test("through the launcher the hub can run only the program of VRLSUBMIT_PATH, whatever its arguments", async () => {
   const program = `${folder}/it's vrlsubmit`;
   await Deno.writeTextFile(program, '#!/bin/sh\necho "program $* $OTHER"\n', { mode: 0o755 });
   const own = { ...config(), vrlsubmitPath: program };
@@ -101,13 +101,13 @@ test("through the launcher the hub runs the program of VRLSUBMIT_PATH and no oth
   expect(new TextDecoder().decode(stderr)).toBe("");
   expect(new TextDecoder().decode(stdout).trim().split("\n")).toEqual([
     "program /bin/sh -c echo shell",
-    // What stands where the time belongs is no time.
+    // The argument in place of the time is not a time.
     "nothing",
     "nothing",
   ]);
 });
 
-test("a directory adds its hosts and the files it needs, and nothing else", () => {
+test("LDAP adds permissions for its hosts and files only", () => {
   const flags = (env: Record<string, string>) =>
     hubPermissions(loadConfig({ DATA_DIR: folder, ...env }, HOME)).flatMap(({ flag, values }) =>
       values.map((value) => `${flag} ${value}`)
@@ -129,7 +129,7 @@ test("a directory adds its hosts and the files it needs, and nothing else", () =
   ]);
 });
 
-test("no task but test, faults and bench has all permissions", async () => {
+test("only the tasks test, faults and bench have all permissions", async () => {
   const { tasks } = JSON.parse(await Deno.readTextFile(`${HOME}/deno.json`)) as {
     tasks: Record<string, { command: string }>;
   };
@@ -151,7 +151,7 @@ test("no task but test, faults and bench has all permissions", async () => {
   }
 });
 
-test("the hub's allocator is set the same by whoever starts it", async () => {
+test("every way to start the hub sets the same allocator variables", async () => {
   const script = await Deno.readTextFile(`${HOME}/run/start.sh`);
   const exec = /exec env ([^]*?) "\$CHUB_DENO" run \$hub main\.ts/.exec(script)![1]!;
   const told = Object.fromEntries(
@@ -161,9 +161,9 @@ test("the hub's allocator is set the same by whoever starts it", async () => {
   expect(allocatorEnv({ MALLOC_ARENA_MAX: "4" })).toEqual({ ...told, MALLOC_ARENA_MAX: "4" });
 });
 
-test("under the hub's own flags V8 never marks memory in tasks, which keep Deno from looking at the network", async () => {
+test("with the hub's flags V8 does not mark memory in separate tasks, which would block network polling", async () => {
   const path = `${folder}/garbage.ts`;
-  // Keeps many objects, and puts many more in their places.
+  // Keeps many objects and replaces them many times.
   await Deno.writeTextFile(
     path,
     `const kept = Array.from({ length: 2e5 }, (_, at) => ({ at, list: [at] }));

@@ -7,7 +7,7 @@ afterEach(() => vi.restoreAllMocks());
 const serve = (handler: Deno.ServeHandler<Deno.NetAddr>) =>
   Deno.serve({ hostname: "127.0.0.1", port: 0, onListen: () => {} }, handler);
 
-test("a hub that drains is waited for until it has ended, one that works is not", async () => {
+test("waits for a draining hub to end, but not for a working hub", async () => {
   const printed = vi.spyOn(console, "log").mockImplementation(() => {});
   let asked = 0;
   const drain = createDrain(() => new Response("ok"));
@@ -26,13 +26,13 @@ test("a hub that drains is waited for until it has ended, one that works is not"
   expect(printed).toHaveBeenCalledOnce();
 });
 
-test("where nothing listens there is nothing to wait for", async () => {
+test("does not wait if nothing listens", async () => {
   const server = serve(() => new Response());
   await server.shutdown();
   expect(await waitForPredecessor(`http://127.0.0.1:${server.addr.port}`, { isRequested: false })).toBe(true);
 });
 
-test("what breaks connections off is there, and not waited for", async () => {
+test("reports a listener that aborts connections, without waiting for it", async () => {
   const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   const breaking = (async () => {
     for await (const connection of listener) connection.close();
@@ -43,7 +43,7 @@ test("what breaks connections off is there, and not waited for", async () => {
   await breaking.catch(() => {});
 });
 
-test("what else answers a 503 there is not taken for one", async () => {
+test("does not mistake another server's 503 for a draining hub", async () => {
   const server = serve(() => new Response("busy", { status: 503 }));
   expect(await waitForPredecessor(`http://127.0.0.1:${server.addr.port}`, { isRequested: false })).toBe(
     false,

@@ -91,12 +91,12 @@ test("Deno sends the same parts as curl, byte for byte", async () => {
       `${head}"environment"\n\nos=a b\n${head}"file"; filename="é %22b%22 c,\\d.tap"${type}1..0\n\n` +
       `${head}"file"; filename="a.tap"${type}1..1\nok 1\n\n--B--\n`,
   );
-  // curl before 7.81 writes a quote in a file's name in another way.
+  // curl before 7.81 writes quotes in file names differently.
   const plain = (body: string | undefined) => body?.replace(/filename="é .*"/, "");
   if (hasCurl) expect(plain(bodies.curl)).toBe(plain(bodies.Deno));
 });
 
-test("a large file is sent in bounded memory, and the token is in no process list", async () => {
+test("a large file is sent in bounded memory, and the token is not in the process list", async () => {
   const wrapper = `${folder}/deno-with-pid`;
   await Deno.writeTextFile(wrapper, `#!/bin/sh\necho $$ >"${folder}/pid"\nexec deno "$@"\n`, { mode: 0o755 });
   let peak = 0;
@@ -120,7 +120,7 @@ test("a large file is sent in bounded memory, and the token is in no process lis
   expect(command).not.toContain("secret");
 }, 120_000);
 
-test("an answer that comes before all of a large file was sent counts", async () => {
+test("a response that arrives before a large file is fully sent counts", async () => {
   for (const [, path] of senders) {
     const refused = await serving(
       () => new Response("no", { status: 401 }),
@@ -130,33 +130,37 @@ test("an answer that comes before all of a large file was sent counts", async ()
   }
 });
 
-test("a server that stops reading is given up, and an answer that breaks off does not count", async () => {
-  const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-  const connections: Deno.Conn[] = [];
-  let answer = "";
-  const accepting = (async () => {
-    for await (const connection of listener) {
-      connections.push(connection);
-      if (answer === "") continue;
-      await connection.read(new Uint8Array(1 << 16));
-      await connection.write(new TextEncoder().encode(answer));
-      await connection.closeWrite();
+test(
+  "an attempt is aborted if the server stops reading, and an incomplete response does not count",
+  async () => {
+    const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+    const connections: Deno.Conn[] = [];
+    let answer = "";
+    const accepting = (async () => {
+      for await (const connection of listener) {
+        connections.push(connection);
+        if (answer === "") continue;
+        await connection.read(new Uint8Array(1 << 16));
+        await connection.write(new TextEncoder().encode(answer));
+        await connection.closeWrite();
+      }
+    })();
+    const env = { CHUB_URL: `http://127.0.0.1:${listener.addr.port}` };
+    for (const [sender, path] of senders) {
+      answer = "";
+      const stalled = await push(["--stall", "1", "big"], { ...env, PATH: path });
+      expect([stalled.code, stalled.out]).toEqual([3, ""]);
+      if (sender === "Deno") expect(stalled.err).toContain("no byte was sent or received for 1 s");
+      answer = "HTTP/1.1 201 Created\r\ncontent-length: 20\r\n\r\n{}";
+      const half = await push(["a.tap"], { ...env, PATH: path });
+      expect([half.code, half.out]).toEqual([3, ""]);
     }
-  })();
-  const env = { CHUB_URL: `http://127.0.0.1:${listener.addr.port}` };
-  for (const [sender, path] of senders) {
-    answer = "";
-    const stalled = await push(["--stall", "1", "big"], { ...env, PATH: path });
-    expect([stalled.code, stalled.out]).toEqual([3, ""]);
-    if (sender === "Deno") expect(stalled.err).toContain("no byte was sent or received for 1 s");
-    answer = "HTTP/1.1 201 Created\r\ncontent-length: 20\r\n\r\n{}";
-    const half = await push(["a.tap"], { ...env, PATH: path });
-    expect([half.code, half.out]).toEqual([3, ""]);
-  }
-  listener.close();
-  for (const connection of connections) connection.close();
-  await accepting;
-}, 60_000);
+    listener.close();
+    for (const connection of connections) connection.close();
+    await accepting;
+  },
+  60_000,
+);
 
 test("a redirect is not followed", async () => {
   for (const [, path] of senders) {
@@ -171,7 +175,7 @@ test("a redirect is not followed", async () => {
   }
 });
 
-test("a file that becomes shorter while it is sent is an error, not a shorter file", async () => {
+test("a file that becomes shorter while it is sent is an error", async () => {
   await Deno.writeTextFile(`${folder}/shrinking`, "");
   await Deno.truncate(`${folder}/shrinking`, BIG);
   const { code, err } = await serving(async (request) => {
@@ -188,7 +192,7 @@ test("a file that becomes shorter while it is sent is an error, not a shorter fi
 });
 
 requires("openssl", hasProgram("openssl"), "install openssl")(
-  "an untrusted certificate is not retried, and one of $DENO_CERT is trusted",
+  "an untrusted certificate is not retried, and a certificate in $DENO_CERT is trusted",
   async () => {
     const { cert, key, ca } = await makeCertificates(folder);
     const certificate = { cert: await Deno.readTextFile(cert), key: await Deno.readTextFile(key) };
@@ -205,7 +209,7 @@ requires("openssl", hasProgram("openssl"), "install openssl")(
   },
 );
 
-test("what is missing is named where there is neither curl nor Deno, or push_send.ts is not there", async () => {
+test("names the missing part if there is neither curl nor Deno, or no push_send.ts", async () => {
   const empty = await makePathWithoutCurl(folder, { deno: false });
   const none = await push(["a.tap"], { PATH: empty });
   expect([none.code, none.err]).toEqual([

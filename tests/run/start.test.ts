@@ -14,7 +14,7 @@ beforeAll(async () => {
   world = await startWorld();
   ({ data, port, labPort, url } = world);
 });
-// Where a test failed, the next one does not find what it left.
+// Removes what a failed test left.
 afterEach(() => world.clear());
 afterAll(() => world.remove());
 
@@ -28,7 +28,7 @@ function expectFree(...ports: number[]): void {
 }
 
 test(
-  "starts with nothing configured, survives kill -9, takes over what is left running, and a stop leaves nothing behind",
+  "starts without configuration, survives kill -9, takes over running servers, and leaves nothing behind when stopped",
   async () => {
     const first = await start();
     console.log(`ready on a new database after ${Math.round(first.readyMs)} ms`);
@@ -47,7 +47,7 @@ test(
   },
 );
 
-test("a start that is killed takes its hub with it, and the next one starts", async () => {
+test("if the starting program is killed, its hub ends, and the next start works", async () => {
   const first = await start();
   endProcess(first.child.pid, "SIGKILL");
   await first.child.status;
@@ -63,7 +63,7 @@ test.each(["SIGTERM", "SIGINT", "SIGHUP"] as const)(
   async (signal) => {
     const child = spawn();
     const errors = new Response(child.stderr).text();
-    // From the moment at which the first server runs.
+    // From the moment at which the first server runs on.
     await until(
       leftOver,
       (processes) => processes.some(({ command }) => /postgres|lab\/main\.ts/.test(command)),
@@ -75,7 +75,7 @@ test.each(["SIGTERM", "SIGINT", "SIGHUP"] as const)(
   },
 );
 
-test("a terminal that closes stops the hub", async () => {
+test("closing the terminal stops the hub", async () => {
   const { child } = await start();
   child.kill("SIGHUP");
   expect((await child.status).code).toBe(0);
@@ -91,7 +91,7 @@ onLinux("a terminal that closes leaves a hub that nohup started running", async 
   expect((await child.status).code).toBe(0);
 });
 
-/** The start of a push that waits for its second half. */
+/** Sends the first half of a push, and the second half on `finish`. */
 async function beginPush(): Promise<{ finish(): Promise<string> }> {
   const token = await world.token();
   const body = JSON.stringify({ test: "slow", changelist: 7, externalId: "slow", results: [] });
@@ -116,14 +116,14 @@ const isServed = (at: number) =>
   }, () => false);
 
 test(
-  "two hubs share a data folder; the first out drains what runs, the last one out stops the database",
+  "two hubs share a data folder; the first to stop drains its requests, the last stops the database",
   async () => {
     const other = freePort();
     const first = await start();
-    // Another port for its lab makes no difference: it takes the one that runs on the folder.
+    // Another LAB_PORT makes no difference: the hub takes over the lab that runs on the folder.
     const second = await start({ at: other, env: { LAB_PORT: String(freePort()) } });
     const slow = await beginPush();
-    // By then the push that began before them is being received, on a busy machine too.
+    // By now the hub is receiving the push that began earlier, even on a busy machine.
     for (let at = 0; at < 20; at++) await fetch(`${url}/api/health/live`).then((answer) => answer.text());
     first.child.kill("SIGTERM");
     await until(() => isServed(port), (served) => !served);
@@ -148,11 +148,11 @@ test.each(["PORT", "LAB_PORT"])("a %s in use is reported with the process that h
   const isLinux = Deno.build.os === "linux";
   expect(errors).toContain(`127.0.0.1:${taken.addr.port}`);
   expect(errors).toContain(name);
-  if (isLinux) expect(errors).toContain(`is taken by process ${Deno.pid} (`);
+  if (isLinux) expect(errors).toContain(`is in use by process ${Deno.pid} (`);
   expect([await leftOver(), await isDatabaseUp()]).toEqual([[], false]);
 });
 
-test("Deno that was started by its path is found without a PATH to it", async () => {
+test("finds a Deno that was started by its path and is not on PATH", async () => {
   const bin = `${data}/a bin`;
   await Deno.mkdir(bin);
   await Deno.symlink(Deno.execPath(), `${bin}/deno`);
@@ -181,14 +181,14 @@ test.each([
   expect(await Deno.stat(`${data}/refused`).then(() => true, () => false)).toBe(false);
 });
 
-test("a data folder that this user may not write in is reported with what to do", async () => {
+test("an unwritable data folder is reported with advice", async () => {
   const child = spawn({ env: { DATA_DIR: "/proc/chub" } });
   const errors = await new Response(child.stderr).text();
   expect((await child.status).code).toBe(1);
   expect(errors).toMatch(/\/proc\/chub|DATA_DIR/);
 });
 
-test("a demo whose jobs are refused ends at once, with the job's own words", async () => {
+test("a demo whose jobs are refused ends at once with the job's reason", async () => {
   await Deno.writeTextFile(`${data}/refuse`, "#!/bin/sh\necho 'no such pool: linux' >&2\nexit 1\n", {
     mode: 0o755,
   });
@@ -202,12 +202,12 @@ test("a demo whose jobs are refused ends at once, with the job's own words", asy
   expect(await leftOver()).toEqual([]);
 });
 
-test("a path that Deno's flags cannot carry is refused before anything is started", async () => {
+test("a path that Deno's flags cannot express is rejected before anything is started", async () => {
   const child = spawn({ env: { DATA_DIR: `${data}/a,b` } });
   const errors = await new Response(child.stderr).text();
   expect([(await child.status).code, errors]).toEqual([
     1,
-    expect.stringMatching(/must not have a comma.*a,b/),
+    expect.stringMatching(/must not contain a comma.*a,b/),
   ]);
   expect(await Deno.stat(`${data}/a,b`).then(() => true, () => false)).toBe(false);
 });

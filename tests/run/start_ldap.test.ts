@@ -25,7 +25,7 @@ afterAll(async () => {
   await Deno.remove(folder, { recursive: true });
 });
 
-test("the hub, started under its own flags, signs in by StartTLS and by ldaps", async () => {
+test("with its own permission flags the hub signs users in by StartTLS and by ldaps", async () => {
   for (const server of [slapd.ldap, slapd.ldaps]) {
     const port = freePort();
     const hub = new Deno.Command("sh", {

@@ -16,7 +16,7 @@ const postgres = () => world.processOf(/bin\/postgres -D/);
 const lab = () => world.processOf(/lab\/main\.ts/);
 
 test(
-  "after kill -9 of the starting program its hub ends, and the next start waits for it and takes the rest over",
+  "after kill -9 of the starting program its hub ends; the next start waits for that and takes over the servers",
   async () => {
     const first = await world.start();
     const hub = await world.hubPid(first.child.pid);
@@ -24,7 +24,7 @@ test(
     expect(await world.push("before")).toBe(201);
     first.child.kill("SIGKILL");
     await first.child.status;
-    // At once: the hub of the first is still there, and answers, or drains.
+    // Immediately, while the first hub still answers or drains.
     const second = await world.start();
     await until(async () => !await isAlive(hub) && await isReady(world.port), Boolean);
     expect(await postgres()).toBe(server);
@@ -35,7 +35,7 @@ test(
   },
 );
 
-test("Postgres and the lab are started again when they are killed, and the hub goes on", async () => {
+test("Postgres and the lab are restarted when killed, and the hub continues", async () => {
   const { child } = await world.start();
   const hub = await world.hubPid(child.pid);
   const killed = [await postgres(), await lab()];

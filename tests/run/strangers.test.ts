@@ -22,7 +22,7 @@ afterAll(async () => {
   await database.drop();
 });
 
-/** Sends a body less its last byte for as long as the hub takes it, and reads the answer. */
+/** Sends a body without its last byte for as long as the hub accepts it, and reads the response. */
 async function sendMost(path: string, headers: string[] = []): Promise<number> {
   using connection = await Deno.connect({ hostname: "127.0.0.1", port: hub.port });
   const head = [
@@ -38,7 +38,7 @@ async function sendMost(path: string, headers: string[] = []): Promise<number> {
   try {
     await connection.write(new TextEncoder().encode(`${head.join("\r\n")}\r\n\r\n`));
     for (let left = SIZE - 1; left > 0;) left -= await connection.write(piece.subarray(0, left));
-    // What is missing comes once all connections have sent theirs.
+    // The last byte is sent once all connections have sent the rest.
     await connection.write(piece.subarray(0, 1));
   } catch (error) {
     // The hub may close a connection whose body it refuses.
@@ -58,7 +58,7 @@ test("16 anonymous connections that send 60 MiB each take no memory", async () =
     const path of ["/api/results", "/api/trpc/results.push", "/api/trpc/results.push,results.push?batch=1"]
   ) {
     const statuses = await all(path);
-    // 0: the connection was closed before the answer was read, since the body was not taken.
+    // 0: the hub refused the body and the connection closed before the response was read.
     expect([path, statuses.filter((status) => status !== 401 && status !== 0)]).toEqual([path, []]);
   }
   const { now, most } = hub.residentMb();
@@ -68,7 +68,7 @@ test("16 anonymous connections that send 60 MiB each take no memory", async () =
   expect(most - before).toBeLessThan(USUAL_MB);
 });
 
-test("16 permitted bodies of 60 MiB share the memory that BODY_MEMORY names", async () => {
+test("16 permitted bodies of 60 MiB share the memory set by BODY_MEMORY", async () => {
   const before = hub.residentMb().most;
   const statuses = await all("/api/results", [`authorization: Bearer ${hub.token}`]);
   const { now, most } = hub.residentMb();
@@ -80,7 +80,7 @@ test("16 permitted bodies of 60 MiB share the memory that BODY_MEMORY names", as
   expect([live.status, await live.json()]).toEqual([200, { status: "ok" }]);
 });
 
-test("connections that send nothing are closed under the hub's own flags, and 500 at once take little", async () => {
+test("with the hub's own flags silent connections are closed, and 500 at once take little memory", async () => {
   const before = hub.residentMb().now;
   const silent = await Promise.all(
     Array.from({ length: 500 }, () => Deno.connect({ hostname: "127.0.0.1", port: hub.port })),

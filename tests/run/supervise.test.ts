@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { type Part, supervise } from "../../run/supervise.ts";
 
-/** A part by what its checks and starts give, and a wait that ends when the test says so. */
+/** A part with scripted checks and starts, and a wait that the test ends. */
 function world({ starts = [] as (Error | undefined)[] } = {}) {
   const state = { isUp: true, started: 0, lines: [] as string[], waited: [] as number[] };
   let proceed = Promise.withResolvers<void>();
@@ -38,18 +38,18 @@ function world({ starts = [] as (Error | undefined)[] } = {}) {
   return { state, step, end };
 }
 
-test("a part that is up is left alone, one that has ended is started, and both are printed", async () => {
+test("a running part is left alone; an ended part is restarted, with messages before and after", async () => {
   const { state, step, end } = world();
   await step();
   expect([state.started, state.lines]).toEqual([0, []]);
   state.isUp = false;
   await step();
   expect(state.started).toBe(1);
-  expect(state.lines).toEqual(["The part has ended; it is started again.", "The part runs again."]);
+  expect(state.lines).toEqual(["The part has ended; restarting it.", "The part is running again."]);
   await end();
 });
 
-test("a start that fails is tried again, each time after twice as long, up to a minute", async () => {
+test("a failed start is retried with pauses that double up to a minute", async () => {
   const { state, step, end } = world({ starts: Array.from({ length: 8 }, () => new Error("no room")) });
   state.isUp = false;
   for (let at = 0; at < 10; at++) await step();
@@ -65,7 +65,7 @@ test("a start that fails is tried again, each time after twice as long, up to a 
     60_000,
     1000,
   ]);
-  expect(state.lines[1]).toBe("The part could not be started again: no room");
+  expect(state.lines[1]).toBe("The part could not be restarted: no room");
   await end();
   expect(state.started).toBe(9);
 });

@@ -13,7 +13,7 @@ beforeAll(async () => {
 });
 afterAll(() => Deno.remove(folder, { recursive: true }));
 
-test("arguments are as the contract says; a machine wins over a pool", () => {
+test("arguments follow the contract, and a machine takes precedence over a pool", () => {
   expect(buildArguments({ ...SUBMISSION, machine: "m" })).toEqual([
     ...[
       "-s",
@@ -38,7 +38,7 @@ test("arguments are as the contract says; a machine wins over a pool", () => {
   expect(() => buildArguments(nowhere)).toThrow("machine or a pool");
 });
 
-test("no value becomes an option, and the list has always the same shape", () => {
+test("no value becomes an option, and the argument list always has the same shape", () => {
   fc.assert(
     fc.property(
       fc.string(),
@@ -59,7 +59,7 @@ test("no value becomes an option, and the list has always the same shape", () =>
   );
 });
 
-test("serials are read, and nothing else is taken for them", () => {
+test("parses serials and rejects any other line", () => {
   expect(parseSerials("Submission accepted as job(s) 1234 1235 \r")).toEqual([1234, 1235]);
   expect(parseSerials("Submission accepted as job(s) 7, 7")).toEqual([7]);
   for (
@@ -120,7 +120,7 @@ test.each([
   expect(await run(body)).toMatchObject(outcome);
 });
 
-test("the program gets the environment of the settings and no other", async () => {
+test("the program gets only the environment of the settings", async () => {
   const { stderr } = await run("env | sort >&2; exit 1", { env: { ONLY: "it's this" } });
   expect(stderr).toContain("ONLY=it's this");
   expect(stderr.match(/^\w+=/gm)).toEqual(expect.not.arrayContaining(["HOME=", "DATABASE_URL="]));
@@ -135,7 +135,7 @@ test("the program gets the hub's PATH, HOME and temporary folder, and the path o
   expect(config.programEnv).toEqual({ PATH: "/opt/bin", HOME: "/home/hub", CHUB_DENO: Deno.execPath() });
 });
 
-test("a line of acceptance counts after 5 MB of other lines, of one line even, and what is kept is bounded", async () => {
+test("an acceptance line counts even after 5 MB of other output, and kept output is bounded", async () => {
   for (const other of ["yes 'another line' | head -c 5000000", "head -c 5000000 /dev/zero | tr '\\0' x"]) {
     const outcome = await run(
       `echo first; ${other}; echo; echo 'Submission accepted as job(s) 9'; ${other}; echo; echo last`,
@@ -146,7 +146,7 @@ test("a line of acceptance counts after 5 MB of other lines, of one line even, a
   }
 });
 
-test("a binary that is missing or cannot be executed is a 503 that says what to set", async () => {
+test("a missing or non-executable program is a 503 that names the setting", async () => {
   await Deno.writeTextFile(`${folder}/plain`, "x", { mode: 0o644 });
   for (const path of [`${folder}/none`, `${folder}/plain`]) {
     await expect(checkExecutable(path)).rejects.toMatchObject({

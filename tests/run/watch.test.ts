@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { watchSources } from "../../run/watch.ts";
 
-test("a change of a source file is told once; of anything else not at all", async () => {
+test("reports a change of a source file once, and ignores other files", async () => {
   const folder = await Deno.makeTempDir({ prefix: "chub-watch-" });
   await Deno.mkdir(`${folder}/db`);
   await Deno.mkdir(`${folder}/tests`);
@@ -13,7 +13,7 @@ test("a change of a source file is told once; of anything else not at all", asyn
     for (const other of ["notes.md", "tests/a.test.ts", "data/x.json"]) {
       await Deno.writeTextFile(`${folder}/${other}`, "x");
     }
-    // Synchronously, so that both events come within the time in which changes are one.
+    // Synchronously, so that both events are within the time in which changes are merged.
     Deno.writeTextFileSync(`${folder}/db/a.ts`, "1");
     Deno.writeTextFileSync(`${folder}/db/a.ts`, "2");
     await first;

@@ -1,7 +1,7 @@
 /**
- * A tiny compiler: integer expressions with variables to WebAssembly. `let x = a * 2; x - 1` becomes a module that exports
- * `main`, a function of the parameters to i32. Written as source text, since each build of the sample drop packs its own
- * copy; `{{chain}}` is where the miscompile of some changelists sits.
+ * A tiny compiler of integer expressions with variables to WebAssembly. `let x = a * 2; x - 1` becomes a module that exports
+ * `main`, a function from the parameters to i32. Kept as source text, because each build of the sample drop packs its own copy;
+ * `{{chain}}` is replaced by correct code or, at some changelists, by a miscompile.
  */
 const SOURCE = String.raw`
 // The sample compiler, changelist {{changelist}}.
@@ -131,15 +131,15 @@ export function compile(source, parameters) {
 
 const GOOD =
   `while (peek() === "+" || peek() === "-") left = { kind: "binary", operator: next().kind, left, right: product() };`;
-/** Takes `a - b - c` for `a - (b - c)`. */
+/** Parses `a - b - c` as `a - (b - c)`. */
 const BAD =
   `if (peek() === "+" || peek() === "-") left = { kind: "binary", operator: next().kind, left, right: sum() };`;
 
-/** Changelists between which the compiler takes a chain of subtractions from the wrong end. */
+/** The compiler parses chains of subtractions right to left from `BROKEN_FROM` until before `FIXED_AT`. */
 const BROKEN_FROM = 1083;
 const FIXED_AT = 1158;
 
-/** The compiler's source as it was at a changelist. */
+/** The compiler's source at a changelist. */
 export function compilerAt(changelist: number): string {
   const isBroken = changelist >= BROKEN_FROM && changelist < FIXED_AT;
   return SOURCE.replace("{{changelist}}", String(changelist)).replace("{{chain}}", isBroken ? BAD : GOOD)

@@ -11,8 +11,8 @@ export const SAMPLE_PACKAGES = [
 ] as const;
 
 /**
- * Makes the sample drop: a runnable build of the sample compiler for each package at each `step`th changelist, and of the first
- * package at each `firstStep`th, as `SW_<CL>_<package>.tgz`. Yields each file it wrote; those that are there are left alone.
+ * Creates the sample drop: runnable builds of the sample compiler as `SW_<CL>_<package>.tgz`, for the first package at every
+ * `firstStep`th changelist and for the others at every `step`th. Yields each file it wrote; keeps existing files.
  */
 export async function* makeSampleDrop(
   drop: string,

@@ -1,7 +1,7 @@
 import { pathToFileURL } from "node:url";
 import type { Program } from "./suite.ts";
 
-/** Runs the suite against a build: `run_suite.ts <compiler.js of the build> <suite.ts>`; writes JUnit to results.xml. */
+/** Runs the suite on a build: `run_suite.ts <compiler.js of the build> <suite.ts>`. Writes JUnit to results.xml. */
 const [compilerPath, suitePath] = Deno.args as [string, string];
 const { compile } = await import(pathToFileURL(compilerPath).href) as {
   compile(source: string, parameters: string[]): Uint8Array<ArrayBuffer>;
@@ -29,7 +29,7 @@ function escapeXml(text: string): string {
   return text.replace(/[<>&"]/g, (char) => `&#${char.charCodeAt(0)};`);
 }
 
-/** A case that depends on which run this is, as one that depends on a race or a clock would. */
+/** A flaky case: its outcome depends on the job's serial. */
 function flaky(): { got: number; expected: number } {
   const serial = Number(Deno.env.get("LAB_SERIAL") ?? 0);
   const late = Math.imul(serial ^ 0x5bd1e995, 0x27d4eb2d) >>> 0;
@@ -38,7 +38,7 @@ function flaky(): { got: number; expected: number } {
 
 const cases: string[] = [];
 let failures = 0;
-function tell(name: string, seconds: number, failure: string | undefined): void {
+function report(name: string, seconds: number, failure: string | undefined): void {
   const [group, rest] = [name.slice(0, name.indexOf(".")), name.slice(name.indexOf(".") + 1)];
   const open = `  <testcase classname="calc.${group}" name="${escapeXml(rest)}" time="${seconds.toFixed(6)}"`;
   if (failure !== undefined) failures++;
@@ -53,10 +53,10 @@ for (const program of suite) {
   const failure = got === program.expected
     ? undefined
     : `${program.source} gave ${got}, not ${program.expected}`;
-  tell(program.name, (performance.now() - started) / 1000, failure);
+  report(program.name, (performance.now() - started) / 1000, failure);
 }
 const { got, expected } = flaky();
-tell("scheduler.flaky", 0, got === expected ? undefined : `came ${got} ticks late`);
+report("scheduler.flaky", 0, got === expected ? undefined : `came ${got} ticks late`);
 
 const attributes = `name="calc" tests="${cases.length}" failures="${failures}" timestamp="${
   new Date().toISOString()

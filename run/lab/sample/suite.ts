@@ -1,4 +1,4 @@
-/** A program of the suite: what it is given and what it must give. */
+/** A program of the suite, with its parameters and expected result. */
 export interface Program {
   name: string;
   source: string;

@@ -53,7 +53,7 @@ async function answerOf(connection: Deno.TcpConn): Promise<WireAnswer> {
   return parseAnswer(await readAll(open));
 }
 
-/** A push of JSON that takes all the room, and does not end by itself. */
+/** A JSON push that takes all memory and does not end by itself. */
 function push(): { isRead: Promise<void>; answer: Promise<Response>; end(): void } {
   const read = Promise.withResolvers<void>();
   const ended = Promise.withResolvers<void>();
@@ -82,13 +82,13 @@ describe("before a body is read", () => {
     for (const { method, path, role } of writes) {
       if (role === "anyone") continue;
       const { status } = await answerOf(await begin(method, path, headers));
-      // tRPC takes JSON alone, which it finds out from the head.
+      // tRPC accepts JSON only, which it checks from the headers.
       const expected = path.startsWith("/api/trpc/") ? [401, 415] : [401];
       expect([method, path, expected.includes(status)]).toEqual([method, path, true]);
     }
   });
 
-  test("batches too: what none of their calls may take is not read", async () => {
+  test("a batch's body is not read if none of its calls may have one", async () => {
     for (const calls of ["results.push,results.push", "auth.me,results.push", "no.such,results.push"]) {
       const connection = await begin("POST", `/api/trpc/${calls}?batch=1`, { "content-length": "99999" });
       const { status, body } = await answerOf(connection);
@@ -117,7 +117,7 @@ describe("before a body is read", () => {
 });
 
 describe("the memory that bodies share", () => {
-  test("a body waits for one that fills it, and is taken when that has ended", async () => {
+  test("a body waits for one that takes all memory, and is read when that has ended", async () => {
     const first = push();
     await first.isRead;
     const second = push();
@@ -137,12 +137,12 @@ describe("the memory that bodies share", () => {
     expect(order).toEqual(["first", "second"]);
   });
 
-  describe("is taken in turn", () => {
+  describe("is assigned in order of arrival", () => {
     afterEach(() => {
       vi.useRealTimers();
     });
 
-    test("small bodies do not overtake a large one; after 5 s without room a body gets a 503 that says when to retry", async () => {
+    test("small bodies do not overtake a large one, and a body without memory for 5 s gets a 503 with Retry-After", async () => {
       vi.useFakeTimers({ toFake: ["setInterval", "clearInterval", "performance"] });
       const room = new BodyRoom(100);
       const entered: string[] = [];
@@ -184,8 +184,8 @@ describe("the memory that bodies share", () => {
   });
 });
 
-describe("bodies that do not come whole", () => {
-  test("one that stops, and one that drips, are a 408", async () => {
+describe("incomplete bodies", () => {
+  test("a body that stops or drips in is a 408", async () => {
     const stopped = await begin("POST", "/api/tests", { ...token(), "content-length": "1000" });
     await write(stopped, "{");
     const dripping = await begin("POST", "/api/tests", { ...token(), "content-length": "1000" });
@@ -203,7 +203,7 @@ describe("bodies that do not come whole", () => {
     expect(JSON.parse(answers[0]!.body).detail).toContain("1 of 1000 bytes");
   });
 
-  test("an 8,000-byte chunk extension and a chunk that is none are the sender's fault", async () => {
+  test("an 8,000-byte chunk extension and a malformed chunk are client errors", async () => {
     const head = { ...token(), "transfer-encoding": "chunked" };
     for (const chunk of [`5;${"x".repeat(8000)}\r\n{"a":`, "zz\r\nhello", "5\r\nhelloXX", "-1\r\n"]) {
       for (const path of ["/api/tests", "/api/trpc/tests.create", "/api/results?test=a&changelist=1"]) {
@@ -211,7 +211,7 @@ describe("bodies that do not come whole", () => {
         const connection = await begin("POST", path, { ...head, "content-type": type });
         await write(connection, `${chunk}\r\n0\r\n\r\n`);
         const { status } = await answerOf(connection);
-        // 0: the server closes the connection where it cannot know where a chunk ends.
+        // 0: the server closes the connection if it cannot tell where a chunk ends.
         const isFine = status === 400 || status === 0 && !chunk.startsWith("5;");
         expect([chunk.slice(0, 10), path, status, isFine]).toEqual([chunk.slice(0, 10), path, status, true]);
       }
@@ -219,7 +219,7 @@ describe("bodies that do not come whole", () => {
     expect(app.logged).toEqual([]);
   });
 
-  test("a client that hangs up is not logged, and gives its memory back", async () => {
+  test("a client that hangs up is not logged, and its memory is released", async () => {
     for (const length of ["content-length: 90000", "transfer-encoding: chunked"]) {
       for (
         const path of [
@@ -235,7 +235,7 @@ describe("bodies that do not come whole", () => {
           "content-type": path.includes("?") ? "application/xml" : "application/json",
           expect: "100-continue",
         });
-        // The hub says so when it begins to read.
+        // The hub sends 100 Continue when it begins to read.
         const said = new Uint8Array(100);
         const count = await connection.read(said);
         expect(new TextDecoder().decode(said.subarray(0, count!))).toContain("100 Continue");

@@ -8,7 +8,7 @@ beforeAll(async () => {
 });
 afterAll(() => Deno.remove(folder, { recursive: true }));
 
-/** Chunks of these sizes, each byte by its place in the whole; `taken` counts those that were asked for. */
+/** Chunks of these sizes, with bytes derived from their position; `taken` counts the chunks read. */
 function chunksOf(sizes: number[]) {
   const state = { taken: 0, at: 0 };
   async function* chunks(): AsyncGenerator<Uint8Array> {
@@ -38,7 +38,7 @@ test.each([
   expect([...Deno.readDirSync(folder)]).toEqual([]);
 });
 
-test("a body that breaks off, or that is given up, leaves no file open", async () => {
+test("an incomplete or abandoned body leaves no file open", async () => {
   const open = () => [...Deno.readDirSync("/proc/self/fd")].length;
   const before = open();
   async function* broken(): AsyncGenerator<Uint8Array> {
@@ -50,14 +50,14 @@ test("a body that breaks off, or that is given up, leaves no file open", async (
   expect(open()).toBe(before);
 });
 
-test("a spool that cannot be written is said to be one", async () => {
+test("an unwritable spool is reported as such", async () => {
   await Deno.writeTextFile(`${folder}/file`, "");
   await expect(Array.fromAsync(receiveFirst(chunksOf([2 << 20, 1]).chunks, `${folder}/file`))).rejects
     .toMatchObject({ code: "SERVICE_UNAVAILABLE", message: expect.stringContaining("SPOOL_DIR") });
   await Deno.remove(`${folder}/file`);
 });
 
-test("a small chunk keeps no large buffer, and a large one is not copied", () => {
+test("a small chunk does not retain a large buffer, and a large chunk is not copied", () => {
   const buffer = new Uint8Array(1 << 16).fill(7);
   const small = ownBytes(buffer.subarray(100, 200));
   expect([small.byteLength, small.buffer.byteLength, small[0]]).toEqual([100, 100, 7]);

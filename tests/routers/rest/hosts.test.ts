@@ -87,7 +87,7 @@ test.each([
   expect(app.logged).toEqual([]);
 });
 
-test("the host of the request line counts too; none at all is no browser", async () => {
+test("the host of the request line is checked too, and a request without a host is accepted", async () => {
   const lines = (first: string, headers = "host: localhost\r\n") =>
     hub.send(`${first}\r\n${headers}connection: close\r\n\r\n`);
   expect((await lines("GET http://evil.test/api/tests HTTP/1.1")).status).toBe(421);
@@ -97,7 +97,7 @@ test("the host of the request line counts too; none at all is no browser", async
   expect((await lines("GET /api/health/live HTTP/1.0", "")).status).toBe(200);
 });
 
-test("a proxy's host counts where the proxy is trusted, and only there", async () => {
+test("X-Forwarded-Host is checked only from a trusted proxy", async () => {
   const ask = (remote: string, host: string) =>
     app.ask("GET", "/api/tests", { remote, headers: { "x-forwarded-host": host } });
   expect((await ask("127.0.0.2", "hub.example.org")).status).toBe(200);
@@ -106,7 +106,7 @@ test("a proxy's host counts where the proxy is trusted, and only there", async (
   expect((await ask("127.0.0.1", "evil.test")).status).toBe(200);
 });
 
-test("HOST is a name of the hub too, and what is no name is refused at start", () => {
+test("the name in HOST is accepted too, and an invalid name is rejected at start", () => {
   const { auth } = loadConfig({
     HOST: "Build.Example",
     ALLOW_REMOTE_WITHOUT_LDAP: "true",

@@ -19,7 +19,7 @@ async function pushForm(files: [name: string, content: string][]) {
   return { status: response.status, body: await response.json() };
 }
 
-// Each was waited for without end: what is left of a file that is not read to its end holds up the form.
+// Regression: the unread rest of each of these files blocked the form forever.
 test.each([
   ["of no known format", "notes.md", LONG, 415, "no known format"],
   ["broken at its beginning", "a.xml", `<testsuite><testcase></a>${LONG}`, 400, "line 1"],
@@ -42,7 +42,7 @@ test.each([
   }]);
 });
 
-test("a run's address must be one that may be followed, and a changelist is told as what it may be", async () => {
+test("a run's url must be http, https or file, and a wrong changelist gets an error that lists valid forms", async () => {
   const push = (more: Record<string, unknown>) =>
     app.ask("POST", "/api/results", {
       body: { test: "linked", changelist: 1, results: [{ case: "a", outcome: "passed" }], ...more },
@@ -62,21 +62,21 @@ test("a run's address must be one that may be followed, and a changelist is told
   }
 });
 
-test("a route that wants nothing may be asked without a body", async () => {
+test("a route without required input accepts a request without a body", async () => {
   for (const raw of [undefined, new Uint8Array(0)]) {
     const response = await app.ask("POST", "/api/dvs/scans", raw === undefined ? {} : { raw });
     expect(response.status, await response.clone().text()).toBeLessThan(300);
   }
 });
 
-test("what is sent in an order or a shape that is not taken, is told how to", async () => {
+test("a push in a wrong order or shape gets an error with advice", async () => {
   const form = new FormData();
   form.append("file", new Blob([TAP]), "a.tap");
   form.append("test", "forms");
   const late = await app.ask("POST", "/api/results", { raw: form });
   expect([late.status, (await late.json()).detail]).toEqual([
     400,
-    expect.stringContaining("the fields come before the files"),
+    expect.stringContaining("fields must come before files"),
   ]);
   const json = await app.ask("POST", "/api/results?test=forms&changelist=1", {
     body: { __version__: [1], tests: [] },

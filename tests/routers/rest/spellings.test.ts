@@ -19,7 +19,7 @@ afterAll(async () => {
   await app.close();
 });
 
-/** What a page of another site makes a browser send. */
+/** Headers that a browser sends for a page of another site. */
 const CROSS_SITE = { origin: "https://evil.test", "sec-fetch-site": "cross-site" };
 
 function hex(char: string): string {
@@ -38,7 +38,7 @@ function equals(path: string): string[] {
   ];
 }
 
-/** Spellings that some servers take for the path, and that no route has. */
+/** Spellings that some servers map to the path, and that match no route here. */
 function others(path: string): string[] {
   const last = path.lastIndexOf("/") + 1;
   return [
@@ -60,7 +60,7 @@ function others(path: string): string[] {
   ];
 }
 
-/** What was left of the allowance, and what the request was answered. */
+/** The remaining allowance and the response of a request. */
 async function decisionOf(method: string, path: string, options: WireOptions) {
   const { status, headers, body } = await hub.ask(method, path, options);
   const left = /r=(\d+)/.exec(headers.get("ratelimit") ?? "");
@@ -78,7 +78,7 @@ const trpc = routes.map(({ method, procedure }) => ({
   path: `/api/trpc/${procedure}`,
 }));
 
-test("every route is guarded, counted and answered alike, however its path is spelled", async () => {
+test("every route is guarded, counted and answered the same for every spelling of its path", async () => {
   stopClock();
   const options = (method: string): WireOptions => ({
     headers: { ...CROSS_SITE, "content-type": "application/json" },
@@ -103,7 +103,7 @@ test("every route is guarded, counted and answered alike, however its path is sp
     }
     for (const spelled of others(path)) {
       const one = await decisionOf(method, spelled, options(method));
-      // A 401 or 405 is of another value of a parameter, which is what some of these then are.
+      // Some spellings are another value of a parameter, and get a 401 or 405.
       if (![400, 401, 404, 405].includes(one.status)) different.push(`${method} ${spelled} -> ${one.status}`);
     }
   }
@@ -138,7 +138,7 @@ test("no spelling lets another site sign a browser in", async () => {
   }
 });
 
-test("guessing by many spellings waits as guessing by one does", async () => {
+test("failed sign-ins wait the same, whatever the spelling of the path", async () => {
   stopClock();
   const paths = [
     "/api/auth/login",
@@ -157,7 +157,7 @@ test("guessing by many spellings waits as guessing by one does", async () => {
   expect(statuses).toEqual([401, 401, 401, 401, 401, 401, 429, 429]);
 });
 
-test("a batch costs what its calls cost, however its commas are spelled", async () => {
+test("a batch costs the sum of its calls, however its commas are spelled", async () => {
   stopClock();
   const costOf = async (calls: string[], comma: string) => {
     const ask = async () =>
@@ -175,7 +175,7 @@ test("a batch costs what its calls cost, however its commas are spelled", async 
   expect((await decisionOf("GET", `/api/trpc/${many.join("%2C")}?batch=1&input={}`, {})).status).toBe(400);
 });
 
-test("a password or a token in a query is refused by every route, and not repeated", async () => {
+test("every route rejects a password or token in the query, and does not repeat it", async () => {
   for (const { method, path } of [...rest, ...trpc]) {
     for (const name of ["password", "token", "access_token", "Api-Key", "%70assword"]) {
       const { status, body } = await hub.ask(method, `${path}?x=1&${name}=hunter2hunter2`, {
@@ -191,7 +191,7 @@ test("a password or a token in a query is refused by every route, and not repeat
   expect([signIn.status, signIn.headers.getSetCookie()]).toEqual([400, []]);
 }, 120_000);
 
-test("fields that are secret are known by name, and no other field has such a name", () => {
+test("secret fields are recognized by name, and no other field has such a name", () => {
   const secret: string[] = [];
   for (const { path, input } of [...routes, ...extra]) {
     for (const [name, schema] of Object.entries(input?.shape ?? {})) {

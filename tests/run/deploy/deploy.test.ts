@@ -17,8 +17,8 @@ beforeAll(async () => {
   folder = await Deno.makeTempDir({ prefix: "chub-deploy-" });
   database = await testDatabase();
   await Deno.mkdir(`${folder}/bin`);
-  // What systemd would do: end the hub that runs, start the present one. Returns once that one is ready or has ended, so that
-  // a busy machine may take its time.
+  // Like systemd: ends the running hub and starts the current version. Returns once that hub is ready or has ended, so that a
+  // busy machine causes no timeout.
   await Deno.writeTextFile(
     `${folder}/bin/restart`,
     `#!/bin/sh
@@ -31,7 +31,7 @@ while kill -0 $! 2>/dev/null && ! curl -fsS -m 5 -o /dev/null ${url} 2>/dev/null
 `,
     { mode: 0o755 },
   );
-  // Where any user can run it.
+  // In a folder from which every user can run it.
   await Deno.copyFile(Deno.execPath(), `${folder}/bin/deno`);
   await Deno.chmod(folder, 0o755);
   await Deno.writeTextFile(
@@ -95,7 +95,7 @@ async function deploy(
   return { code, text: decoder.decode(stdout) + decoder.decode(stderr) };
 }
 
-/** What will never be ready is waited for to the end. */
+/** CHUB_WAIT for versions that never become ready. */
 const BROKEN = { CHUB_WAIT: "30" };
 
 const isReady = async () => {
@@ -105,7 +105,7 @@ const isReady = async () => {
 };
 
 test(
-  "a version is installed beside the others, goes live, and one that does not get ready is gone back from",
+  "a version is installed next to the others and goes live; one that does not become ready is rolled back",
   async () => {
     const good = await deploy(await version("good"));
     expect([good.code, good.text]).toEqual([0, expect.stringContaining("is ready")]);
@@ -174,7 +174,7 @@ const asRoot = requires(
 );
 
 asRoot(
-  "a first install goes from nothing to ready: a user of its own, settings that root alone can read",
+  "a first installation becomes ready with its own user and settings that only root can read",
   async () => {
     const first = await testDatabase();
     const [state, port] = [`${folder}/first`, freePort()];
@@ -182,13 +182,13 @@ asRoot(
     await Deno.mkdir(state);
     await first.sql`drop schema public cascade`;
     await first.sql`create schema public`;
-    // DATA_DIR is in the unit alone.
+    // DATA_DIR is set only in the unit.
     await Deno.writeTextFile(
       `${state}/env`,
       `# settings\nPORT=${port}\nDATABASE_URL='${first.url}'\nVRL_URL=http://127.0.0.1:9\nDROP_URLS='one=file:///a two=file:///b'\n`,
       { mode: 0o600 },
     );
-    // What systemd does: the user, an environment of the unit's and of the file, nothing else.
+    // Like systemd: the user, and only the environment of the unit and the file.
     await Deno.writeTextFile(
       `${state}/restart`,
       `#!/bin/sh
@@ -223,7 +223,7 @@ echo $! >${state}/pid
           row,
         ) => [row.name, row.configured]);
       expect(await roots()).toEqual([["one", true], ["two", true]]);
-      // A root is gone with the start, before any scan of it.
+      // The root is removed at the start, before any scan of it.
       await replace(`${state}/env`, " two=file:///b", "");
       const again = await deploy(`${folder}/fresh`, env);
       expect([again.code, again.text]).toEqual([0, expect.stringContaining("is ready")]);

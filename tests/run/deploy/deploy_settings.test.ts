@@ -5,7 +5,7 @@ import { hasProgram, requires } from "../../helpers/require.ts";
 
 const test = requires("curl", hasProgram("curl"), "apt-get install curl");
 
-/** Reads files of settings by systemd's own rules for them. */
+/** Reads settings files by systemd's rules. */
 const GENERATOR = "/usr/lib/systemd/user-environment-generators/30-systemd-environment-d-generator";
 const hasGenerator = await Deno.stat(GENERATOR).then(() => true, () => false);
 
@@ -17,7 +17,7 @@ beforeAll(async () => {
 });
 afterAll(() => Deno.remove(folder, { recursive: true }));
 
-/** Settings lines, and the value that the last of them names; undefined where they are refused, by what is said. */
+/** Settings lines with the value of the last one, or undefined if the lines are rejected. */
 const LINES: [string, string | undefined][] = [
   ["# a comment\n\n   # another; with 'quotes\nX=1", "1"],
   ["X=postgres://u:p%40w@h:5432/db,x=+1-2", "postgres://u:p%40w@h:5432/db,x=+1-2"],
@@ -51,7 +51,7 @@ test.each(LINES)(
     await Deno.writeTextFile(settings, `${text}\n`);
     await Deno.mkdir(`${folder}/empty`, { recursive: true });
     await Deno.writeTextFile(`${folder}/empty/main.ts`, "");
-    // Stops behind the settings: there is no such user.
+    // Ends after the check of the settings, because there is no such user.
     const { code, stdout, stderr } = await new Deno.Command("sh", {
       args: [`${HOME}/run/deploy/deploy.sh`, `${folder}/empty`],
       env: {
@@ -66,7 +66,7 @@ test.each(LINES)(
     expect(code).toBe(1);
     if (value === undefined) {
       expect(said).toMatch(/^deploy: .*lines\.conf: line \d+ .*; nothing was changed\n$/);
-      // Values may be secret.
+      // Values may be secret and must not be printed.
       expect(said).not.toContain("two words");
       return;
     }
@@ -86,7 +86,7 @@ test.each(LINES)(
   },
 );
 
-test("the folders that deploy.sh makes are those of the service", async () => {
+test("deploy.sh creates the same folders as the service", async () => {
   const unit = await Deno.readTextFile(`${HOME}/run/deploy/chub.service`);
   const script = await Deno.readTextFile(`${HOME}/run/deploy/deploy.sh`);
   const [, data] = /CHUB_DATA:-([^}]+)/.exec(script)!;

@@ -18,7 +18,7 @@ let client: Deno.HttpClient;
 const ports = { hub: freePort(), http: freePort(), https: freePort() };
 const url = `https://localhost:${ports.https}`;
 
-/** The file as it is handed out, with this test's ports and folders in it. */
+/** The shipped file, with this test's ports and folders. */
 async function configOf(): Promise<string> {
   const file = await Deno.readTextFile(`${HOME}/run/deploy/nginx.conf`);
   const changes: [string, string][] = [
@@ -52,7 +52,7 @@ function startHub(): void {
 }
 
 let send: (text: string) => void;
-/** As the hub would stream events. */
+/** Streams events as the hub would. */
 function events(): Response {
   const body = new ReadableStream<Uint8Array>({
     start(controller) {
@@ -104,7 +104,7 @@ async function ask(
   return isStream ? response : new Response(await response.arrayBuffer(), response);
 }
 
-test("the file is well formed, and its limits are the hub's", async () => {
+test("the file is valid, and its limits equal the hub's", async () => {
   const { success, stderr } = await new Deno.Command("nginx", {
     args: ["-t", "-c", `${folder}/nginx.conf`],
     env,
@@ -119,7 +119,7 @@ test("the file is well formed, and its limits are the hub's", async () => {
   expect(limits).toEqual([SETTINGS.JSON_LIMIT[1], SETTINGS.UPLOAD_LIMIT[1], SETTINGS.PUSH_JSON_LIMIT[1]]);
 });
 
-test("plain http is sent on to https", async () => {
+test("plain http is redirected to https", async () => {
   const response = await fetch(`http://127.0.0.1:${ports.http}/api/tests?x=1`, { redirect: "manual" });
   await response.body?.cancel();
   expect([response.status, response.headers.get("location")]).toEqual([
@@ -128,7 +128,7 @@ test("plain http is sent on to https", async () => {
   ]);
 });
 
-test("a sign-in through TLS gets the cookie of https, and a write by it counts as this site's own", async () => {
+test("a sign-in through TLS gets the https cookie, and a write with it counts as same-origin", async () => {
   const login = await ask("/api/auth/login", {
     method: "POST",
     headers: { "content-type": "application/json", origin: url, "x-forwarded-for": "192.0.2.66" },
@@ -150,7 +150,7 @@ test("a sign-in through TLS gets the cookie of https, and a write by it counts a
   expect((await make("https://evil.test")).status).toBe(403);
 });
 
-test("a large upload passes, one that is too large is a 413 in the API's own shape", async () => {
+test("a large upload passes, and one over the limit is a 413 in the API's error format", async () => {
   const push = (size: number) =>
     ask("/api/results?test=large&changelist=1", {
       method: "POST",
@@ -167,7 +167,7 @@ test("a large upload passes, one that is too large is a 413 in the API's own sha
   expect((await large.json()).code).toBe("PAYLOAD_TOO_LARGE");
 });
 
-test("an event stream comes as it is sent", async () => {
+test("an event stream is not buffered", async () => {
   const response = await ask("/api/events");
   const reader = response.body!.pipeThrough(new TextDecoderStream()).getReader();
   expect((await reader.read()).value).toBe("data: first\n\n");
@@ -176,7 +176,7 @@ test("an event stream comes as it is sent", async () => {
   await reader.cancel();
 });
 
-test("the web app answers its own paths, its assets are kept for good, and all of it says how it may be used", async () => {
+test("the web app is served for its paths, with immutable assets and security headers", async () => {
   for (const path of ["/", "/tests/nightly", "/jobs/17"]) {
     const page = await ask(path);
     expect(await page.text()).toContain("<title>app</title>");
@@ -191,7 +191,7 @@ test("the web app answers its own paths, its assets are kept for good, and all o
   await Deno.rename(`${folder}/web/away`, `${folder}/web/index.html`);
 });
 
-test("with the hub down the API answers in its own shape; it is back when the hub is", async () => {
+test("with the hub down the API answers in its error format, and works again when the hub is up", async () => {
   await hub!.shutdown();
   const down = await ask("/api/tests");
   expect([down.status, down.headers.get("content-type"), down.headers.get("retry-after")]).toEqual([

@@ -7,7 +7,7 @@ const test = requires(
   hasProgram("systemd-analyze"),
   "apt-get install systemd",
 );
-/** Tenths of systemd's exposure level. */
+/** Exposure level by systemd, in tenths. */
 const MOST_EXPOSED = 25;
 
 async function analyze(args: string[]): Promise<{ success: boolean; text: string }> {
@@ -16,7 +16,7 @@ async function analyze(args: string[]): Promise<{ success: boolean; text: string
   return { success, text: decoder.decode(stdout) + decoder.decode(stderr) };
 }
 
-test("the service is well formed, and little exposed", async () => {
+test("the service is valid and has a low exposure level", async () => {
   const unit = `${HOME}/run/deploy/chub.service`;
   expect(await analyze(["verify", unit])).toEqual({ success: true, text: "" });
   const { success, text } = await analyze([
