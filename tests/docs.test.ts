@@ -77,3 +77,18 @@ test("docs/reference/formats.md has a row for each format, and for no other", ()
   const rows = [...table.matchAll(/^\| [^|]+ \| `([^`]+)` +\|/gm)].map(([, name]) => name!);
   expect(rows.sort()).toEqual(formats.map(({ name }) => name).sort());
 });
+
+test("the tests that docs/explanation/security.md names exist", () => {
+  const [, defences] = /## Defences\n(.*?)\n## /s.exec(read("docs/explanation/security.md"))!;
+  const cells = [...defences!.matchAll(/\| ([^|]*?) *\|$/gm)].slice(2).map(([, cell]) => cell!);
+  const named = cells.flatMap((cell) => [...cell.matchAll(/`([^`]+)`/g)].map(([, name]) => name!));
+  const exists = (path: string) => {
+    try {
+      return Deno.statSync(`${HOME}/tests/${path}`).isFile || !path.endsWith(".ts");
+    } catch {
+      return false;
+    }
+  };
+  expect(named.length).toBeGreaterThan(30);
+  expect(named.filter((name) => !exists(`${name}.test.ts`) && !exists(name))).toEqual([]);
+});
