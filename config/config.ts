@@ -5,7 +5,7 @@ import { type DropRoot, dropRoots, fileUrl, type ScrapeSecret, scrapeSecrets } f
 import { HubError } from "../errors.ts";
 import { patternFault } from "../patterns.ts";
 
-/** The hub's settings: name, what it means, and its default in words. docs/settings.md is checked against this table. */
+/** The hub's settings: name, what it means, and its default in words. docs/reference/settings.md is checked against this table. */
 export const SETTINGS = {
   HOST: ["Address to listen on", "127.0.0.1"],
   PORT: ["Port to listen on", "8000"],

@@ -38,7 +38,7 @@ const MAX_PAGES = 10_000;
 /** Results kept in memory before they are yielded. */
 const BATCH_RESULTS = 20_000;
 
-/** Reads a test's jobs from the lab, and their results from the jobs' artifacts (the lab's contract: docs/lab.md). */
+/** Reads a test's jobs from the lab, and their results from the jobs' artifacts (the lab's contract: docs/reference/lab-contract.md). */
 export class VrlScraper extends Scraper<typeof settings> {
   readonly tag = "vrl";
   readonly summary = "Jobs of the lab (VRL_URL) and the result files they leave";

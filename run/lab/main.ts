@@ -3,7 +3,7 @@ import { LocalEngine } from "./engine.ts";
 import { JobStore, type LabJob } from "./store.ts";
 
 /**
- * The embedded lab: a small lab that implements the contract of docs/lab.md. Arguments:
+ * The embedded lab: a small lab that implements the contract of docs/reference/lab-contract.md. Arguments:
  * --listen host:port --data dir --drop dir --token-file file [--catalogue file] [--engine local] [--parallel 2]
  */
 const options = new Map<string, string>();

@@ -8,9 +8,9 @@ import { BASE, PASSWORD, type Slapd, startSlapd } from "../helpers/slapd.ts";
 const isThere = ["slapd", "slapadd", "ldapmodify", "openssl"].every(hasProgram);
 const test = requires("slapd", isThere, "apt-get install slapd ldap-utils openssl") as typeof plainTest;
 
-/** The filters of docs/auth.md by directory. */
+/** The filters of docs/reference/roles.md by directory. */
 const FILTERS = [
-  ...(await Deno.readTextFile(`${HOME}/docs/auth.md`)).matchAll(/^\| (.*?) *\| `(\(.*\))` *\|$/gm),
+  ...(await Deno.readTextFile(`${HOME}/docs/reference/roles.md`)).matchAll(/^\| (.*?) *\| `(\(.*\))` *\|$/gm),
 ]
   .map(([, directory, filter]) => ({ directory: directory!, filter: filter! }));
 const ANY = FILTERS.filter(({ directory }) => directory.startsWith("any"));

@@ -56,7 +56,7 @@ test("a DROP_PATTERN that cannot run in linear time ends the start, with what to
   expect(load("(\\d+)")).toThrow(/DROP_PATTERN.*lacks the named group \(\?<changelist>…\)/s);
 });
 
-test("docs/settings.md tells every setting", () => {
-  const docs = Deno.readTextFileSync(new URL("../../docs/settings.md", import.meta.url));
+test("docs/reference/settings.md tells every setting", () => {
+  const docs = Deno.readTextFileSync(new URL("../../docs/reference/settings.md", import.meta.url));
   for (const name of ENV_NAMES) expect(docs).toContain(`\`${name}\``);
 });

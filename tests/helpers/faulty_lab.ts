@@ -37,7 +37,7 @@ export interface OddLab {
   close(): void;
 }
 
-/** A lab that speaks the contract of docs/lab.md and breaks it on request, by hand on TCP so that it can cut a connection. */
+/** A lab that speaks the contract of docs/reference/lab-contract.md and breaks it on request, by hand on TCP so that it can cut a connection. */
 export function startOddLab(
   port: number,
   before?: Pick<OddLab, "journal" | "forgotten" | "faults">,

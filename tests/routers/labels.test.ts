@@ -120,7 +120,9 @@ test("a label of no changelist, or of several, is an error", async () => {
 test("a list that changes the number of a label, or the label of a number, is rejected as a whole", async () => {
   const rewritten = await sendList("git", [hash(1), hash(9), hash(8)].join("\n"));
   expect([rewritten.status, rewritten.body.code]).toEqual([409, "CONFLICT"]);
-  expect(rewritten.body.detail).toMatch(/cannot assign the label 000009e+ to 2: 2 already has the label 000002e+/);
+  expect(rewritten.body.detail).toMatch(
+    /cannot assign the label 000009e+ to 2: 2 already has the label 000002e+/,
+  );
   const moved = await sendList("git", `100 ${hash(77)}\n101 ${hash(3)}`);
   expect(moved.body.detail).toMatch(/000003e+ already is 3/);
   const twice = await sendList("git", `200 ${hash(77)}\n201 ${hash(77)}`);

@@ -3,9 +3,9 @@ import { serve } from "../helpers/lab_server.ts";
 
 const home = import.meta.dirname!.replace(/\/tests\/scrapers$/, "");
 
-/** The example as docs/scrapers.md shows it. */
+/** The example as docs/how-to/write-a-scraper.md shows it. */
 async function example(): Promise<string> {
-  const text = await Deno.readTextFile(`${home}/docs/scrapers.md`);
+  const text = await Deno.readTextFile(`${home}/docs/how-to/write-a-scraper.md`);
   return /```ts\n(.*?)```/s.exec(text)![1]!;
 }
 
@@ -19,7 +19,7 @@ async function runExample(source: string, url: string) {
       `${folder}/try.ts`,
       `import { NightlyScraper } from "./nightly.ts";
        import { checkSettings, createRegistry, tryScrape } from "file://${home}/scrapers/mod.ts";
-       import { createFetch } from "file://${home}/scrapers/fetch.ts";
+       import { createFetch } from "file://${home}/scrapers/http/fetch.ts";
        import type { Scraper } from "file://${home}/scrapers/scraper.ts";
        const allow = { hosts: [new URL("${url}").host], roots: [], dataDir: "/nowhere", labUrl: undefined, secrets: [] };
        const scraper = new NightlyScraper() as unknown as Scraper;
