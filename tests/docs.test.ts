@@ -73,14 +73,14 @@ test("docs/reference/scrapers.md has a row for each scraper, with its settings",
 
 test("docs/reference/formats.md has a row for each format, and for no other", () => {
   const page = read("docs/reference/formats.md");
-  const table = page.slice(page.indexOf("## Recognised files"), page.indexOf("## What a result contains"));
+  const table = page.slice(page.indexOf("## Recognized files"), page.indexOf("## What a result contains"));
   const rows = [...table.matchAll(/^\| [^|]+ \| `([^`]+)` +\|/gm)].map(([, name]) => name!);
   expect(rows.sort()).toEqual(formats.map(({ name }) => name).sort());
 });
 
 test("the tests that docs/explanation/security.md names exist", () => {
-  const [, defences] = /## Defences\n(.*?)\n## /s.exec(read("docs/explanation/security.md"))!;
-  const cells = [...defences!.matchAll(/\| ([^|]*?) *\|$/gm)].slice(2).map(([, cell]) => cell!);
+  const [, defenses] = /## Defenses\n(.*?)\n## /s.exec(read("docs/explanation/security.md"))!;
+  const cells = [...defenses!.matchAll(/\| ([^|]*?) *\|$/gm)].slice(2).map(([, cell]) => cell!);
   const named = cells.flatMap((cell) => [...cell.matchAll(/`([^`]+)`/g)].map(([, name]) => name!));
   const exists = (path: string) => {
     try {

@@ -11,6 +11,7 @@ import type { ResultSpool } from "./spool.ts";
 import { storeTurns } from "./store_turns.ts";
 import { prepareStore, type StoredRun, storeRuns } from "./run_writer.ts";
 import { ensureTest, findKnownTest } from "../tests/test_locks.ts";
+import { claimIdempotencyKey, completeIdempotencyKey, type IdempotencyKey } from "../core/idempotency.ts";
 import { LOCKS } from "../core/locks.ts";
 
 type Numbered = Placed<PushHead>;
@@ -76,24 +77,22 @@ export async function pushRun(
     if (mode !== "append") return (await storeRuns(tx, { testId, source, runs: [run], mode })).runs[0]!;
     // Two concurrent appends to a run must not get the same attempt.
     await tx`select pg_advisory_xact_lock(${LOCKS.appendAttempt}, hashtext(${`${source} ${externalId}`}))`;
-    const scope = `push:${options.by.name}:${test}`;
-    const hash = hashOf({ ...head, externalId }, results);
-    const taken = await tx`
-      insert into idempotency_keys (scope, key, request_hash, target_id) values (${scope}, ${options
-      .idempotencyKey!}, ${hash}, 0)
-      on conflict do nothing returning key`;
-    if (taken.length === 0) {
-      const first = await findFirst(tx, { scope, key: options.idempotencyKey!, hash });
-      if (first !== undefined) return first;
-    }
+    const key: IdempotencyKey = {
+      scope: `push:${options.by.name}:${test}`,
+      key: options.idempotencyKey!,
+      request: hashOf({ ...head, externalId }, results),
+      makes: "run",
+    };
+    const earlier = await claimIdempotencyKey(tx, key);
+    const first = earlier === undefined ? undefined : await findStored(tx, earlier);
+    if (first !== undefined) return first;
     const stored = (await storeRuns(tx, {
       testId,
       source,
       runs: [{ ...run, attempt: 1 }],
       mode: await hasRun(tx, { testId, source, externalId }) ? "append" : "replace",
     })).runs[0]!;
-    await tx`update idempotency_keys set target_id = ${stored.id} where scope = ${scope} and key = ${options
-      .idempotencyKey!}`;
+    await completeIdempotencyKey(tx, key, stored.id);
     return stored;
   }
 }
@@ -136,20 +135,11 @@ async function hasRun(
   return rows.length > 0;
 }
 
-async function findFirst(
-  tx: Queryable,
-  { scope, key, hash }: { scope: string; key: string; hash: string },
-): Promise<StoredRun | undefined> {
-  const [row] = await tx<(Omit<StoredRun, "isNew" | "id"> & { id: number | null; isSame: boolean })[]>`
-    select runs.id, runs.external_id as "externalId", runs.attempt, runs.counts, keys.request_hash = ${hash} as "isSame"
-    from idempotency_keys as keys left join runs on runs.id = keys.target_id
-    where keys.scope = ${scope} and keys.key = ${key}`;
-  if (row === undefined || !row.isSame) {
-    throw new HubError("CONFLICT", `The Idempotency-Key ${JSON.stringify(key)} was used for another run.`);
-  }
-  const { isSame: _isSame, id, ...run } = row;
-  // The run was deleted since, with its test.
-  return id === null ? undefined : { ...run, id, isNew: false };
+/** A run that an earlier push stored; undefined if it was deleted since, with its test. */
+async function findStored(tx: Queryable, id: number): Promise<StoredRun | undefined> {
+  const [run] = await tx<Omit<StoredRun, "isNew">[]>`
+    select id, external_id as "externalId", attempt, counts from runs where id = ${id}`;
+  return run === undefined ? undefined : { ...run, isNew: false };
 }
 
 function hashOf(head: Numbered, results: ResultSpool): string {

@@ -1,11 +1,14 @@
+import { createHash } from "node:crypto";
 import { HubError } from "../../errors.ts";
 import type { JobInput } from "../../schemas/job.ts";
 import { type Author, recordAudit } from "../access/audit.ts";
+import { claimIdempotencyKey, completeIdempotencyKey, type IdempotencyKey } from "../core/idempotency.ts";
 import type { Db, Queryable } from "../core/queryable.ts";
 import { findRemovedRoot } from "../drop/drop_roots.ts";
 import { missing, type SubmitDefaults, whatToRun } from "./job_builds.ts";
 import { leaveToPerson } from "./job_progress.ts";
 import { getJob, moveJob } from "./jobs.ts";
+import { insertJobs, type NewJob } from "./new_jobs.ts";
 import { unknownTest } from "../tests/tests.ts";
 
 export interface RequestOptions {
@@ -28,9 +31,9 @@ export async function createJobs(
   options: RequestOptions,
 ): Promise<{ ids: number[]; isNew: boolean }> {
   checkChangelists(input);
-  const request = JSON.stringify(input);
   return await sql.begin(async (tx) => {
-    const earlier = await findRepeat(tx, options, request);
+    const key = keyOf(options, JSON.stringify(input));
+    const earlier = key === undefined ? undefined : await claimIdempotencyKey(tx, key);
     if (earlier !== undefined) return { ids: await listBatch(tx, earlier), isNew: false };
     const [test] = await tx<{ submit: SubmitDefaults; id: number }[]>`
       select id, submit from tests where name = ${input.test} and deleted_at is null`;
@@ -41,26 +44,21 @@ export async function createJobs(
     if (os === undefined) throw missing("os", "the operating system to run on");
     if (machine === undefined && pool === undefined) throw missing("pool", "a machine or a pool");
     const builds = await whatToRun(tx, input, test.submit, options.dropRoots);
-    const rows = await tx<{ id: number }[]>`
-      insert into jobs (test_id, lab_test, package_id, changelist, package_url, os, machine, pool, note, report, state, requested_by)
-      select ${test.id}, ${input.labTest ?? test.submit.labTest ?? input.test}, ${
-      builds[0]!.packageId
-    }::int, build.changelist, build.url, ${os}, ${machine ?? null}, ${pool ?? null}, ${
-      input.note ?? ""
-    }, ${input.report}, 'queued', ${options.by.name}
-      from unnest(${builds.map((build) => build.changelist)}::int[], ${
-      builds.map((build) => build.url)
-    }::text[]) with ordinality as build (changelist, url, place)
-      order by build.place
-      returning id`;
-    const ids = rows.map((row) => row.id);
+    const ids = await insertJobs(tx, {
+      testId: test.id,
+      labTest: input.labTest ?? test.submit.labTest ?? input.test,
+      packageId: builds[0]!.packageId,
+      os,
+      machine: machine ?? null,
+      pool: pool ?? null,
+      note: input.note ?? "",
+      report: input.report,
+      retryOf: null,
+    }, { builds, by: options.by.name, cause: `requested by ${options.by.name}` });
     if (input.changelists !== undefined) {
       await tx`update jobs set batch = ${ids[0]!} where id = any(${ids}::bigint[])`;
     }
-    await tx`
-      insert into job_events (job_id, state, cause)
-      select id, 'queued', ${`requested by ${options.by.name}`} from unnest(${ids}::bigint[]) as made (id)`;
-    await keepKey(tx, options, ids[0]!);
+    if (key !== undefined) await completeIdempotencyKey(tx, key, ids[0]!);
     await options.enqueue(tx, ids);
     await recordAudit(tx, options.by, {
       action: "job.submit",
@@ -113,45 +111,11 @@ async function listBatch(tx: Queryable, first: number): Promise<number[]> {
   return rows.map((row) => row.id);
 }
 
-function scopeOf(options: RequestOptions): string {
-  return `job:${options.by.name}`;
-}
-
-/**
- * Claims the idempotency key for this transaction. A concurrent request with the same key waits until the first has
- * committed. Returns the target of a repeat, or undefined for a new key.
- */
-async function findRepeat(
-  tx: Queryable,
-  options: RequestOptions,
-  request: string,
-): Promise<number | undefined> {
-  const key = options.idempotencyKey;
-  if (key === undefined) return undefined;
-  const taken = await tx`
-    insert into idempotency_keys (scope, key, request_hash, target_id)
-    values (${scopeOf(options)}, ${key}, md5(${request}), 0)
-    on conflict do nothing
-    returning key`;
-  if (taken.length > 0) return undefined;
-  const [row] = await tx<{ targetId: number; same: boolean }[]>`
-    select target_id as "targetId", request_hash = md5(${request}) as same
-    from idempotency_keys where scope = ${scopeOf(options)} and key = ${key}`;
-  if (row?.same !== true) {
-    throw new HubError(
-      "CONFLICT",
-      `The Idempotency-Key ${JSON.stringify(key)} was used for another job (${row?.targetId}).`,
-    );
-  }
-  return row.targetId;
-}
-
-/** Assigns the key that `findRepeat` claimed to the stored job. */
-async function keepKey(tx: Queryable, options: RequestOptions, targetId: number): Promise<void> {
-  if (options.idempotencyKey === undefined) return;
-  await tx`
-    update idempotency_keys set target_id = ${targetId}
-    where scope = ${scopeOf(options)} and key = ${options.idempotencyKey}`;
+/** The key that a request came with, for its author. */
+function keyOf({ by, idempotencyKey }: RequestOptions, request: string): IdempotencyKey | undefined {
+  if (idempotencyKey === undefined) return undefined;
+  const hash = createHash("md5").update(request).digest("hex");
+  return { scope: `job:${by.name}`, key: idempotencyKey, request: hash, makes: "job" };
 }
 
 /** Retries a job that is over, or that a person no longer waits for: makes a new job that refers to the old one. */
@@ -161,11 +125,11 @@ export async function retryJob(
   options: RequestOptions,
 ): Promise<{ id: number; isNew: boolean }> {
   return await sql.begin(async (tx) => {
-    const earlier = await findRepeat(tx, options, `retry ${id}`);
+    const key = keyOf(options, `retry ${id}`);
+    const earlier = key === undefined ? undefined : await claimIdempotencyKey(tx, key);
     if (earlier !== undefined) return { id: earlier, isNew: false };
     // Done before the job is read, so that a concurrent lab search either finishes first or sees this.
-    const cause = `to be retried by ${options.by.name}, so not resubmitted automatically`;
-    await leaveToPerson(tx, id, cause);
+    await leaveToPerson(tx, id, `to be retried by ${options.by.name}, so not resubmitted automatically`);
     const old = await getJob(tx, id);
     if (["queued", "submitting", "submitted", "running"].includes(old.state)) {
       throw new HubError(
@@ -180,25 +144,26 @@ export async function retryJob(
         `Job ${id} cannot be retried: its package is under ${removed}, which is no longer in DROP_URLS.`,
       );
     }
-    const [row] = await tx<{ id: number }[]>`
-      insert into jobs (test_id, lab_test, package_id, changelist, package_url, os, machine, pool, note, report, state,
-        requested_by, retry_of)
-      select test_id, lab_test, package_id, changelist, package_url, os, machine, pool, note, report, 'queued',
-        ${options.by.name}, id
-      from jobs where id = ${id}
-      returning id`;
-    const newId = row!.id;
-    await tx`
-      insert into job_events (job_id, state, cause)
-      values (${newId}, 'queued', ${`retry of job ${id}, requested by ${options.by.name}`})`;
-    await keepKey(tx, options, newId);
-    await options.enqueue(tx, [newId]);
+    const [{ build, ...job }] = await tx<
+      [Omit<NewJob, "retryOf"> & { build: { changelist: number | null; url: string } }]
+    >`
+      select test_id as "testId", lab_test as "labTest", package_id as "packageId", os, machine, pool, note, report,
+        json_build_object('changelist', changelist, 'url', package_url) as build
+      from jobs where id = ${id}`;
+    const cause = `retry of job ${id}, requested by ${options.by.name}`;
+    const [newId] = await insertJobs(tx, { ...job, retryOf: id }, {
+      builds: [build],
+      by: options.by.name,
+      cause,
+    });
+    if (key !== undefined) await completeIdempotencyKey(tx, key, newId!);
+    await options.enqueue(tx, [newId!]);
     await recordAudit(tx, options.by, {
       action: "job.retry",
       object: `job ${newId}`,
       after: { retryOf: id },
     });
-    return { id: newId, isNew: true };
+    return { id: newId!, isNew: true };
   });
 }
 
