@@ -120,7 +120,9 @@ test("what names no changelist, or several, is told", async () => {
 test("a number never changes its label, nor a label its number; nothing of such a list is kept", async () => {
   const rewritten = await sendList("git", [hash(1), hash(9), hash(8)].join("\n"));
   expect([rewritten.status, rewritten.body.code]).toEqual([409, "CONFLICT"]);
-  expect(rewritten.body.detail).toMatch(/cannot assign the label 000009e+ to 2: 2 already has the label 000002e+/);
+  expect(rewritten.body.detail).toMatch(
+    /cannot assign the label 000009e+ to 2: 2 already has the label 000002e+/,
+  );
   const moved = await sendList("git", `100 ${hash(77)}\n101 ${hash(3)}`);
   expect(moved.body.detail).toMatch(/000003e+ already is 3/);
   const twice = await sendList("git", `200 ${hash(77)}\n201 ${hash(77)}`);
@@ -187,7 +189,7 @@ test("a list is read from where the axis says, again only where it changed, and 
   const read = () => readListsTask(deps, new AbortController().signal);
   await read();
   await read();
-  expect(logged).toEqual([["a list of changelists was read", { axis: "read", added: 2 }]]);
+  expect(logged).toEqual([["read a list of changelists", { axis: "read", added: 2 }]]);
   await Deno.writeTextFile(`${lists}/main.txt`, `${hash(1)}\n${hash(3)}\n`);
   await read();
   const axis = (await ask("GET", "/api/axes")).body.items.find((one: { axis: string }) =>
