@@ -31,20 +31,20 @@ import { createVersions } from "./routers/versions.ts";
 
 export interface AppOptions {
   log: Log;
-  /** Where states that fail many requests are logged; default: one of the app's own. */
+  /** Log of conditions that fail many requests; default: a log of the app's own. */
   faults?: FaultLog;
 }
 
 const REQUEST_ID = /^[\w.:-]{8,128}$/;
 
-/** Every route of the hub: of procedures, and what REST alone has. */
+/** Every route of the hub: the procedures' routes, and the REST-only routes. */
 export function allRoutes(): { routes: Route[]; extra: RestOnly[] } {
   const routes = procedureRoutes();
   const files = [resultsCsv, resultsUpload, runExport, labelList];
   return { routes, extra: [...files, ...documentRoutes(routes, files)] };
 }
 
-/** The whole HTTP side: identity, REST routes, tRPC, documents, and the one error handler. */
+/** Creates the whole HTTP side: identity, REST routes, tRPC, documents, and the only error handler. */
 export function createApp(
   deps: Deps,
   { log, faults = createFaultLog({ log, now: deps.now }) }: AppOptions,
@@ -65,11 +65,11 @@ export function createApp(
   const table = createTable(routes, extra, config);
   const versions = createVersions(deps.sql, { home: config.home, held: config.heldPages });
   const compressing = compress({ threshold: 1024 });
-  // To look whether an answer can be packed costs more than many an answer does.
+  // Checking whether an answer can be compressed costs more than producing many answers.
   app.use(async (c, next) => {
     if (c.req.header("accept-encoding") === undefined) await next();
     else await compressing(c, next);
-    // Who asks only whether another origin may ask is answered before there is a hub.
+    // CORS preflight requests are answered before the context exists.
     const hub = c.get("hub") as Context | undefined;
     if (hub?.reply.isWhole === true || /accept-encoding/i.test(c.res.headers.get("vary") ?? "")) return;
     c.res.headers.append("vary", "accept-encoding");
@@ -82,7 +82,7 @@ export function createApp(
     const hub: Context = {
       ...deps,
       identity: null,
-      // Known once its host is found to be well formed.
+      // Set once the Host header is found to be well formed.
       client: { address: remote, isSecure: false, isLocal: false, origin: "" },
       agent: c.req.header("user-agent") ?? "",
       requestId,
@@ -126,32 +126,32 @@ export function createApp(
     if (hub.reply.isWhole !== true) setHeaders(c.res.headers, hub);
   });
   app.use(withEtag);
-  // The middleware above sees the error too, and logs it.
+  // The middleware above also sees the error, and logs it.
   app.onError((error, c) => problem(asHubError(error), c.get("hub").requestId));
 
   app.all("*", answer);
   return app;
 }
 
-/** Answers by what the request was resolved to. @throws HubError NOT_FOUND, METHOD_NOT_SUPPORTED; what the handler throws */
+/** Answers a request by its resolved target. @throws HubError NOT_FOUND, METHOD_NOT_SUPPORTED; what the handler throws */
 async function answer(c: RestContext): Promise<Response> {
   const target = c.get("target");
   const hub = c.get("hub");
   if (target.kind === "trpc") return await answerTrpc(c.req.raw, target, hub);
   if (target.kind === "rest") {
-    // Before a byte of the body is read.
+    // Checked before any byte of the body is read.
     requireRole(hub, target.route);
     c.set("params", target.params);
     return await target.handle(c);
   }
   const path = target.path.slice(0, 200);
   if (target.methods.length === 0) {
-    throw new HubError("NOT_FOUND", `There is no route ${path}; /api/site-map lists them all.`);
+    throw new HubError("NOT_FOUND", `There is no route ${path}; /api/site-map lists all routes.`);
   }
   const allow = [...target.methods, ...(target.methods.includes("GET") ? ["HEAD"] : [])].join(", ");
   const fault = new HubError(
     "METHOD_NOT_SUPPORTED",
-    `${path} does not take ${c.req.method}; it takes ${allow}.`,
+    `${path} does not support ${c.req.method}; it supports ${allow}.`,
   );
   return problem(fault, hub.requestId, { allow });
 }

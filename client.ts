@@ -17,12 +17,12 @@ export type { Scrape } from "./schemas/scrape.ts";
 export type { TestShape } from "./schemas/test.ts";
 
 export interface ClientOptions {
-  /** For writes, and for what only the signed-in see; a page of the hub's own has its session instead. */
+  /** Required for writes, and for reads that only signed-in users see; the hub's own pages use their session instead. */
   token?: string;
   fetch?: typeof fetch;
 }
 
-/** A client typed from end to end: `createHubClient("http://127.0.0.1:8000").dvs.packages.query({})`. */
+/** Creates a fully typed client: `createHubClient("http://127.0.0.1:8000").dvs.packages.query({})`. */
 export function createHubClient(url: string, { token, fetch }: ClientOptions = {}) {
   return createTRPCClient<AppRouter>({
     links: [httpBatchLink({

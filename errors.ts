@@ -1,4 +1,4 @@
-/** What went wrong, in terms both doors (HTTP and tRPC) know. Mapped once: app.ts for HTTP, routers/trpc.ts for tRPC. */
+/** Error codes shared by HTTP and tRPC, with their HTTP status. app.ts maps them for HTTP, routers/trpc.ts for tRPC. */
 export const HTTP_STATUS = {
   BAD_REQUEST: 400,
   UNAUTHORIZED: 401,
@@ -12,7 +12,7 @@ export const HTTP_STATUS = {
   MISDIRECTED_REQUEST: 421,
   UNPROCESSABLE_CONTENT: 422,
   TOO_MANY_REQUESTS: 429,
-  /** The client hung up, so it never sees this; not the hub's failure. */
+  /** The client closed the connection, so it never sees this status; not an error of the hub. */
   CLIENT_CLOSED_REQUEST: 499,
   INTERNAL_SERVER_ERROR: 500,
   BAD_GATEWAY: 502,
@@ -22,7 +22,7 @@ export const HTTP_STATUS = {
 
 export type HubErrorCode = keyof typeof HTTP_STATUS;
 
-/** One fault of an input: `path` is dotted, as in `results.3.case`. */
+/** An error in one input field: `path` is dotted, as in `results.3.case`. */
 export interface Issue {
   path: string;
   message: string;
@@ -31,11 +31,14 @@ export interface Issue {
 export interface HubErrorOptions {
   cause?: unknown;
   issues?: Issue[];
-  /** Seconds after which asking again may help. */
+  /** Seconds after which a retry may succeed. */
   retryAfter?: number;
 }
 
-/** Thrown by everything below the routers. The message says what was asked, what is wrong, and the present value. */
+/**
+ * The error thrown by everything below the routers. The message states what was asked, what is wrong, and the present
+ * value.
+ */
 export class HubError extends Error {
   override name = "HubError";
   readonly issues: Issue[];
@@ -52,7 +55,7 @@ export class HubError extends Error {
   }
 }
 
-/** The message of anything thrown, without its stack. */
+/** Returns the message of anything thrown, without a stack. */
 export function reasonOf(error: unknown): string {
   if (error instanceof Error) return error.message || error.name;
   const message = (error as { message?: unknown } | null)?.message;

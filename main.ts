@@ -55,7 +55,7 @@ function log(level: typeof LEVELS[number], message: string, fields: Record<strin
 const faults = createFaultLog({ log, now: () => new Date() });
 Deno.unrefTimer(setInterval(() => faults.flush(), 60_000));
 
-/** Logs what failed beside requests. */
+/** Logs errors outside requests. */
 function logFailure(what: string, error: unknown): void {
   const fault = databaseFault(error);
   if (fault === undefined) log("error", what, { reason: reasonOf(error) });
@@ -68,18 +68,20 @@ function fail(message: string, code = 1): never {
 }
 
 if (config.databaseUrl === undefined) {
-  fail("No database is named. Set DATABASE_URL, or start with `deno task start`, which brings one.");
+  fail(
+    "No database is configured. Set DATABASE_URL, or start with `deno task start`, which has an embedded one.",
+  );
 }
 const isStarted = Deno.args.includes(END_WITH_STDIN);
 let isDraining = false;
 const working = Promise.withResolvers<void>();
-// Kept as long as the process lives.
+// The lock lasts as long as the process.
 const _lock = isStarted
   ? await shareDataLock(config.dataDir).catch((error) => fail(reasonOf(error)))
   : undefined;
 
 try {
-  // A migration may take as long as it needs, and so may the one of another hub, which this one waits for.
+  // No limits, because a migration may take long, as may waiting for another hub's migration.
   const limits = { lockMs: Infinity, statementMs: Infinity };
   const schema = openDatabase(config.databaseUrl, { max: 1, limits });
   const applied = await migrate(schema);
@@ -87,9 +89,7 @@ try {
   if (applied.length > 0) log("info", "migrated", { applied });
 } catch (error) {
   fail(
-    error instanceof HubError
-      ? error.message
-      : `The database cannot be brought up to date: ${reasonOf(error)}`,
+    error instanceof HubError ? error.message : `The database could not be migrated: ${reasonOf(error)}`,
   );
 }
 if (Deno.args.includes("--migrate")) {
@@ -100,21 +100,21 @@ if (Deno.args.includes("--migrate")) {
 const sql = openDatabase(config.databaseUrl, {
   max: config.databasePool,
   onSilent: (connections) =>
-    faults.add("the database did not answer on connections, so they were closed", { connections }),
+    faults.add("closed connections on which the database did not answer", { connections }),
 });
 
 try {
   await configureRoots(sql, config.dropRoots);
   const completed = await completePackages(sql);
-  if (completed > 0) log("info", "packages were given their branch and build", { completed });
+  if (completed > 0) log("info", "set the branch and build of packages", { completed });
 } catch (error) {
-  fail(`The database cannot be prepared: ${reasonOf(error)}`);
+  fail(`The database could not be prepared: ${reasonOf(error)}`);
 }
 
 const queue = await startQueue(sql, {
   onError: (error) => logFailure("queue", error),
 })
-  .catch((error) => fail(`The queue cannot be started: ${reasonOf(error)}`));
+  .catch((error) => fail(`The queue could not be started: ${reasonOf(error)}`));
 const jobDeps: JobDeps = {
   sql,
   queue,
@@ -171,11 +171,11 @@ const { fetch, drain: drainRequests } = createDrain((request, info) =>
 );
 const server = startListening();
 listenForStop({ ignoreHangup: Deno.env.get(IGNORE_HANGUP) !== undefined }).requested.then(drain);
-// The start that made this process has ended, also where it was killed: it keeps the other end.
+// run/start.ts keeps the other end of stdin open, so stdin ends when it ends, even if killed.
 if (isStarted) {
   waitForEnd(Deno.stdin.readable).then(() => drain("the program that started the hub has ended"));
 }
-// Only now: a hub that cannot listen must not begin a task.
+// Starts after listening: a hub that cannot listen must not start a task.
 await queue.work(
   "scan_drop",
   1,
@@ -210,7 +210,7 @@ function startListening(): HubListener {
     });
   } catch (error) {
     const isTaken = error instanceof Deno.errors.AddrInUse;
-    const why = isTaken ? "another process listens there" : reasonOf(error);
+    const why = isTaken ? "another process is listening on it" : reasonOf(error);
     fail(
       `The hub cannot listen on ${hostname}:${port}: ${why}. Set HOST and PORT to a free address.`,
       isTaken ? ADDRESS_IN_USE : 1,

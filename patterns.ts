@@ -2,27 +2,30 @@ import { type AST, RegExpParser } from "@eslint-community/regexpp";
 import { RE2JS } from "re2js";
 import { HubError, reasonOf } from "./errors.ts";
 
-/** Most steps of a pattern, with its counts multiplied out: what each character of a text may cost. */
+/** Maximum steps of a pattern with its counted repetitions expanded. The time per character of a text grows with it. */
 const MAX_STEPS = 1000;
-/** JavaScript's white space, of which RE2 knows six characters. */
+/** JavaScript's white space characters; RE2's `\s` has only six of them. */
 const SPACES =
   "\\t-\\r \\x{a0}\\x{1680}\\x{2000}-\\x{200a}\\x{2028}\\x{2029}\\x{202f}\\x{205f}\\x{3000}\\x{feff}";
 const NO_SPACES =
   "\\x00-\\x08\\x0e-\\x1f!-\\x{9f}\\x{a1}-\\x{167f}\\x{1681}-\\x{1fff}\\x{200b}-\\x{2027}\\x{202a}-\\x{202e}" +
   "\\x{2030}-\\x{205e}\\x{2060}-\\x{2fff}\\x{3001}-\\x{fefe}\\x{ff00}-\\x{10ffff}";
 
-/** A regular expression that a person wrote into a setting. Its time is linear in the text, whatever both are. */
+/** A regular expression from a setting. It runs in time linear in the text, for any pattern and text. */
 export interface Pattern {
   readonly source: string;
   test(text: string): boolean;
-  /** The texts of its named groups, undefined those that took no part; undefined where it does not match. */
+  /**
+   * Returns the texts of the named groups (undefined for groups that did not take part), or undefined if the text does
+   * not match.
+   */
   groups(text: string): Record<string, string | undefined> | undefined;
 }
 
 /**
- * Compiles JavaScript's syntax (flag `u`) for RE2 (https://github.com/google/re2/wiki/Syntax), with JavaScript's meaning of `.`,
- * `\s` and the rest. A group that is repeated keeps what its last round with it took.
- * @throws HubError BAD_REQUEST that names the pattern, the part that linear time has no room for, and what to write instead
+ * Compiles JavaScript's syntax (flag `u`) for RE2 (https://github.com/google/re2/wiki/Syntax), with JavaScript's meaning
+ * of `.`, `\s` and the rest. A difference: a repeated group keeps the text of its last iteration that it took part in.
+ * @throws HubError BAD_REQUEST that names the pattern, the part that cannot run in linear time, and what to write instead
  */
 export function compilePattern(source: string): Pattern {
   const root = parsed(source);
@@ -37,7 +40,7 @@ export function compilePattern(source: string): Pattern {
     source,
     test,
     groups(text) {
-      // The automaton that only says whether is many times faster.
+      // Testing alone is many times faster than finding the groups.
       const match = test(text) ? compiled.exec(text) : null;
       if (match === null) return undefined;
       const found = Object.create(null) as Record<string, string | undefined>;
@@ -57,7 +60,7 @@ export function compilePattern(source: string): Pattern {
   }
 }
 
-/** Why a pattern cannot be used, or undefined. `oneOf`: named groups, one of which it must have. */
+/** Returns why a pattern cannot be used, or undefined. `oneOf`: named groups of which it must have at least one. */
 export function patternFault(source: string, oneOf: readonly string[] = []): string | undefined {
   try {
     compilePattern(source);
@@ -94,7 +97,7 @@ function fault(source: string, reason: string): HubError {
   return new HubError("BAD_REQUEST", `The pattern ${JSON.stringify(source)} ${reason}`);
 }
 
-/** Writes a pattern as RE2 reads it. */
+/** Translates a pattern to RE2's syntax. */
 class Translator {
   #steps = 0;
 
@@ -104,7 +107,7 @@ class Translator {
     return this.#alternatives(alternatives, 1);
   }
 
-  /** `times`: how often the part counts, since it stands in counted ones. */
+  /** `times`: the product of the counts of all enclosing repetitions. */
   #alternatives(alternatives: AST.Alternative[], times: number): string {
     return alternatives.map(({ elements }) => elements.map((one) => this.#element(one, times)).join("")).join(
       "|",
@@ -116,14 +119,14 @@ class Translator {
     if (this.#steps > MAX_STEPS) {
       throw fault(
         this.source,
-        `counts up to too much: more than ${MAX_STEPS} steps with its counts, as in {1,100}, multiplied out; write * or + for them.`,
+        `is too long: it has more than ${MAX_STEPS} steps once counts, as in {1,100}, are expanded; write * or + instead of them.`,
       );
     }
     switch (node.type) {
       case "Assertion":
         return this.#assertion(node);
       case "Backreference":
-        throw this.#unsupported(node, "a backreference", "write out what the group may be a second time");
+        throw this.#unsupported(node, "a backreference", "repeat the group's alternatives instead");
       case "CapturingGroup":
         this.onGroup(node.name);
         return `(${this.#alternatives(node.alternatives, times)})`;
@@ -189,7 +192,9 @@ class Translator {
   #unsupported(node: AST.Node, what: string, instead: string): HubError {
     return fault(
       this.source,
-      `has ${what}, ${JSON.stringify(node.raw)}, which patterns of linear time lack; ${instead}.`,
+      `has ${what}, ${
+        JSON.stringify(node.raw)
+      }, which is unsupported because it cannot run in linear time; ${instead}.`,
     );
   }
 }
@@ -199,7 +204,7 @@ function character(value: number): string {
   return /^[A-Za-z0-9_]$/.test(text) ? text : `\\x{${value.toString(16)}}`;
 }
 
-/** A set of characters, as it stands within brackets. */
+/** Returns a character set, for use within brackets. */
 function setIn(node: AST.EscapeCharacterSet | AST.UnicodePropertyCharacterSet): string {
   if (node.kind === "property") return `\\${node.negate ? "P" : "p"}{${node.value ?? node.key}}`;
   if (node.kind === "space") return node.negate ? NO_SPACES : SPACES;

@@ -1,16 +1,16 @@
-/** Longest that work on large data goes on before everything else of the process has its turn. */
+/** Maximum duration of a slice of work before the process handles other events. */
 const SLICE_MS = 5;
 
 export interface TurnsOptions {
-  /** Milliseconds of a steady clock. */
+  /** Returns the time of a monotonic clock, in ms. */
   now?(): number;
-  /** Calls once all else that is ready has had its turn. */
+  /** Calls `run` after all other pending events were handled. */
   later?(run: () => void): void;
 }
 
 /**
- * Lets work on data of any size go on in slices, for the whole process: one slice in each turn of the event loop, for one of
- * those that wait. What works through much calls `take` before each piece that is small by itself; what waits goes on in the order it came.
+ * Divides work on large data into slices, for the whole process: one slice per turn of the event loop, for one waiting
+ * task. Code that processes much data calls `take` before each small piece; waiting tasks continue in order of arrival.
  */
 export class Turns {
   #waiting: (() => void)[] = [];
@@ -24,12 +24,12 @@ export class Turns {
     this.#later = later;
   }
 
-  /** Whether the present slice is over, so that `take` waits. */
+  /** Whether the current slice is over, so that `take` waits. */
   get isOver(): boolean {
     return this.#now() - this.#began >= SLICE_MS;
   }
 
-  /** Waits for the next slice, where the present one is over. */
+  /** Waits for the next slice if the current one is over. */
   take(): Promise<void> | undefined {
     if (!this.isOver) return undefined;
     return new Promise((resolve) => {
@@ -51,8 +51,8 @@ export class Turns {
 }
 
 /**
- * By a timer: only before it waits for one does Deno's runtime look at the network each time. `setImmediate` and messages keep
- * it busy, so that it looks once in 61 turns, and with slices in between requests wait for seconds.
+ * Uses a timer, because Deno's runtime polls the network every time only before it waits for a timer. `setImmediate` and
+ * messages keep the loop busy, so that it polls once in 61 turns: with slices in between, requests wait for seconds.
  */
 function afterNetwork(run: () => void): void {
   setTimeout(run, 0);

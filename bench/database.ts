@@ -6,13 +6,13 @@ import { startEmbedded } from "../run/embedded.ts";
 export interface BenchDatabase {
   sql: Db;
   url: string;
-  /** A temporary folder, gone afterwards. */
+  /** A temporary folder, deleted afterwards. */
   folder: string;
 }
 
 /**
- * Runs a benchmark on a new database of the server that CHUB_BENCH_DATABASE_URL names, else of an embedded one with its usual
- * durability.
+ * Runs a benchmark on a new database, on the server that CHUB_BENCH_DATABASE_URL names, otherwise on an embedded one with
+ * default durability.
  */
 export async function withDatabase(measure: (bench: BenchDatabase) => Promise<void>): Promise<void> {
   const folder = await Deno.makeTempDir({ prefix: "chub-bench-" });
@@ -42,7 +42,7 @@ export async function withDatabase(measure: (bench: BenchDatabase) => Promise<vo
   }
 }
 
-/** Milliseconds that something takes. */
+/** Returns how long `act` takes, in ms. */
 export async function time(act: () => Promise<unknown>): Promise<number> {
   const start = performance.now();
   await act();
@@ -53,14 +53,14 @@ export function median(values: number[]): number {
   return [...values].sort((a, b) => a - b)[values.length >> 1]!;
 }
 
-/** Prints a ratio, and whether it meets its aim. */
+/** Prints a ratio, and whether it meets its target. */
 export function show(name: string, ratio: number, aim: { atLeast?: number; atMost?: number } = {}): void {
   const { atLeast, atMost } = aim;
   const isMet = (atLeast === undefined || ratio >= atLeast) && (atMost === undefined || ratio <= atMost);
-  const told = atLeast !== undefined
+  const target = atLeast !== undefined
     ? ` (aim: at least ${atLeast})`
     : atMost !== undefined
     ? ` (aim: at most ${atMost})`
     : "";
-  console.log(`${name.padEnd(60)} ${ratio.toFixed(2)}${told}${isMet ? "" : "  MISSED"}`);
+  console.log(`${name.padEnd(60)} ${ratio.toFixed(2)}${target}${isMet ? "" : "  MISSED"}`);
 }

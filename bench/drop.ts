@@ -6,7 +6,7 @@ import { makeTree } from "./drop_tree.ts";
 
 /** Packages, builds in each, and rounds; `CHUB_BENCH_DROP=2000x1000x1` is a larger tree. */
 const [PACKAGES, BUILDS, ROUNDS] = sizesOf(Deno.env.get("CHUB_BENCH_DROP") ?? "2000x100x5");
-/** The aims of the drop's cost. */
+/** Targets for the cost of a scan. */
 const COLD_AIM = 1.3;
 const WARM_AIM = 0.5;
 
@@ -19,9 +19,9 @@ function sizesOf(text: string): [number, number, number] {
 }
 
 /**
- * Scans a generated drop cold, warm and in full, each against GNU find listing the same tree, and the cold one against
- * find plus `copy` of the same final rows into a table with the same indexes. Medians of rounds in one run. The server is
- * the one CHUB_BENCH_DATABASE_URL names, else an embedded one with its usual durability.
+ * Scans a generated drop cold, warm and in full, and compares each scan with GNU find listing the same tree. The cold
+ * scan is also compared with find plus `copy` of the same final rows into a table with the same indexes. Prints medians
+ * of several rounds. The server is the one in CHUB_BENCH_DATABASE_URL, otherwise an embedded one with default durability.
  */
 export async function run(): Promise<void> {
   await withDatabase(compare);
@@ -70,7 +70,7 @@ async function compare({ sql, folder }: { sql: Db; folder: string }): Promise<vo
     await sql`truncate packages, package_readings, builds, scans cascade`;
     await sql`checkpoint`;
     times.find.push(await time(() => find(root)));
-    // Later rounds hold the rows to copy.
+    // Later rounds keep the rows to copy in memory.
     if (round === 0) memory.reset();
     times.cold.push(await time(() => scan(false)));
     times.warm.push(await time(() => scan(false)));
@@ -125,7 +125,7 @@ async function find(root: string): Promise<void> {
   if (!success) throw new Error("find failed");
 }
 
-/** The rows as `copy` wants them, in chunks, so that only the copying is timed. */
+/** Reads the rows in the format of `copy`, in chunks, so that only the copying is timed. */
 async function readRows(sql: Db): Promise<string[]> {
   const chunks: string[] = [];
   let chunk = "";
@@ -151,7 +151,7 @@ async function copyRows(sql: Db, rows: string[]): Promise<void> {
   });
 }
 
-/** Resident memory in MiB: before, and the highest seen while it was asked for. */
+/** Samples the resident memory in MiB: before, and the maximum. */
 function watchMemory() {
   const now = () => Math.round(Deno.memoryUsage().rss / (1 << 20));
   const seen = { before: now(), highest: 0, isOn: false };

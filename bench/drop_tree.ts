@@ -1,4 +1,7 @@
-/** Makes a drop of empty files, `SW_<CL>_<package>.tgz`, whose folders have not changed for a day. Returns the builds made. */
+/**
+ * Creates a drop of empty files, `SW_<CL>_<package>.tgz`, in folders last changed a day ago. Returns the number of
+ * builds.
+ */
 export function makeTree(root: string, { packages, builds }: { packages: number; builds: number }): number {
   const settled = new Date(Date.now() - 86_400_000);
   for (let at = 0; at < packages; at++) {

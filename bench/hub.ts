@@ -4,15 +4,15 @@ import { freePort } from "./load.ts";
 export interface BenchHub {
   url: string;
   token: string;
-  /** Asks a route in JSON, as the admin. @throws Error with the answer, where it is not a good one */
-  // deno-lint-ignore no-explicit-any -- a benchmark knows what it asked for
+  /** Calls a route with JSON as the admin. @throws Error with the body of an unsuccessful answer */
+  // deno-lint-ignore no-explicit-any -- a benchmark knows the shape of the answer
   ask(method: string, path: string, body?: unknown): Promise<any>;
-  /** Resident memory of the hub's process, in MB: now, and the most it ever was. */
+  /** Resident memory of the hub's process, in MB: now, and the maximum so far. */
   residentMb(): { now: number; most: number };
   stop(): Promise<void>;
 }
 
-/** A hub on a benchmark's database, started as ops start it, in a process of its own and under its own flags. */
+/** Starts a hub on a benchmark's database as in operation: a process of its own with its own permission flags. */
 export async function startHub(
   { url, folder }: BenchDatabase,
   env: Record<string, string> = {},
@@ -25,7 +25,7 @@ export async function startHub(
     cwd: import.meta.dirname!.replace(/\/bench$/, ""),
     env: {
       DATABASE_URL: url,
-      // Nobody is there; a benchmark submits no jobs.
+      // Nothing listens there; a benchmark submits no jobs.
       VRL_URL: "http://127.0.0.1:9",
       PORT: String(port),
       DATA_DIR: data,

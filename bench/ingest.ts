@@ -11,7 +11,7 @@ const ROUNDS = 5;
 const SMALL_ROUNDS = 21;
 const WRITERS = 8;
 
-/** Pushes, by format and number of writers, against `copy` of the same final rows into the same tables. */
+/** Compares pushes, by format and number of writers, with `copy` of the same final rows into the same tables. */
 export async function run(): Promise<void> {
   await withDatabase(async (bench) => {
     const hub = await startHub(bench);
@@ -34,7 +34,7 @@ export interface Case {
   message?: string;
 }
 
-/** Cases as a compiler's suite has them: one in fifty fails, with a message. */
+/** Makes cases like a compiler's test suite: one in fifty fails, with a message. */
 export function casesOf(count: number): Case[] {
   return Array.from({ length: count }, (_, at) => ({
     name: `suite${at % 40}.group${at % 997}/case_${at}`,
@@ -90,7 +90,7 @@ async function push(hub: BenchHub, test: string, type: string, body: BodyInit): 
   return answer.runId;
 }
 
-/** `copy` of a run's rows, as text, into the same partitions under another run's id. */
+/** Returns a function that copies a run's rows, as text, into the same partitions under another run id. */
 export async function copyOf(sql: Db, runId: number, cases: number): Promise<() => Promise<void>> {
   const rows = await sql<{ line: string }[]>`
     select concat_ws(E'\t', case_id, ordinal, outcome, changelist, coalesce(duration_ms::text, '\\N'), coalesce(word, '\\N'),
@@ -164,10 +164,10 @@ async function small({ sql }: BenchDatabase, hub: BenchHub): Promise<void> {
   show(`push / copy of ${SMALL} results, p50`, median(times.push) / median(times.copy), { atMost: 3 });
 }
 
-/** Results a second of the last pushes of 100,000, by format. */
+/** Results per second of the last pushes of 100,000 results, by format. */
 const rates: Record<string, number> = {};
 
-/** The app before this one: its bulk route on the same server, with a million results stored. */
+/** Compares with the previous app: its bulk route on the same server, with a million results stored. */
 async function old(bench: BenchDatabase): Promise<void> {
   const peer = findPeer();
   if (peer === undefined) return;
@@ -179,10 +179,12 @@ async function old(bench: BenchDatabase): Promise<void> {
       await peer.bulk(served.kept.url, LARGE),
     ]);
     console.log(
-      `the app before: ${Math.round(rate / 1000)} thousand results/s by its bulk route, connections kept`,
+      `the previous app: ${
+        Math.round(rate / 1000)
+      } thousand results/s by its bulk route, persistent connections`,
     );
     for (const name of Object.keys(FORMATS)) {
-      show(`push as ${name} / bulk route of the app before`, rates[name]! / rate, { atLeast: 3 });
+      show(`push as ${name} / bulk route of the previous app`, rates[name]! / rate, { atLeast: 3 });
     }
   } finally {
     await served.stop();

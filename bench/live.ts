@@ -13,7 +13,10 @@ interface Waits {
   ownLateMs: number;
 }
 
-/** How long `/api/health/live` takes while uploads and scrapes of large files are read, beside the same hub without work. */
+/**
+ * Measures how long `/api/health/live` takes during uploads and scrapes of large files, compared with the same hub when
+ * idle.
+ */
 export async function run(): Promise<void> {
   await withDatabase(async (bench) => {
     const folder = `${bench.folder}/files/1000`;
@@ -52,23 +55,23 @@ async function measure(
     show(`live during ${file.name} alone, p99 in ms`, one, { atMost: 100 });
   }
   const { most } = hub.residentMb();
-  console.log(`most resident memory of the hub ${most} MB`);
+  console.log(`maximum resident memory of the hub ${most} MB`);
 }
 
-/** Prints how long the answers took. Returns their p99. */
+/** Prints the latencies. Returns their p99 in ms. */
 function report(name: string, { latencies, ownLateMs }: Waits): number {
   const sorted = [...latencies].sort((a, b) => a - b);
   const at = (part: number) => sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * part))]!;
   const [p50, p99, most] = [at(0.5), at(0.99), at(1)].map((ms) => ms.toFixed(1));
   console.log(
-    `${name}: ${sorted.length} requests, p50 ${p50} ms, p99 ${p99} ms, longest ${most} ms (the asking process itself at most ${
+    `${name}: ${sorted.length} requests, p50 ${p50} ms, p99 ${p99} ms, longest ${most} ms (the probe itself at most ${
       ownLateMs.toFixed(1)
     } ms late)`,
   );
   return at(0.99);
 }
 
-/** Asks the hub from a process of its own while something is done. */
+/** Probes the hub from a separate process while `act` runs. */
 async function probed(hub: BenchHub, act: () => Promise<unknown>): Promise<Waits> {
   const probe = new Deno.Command(Deno.execPath(), {
     args: ["run", "--allow-net", `${HERE}/probe.ts`, `${hub.url}/api/health/live`, String(EVERY_MS)],
@@ -77,7 +80,7 @@ async function probed(hub: BenchHub, act: () => Promise<unknown>): Promise<Waits
     stderr: "inherit",
   }).spawn();
   const reader = probe.stdout.pipeThrough(new TextDecoderStream()).getReader();
-  if ((await reader.read()).value?.trim() !== "ready") throw new Error("the probe cannot ask the hub");
+  if ((await reader.read()).value?.trim() !== "ready") throw new Error("the probe cannot reach the hub");
   await act();
   await probe.stdin.close();
   let text = "";
@@ -86,7 +89,7 @@ async function probed(hub: BenchHub, act: () => Promise<unknown>): Promise<Waits
   return JSON.parse(text);
 }
 
-/** Sends files at once from a process of its own, at a lower priority than the hub's and the probe's. */
+/** Sends files concurrently from a separate process, at a lower priority than the hub and the probe. */
 async function upload(hub: BenchHub, test: string, files: LiveFile[]): Promise<void> {
   const printed = await output("nice", [
     ...["-n", "19", Deno.execPath(), "run", "--allow-net", "--allow-read", `${HERE}/live_push.ts`],
@@ -104,7 +107,7 @@ async function upload(hub: BenchHub, test: string, files: LiveFile[]): Promise<v
   }
 }
 
-/** A scrape of a folder of files. */
+/** Scrapes a folder of files. */
 async function scrape(hub: BenchHub, folder: string, count: number): Promise<void> {
   const settings = { url: `file://${folder}`, pattern: "(?<changelist>\\d+)/" };
   await hub.ask("POST", "tests", { name: "scraped", scraper: "files", settings, intervalMs: 86_400_000 });

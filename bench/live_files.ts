@@ -11,12 +11,12 @@ export interface LiveFile {
 }
 
 type Kind = "xml" | "ndjson" | "csv" | "json";
-/** Bytes that are made at once. */
+/** Number of bytes generated at once. */
 const PIECE = 1 << 16;
-/** Files in a tar or zip. */
+/** Number of files in a tar or zip. */
 const PARTS = 5;
 
-/** A result file of each kind and packing, of so many unpacked bytes, written as it is made. */
+/** Writes a result file of each format and compression, with the given number of uncompressed bytes. */
 export async function writeLiveFiles(folder: string, bytes: number): Promise<LiveFile[]> {
   const write = async (
     name: string,
@@ -42,7 +42,7 @@ export async function writeLiveFiles(folder: string, bytes: number): Promise<Liv
   ];
 }
 
-/** Cases as a compiler's suite has them: one in fifty fails, with a log. */
+/** Generates cases like a compiler's test suite: one in fifty fails, with a log. */
 function* piecesOf(kind: Kind, bytes: number, from = 0): Generator<Uint8Array> {
   const encoder = new TextEncoder();
   const output = "a line of output\n".repeat(32);
@@ -62,7 +62,7 @@ function* piecesOf(kind: Kind, bytes: number, from = 0): Generator<Uint8Array> {
         })
       }\n`,
     csv: (name, isBad) => `suite.${name},${isBad ? "failed" : "passed"},250,"${isBad ? log : output}"\n`,
-    // Each but the first comes behind a comma.
+    // Every case except the first is preceded by a comma.
     json: (name, isBad) =>
       `${name.endsWith("_0") ? "" : ","}${
         JSON.stringify({ name, code: isBad ? "FAIL" : "PASS", elapsed: 0.25, output: isBad ? log : output })
@@ -107,7 +107,7 @@ async function* tarOf(bytes: number): AsyncGenerator<Uint8Array> {
   await filled;
 }
 
-/** A zip whose sizes follow its entries (APPNOTE 4.4.4, bit 3). */
+/** Generates a zip whose sizes follow its entries (APPNOTE 4.4.4, bit 3). */
 async function* zipOf(bytes: number): AsyncGenerator<Uint8Array> {
   const directory: Uint8Array[] = [];
   let offset = 0;
@@ -153,7 +153,7 @@ function* measured(
   }
 }
 
-/** Little-endian numbers of so many bytes each. */
+/** Encodes little-endian numbers, each with its size in bytes. */
 function numbers(...fields: [size: 2 | 4, value: number][]): Uint8Array {
   const view = new DataView(new ArrayBuffer(fields.reduce((all, [size]) => all + size, 0)));
   let at = 0;

@@ -1,6 +1,6 @@
 /**
- * A process of its own: sends files to a hub at once, and prints what each answered as a JSON line.
- * usage: live_push.ts URL TOKEN TEST (TYPE PATH)...
+ * A separate process that sends files to a hub concurrently, and prints each answer as a JSON line.
+ *     usage: live_push.ts URL TOKEN TEST (TYPE PATH)...
  */
 const [url, token, test, ...files] = Deno.args;
 
@@ -14,7 +14,7 @@ async function push(type: string, path: string, at: number): Promise<void> {
   const file = await Deno.open(path);
   const { size } = await file.stat();
   const start = performance.now();
-  // As curl sends a file: with its length, which `fetch` leaves out of a stream.
+  // Sends the file like curl, with its length; `fetch` omits the length of a stream.
   const { hostname, port, host } = new URL(url!);
   const connection = await Deno.connect({ hostname, port: Number(port) });
   const head = [

@@ -1,15 +1,18 @@
-/** What measures load from outside, in processes of their own. */
+/** Load generators, in processes of their own. */
 
 export interface Load {
-  /** Seconds of one measurement. */
+  /** Duration of one measurement, in seconds. */
   seconds: number;
-  /** Connections, or clients. */
+  /** Number of connections, or clients. */
   connections: number;
 }
 
 const decoder = new TextDecoder();
 
-/** Requests a second that wrk gets answered. `lua` is the body of its `request`. @throws Error where any answer is no 2xx or 3xx */
+/**
+ * Runs wrk and returns the requests per second. `lua`: the body of its `request` function.
+ * @throws Error if any answer is not 2xx or 3xx
+ */
 export async function wrk(url: string, lua: string, { seconds, connections }: Load): Promise<number> {
   const script = await Deno.makeTempFile({ suffix: ".lua" });
   try {
@@ -18,14 +21,14 @@ export async function wrk(url: string, lua: string, { seconds, connections }: Lo
       ...["-t1", `-c${connections}`, `-d${seconds}s`, "-s", script, url],
     ], "wrk (apt-get install wrk)");
     const bad = /Non-2xx or 3xx responses: (\d+)/.exec(out);
-    if (bad !== null) throw new Error(`${bad[1]} of the answers of ${url} were no good`);
+    if (bad !== null) throw new Error(`${bad[1]} answers of ${url} were not 2xx or 3xx`);
     return Number(/Requests\/sec:\s+([\d.]+)/.exec(out)![1]);
   } finally {
     await Deno.remove(script);
   }
 }
 
-/** Transactions a second that `pgbench -M prepared` reaches with a script. */
+/** Returns the transactions per second of `pgbench -M prepared` with a script. */
 export async function pgbench(
   databaseUrl: string,
   script: string,
@@ -48,7 +51,7 @@ export async function pgbench(
   }
 }
 
-/** A program of Debian's Postgres, which lies outside of PATH. */
+/** Returns the path of a program of Debian's Postgres, which is not on PATH. */
 async function programOfPostgres(name: string): Promise<string> {
   const folder = "/usr/lib/postgresql";
   const versions = await Array.fromAsync(Deno.readDir(folder)).catch(() => []);
@@ -64,14 +67,14 @@ export async function output(
 ): Promise<string> {
   const command = new Deno.Command(program, { args, ...options });
   const ran = await command.output().catch((error) => {
-    throw new Error(`This benchmark needs ${what}: ${error.message}`);
+    throw new Error(`This benchmark requires ${what}: ${error.message}`);
   });
   const text = decoder.decode(ran.stdout);
   if (!ran.success) throw new Error(`${program} ${args.join(" ")}: ${text}${decoder.decode(ran.stderr)}`);
   return text;
 }
 
-/** A port that nobody listens on. */
+/** Returns a free port. */
 export function freePort(): number {
   using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   return listener.addr.port;

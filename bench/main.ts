@@ -1,4 +1,4 @@
-/** Every benchmark by name. Each measures what it compares in the same run and prints ratios. */
+/** Every benchmark by name. Each measures both sides of its comparison in the same run and prints ratios. */
 const BENCHMARKS: Record<string, () => Promise<{ run(): Promise<void> }>> = {
   drop: () => import("./drop.ts"),
   ingest: () => import("./ingest.ts"),
@@ -11,7 +11,7 @@ const names = Deno.args.length > 0 ? Deno.args : Object.keys(BENCHMARKS);
 for (const name of names) {
   const load = BENCHMARKS[name];
   if (load === undefined) {
-    console.error(`There is no benchmark ${name}; there are: ${Object.keys(BENCHMARKS).join(", ")}`);
+    console.error(`There is no benchmark ${name}. Available: ${Object.keys(BENCHMARKS).join(", ")}`);
     Deno.exit(2);
   }
   console.log(`# ${name}`);

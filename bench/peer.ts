@@ -2,17 +2,18 @@ import type { BenchDatabase } from "./database.ts";
 import { freePort, output } from "./load.ts";
 
 /**
- * The app before this one, to be measured in the same run on the same Postgres. CHUB_BENCH_PEER names a folder with its
- * `peer.sh` (install, seed, start, stop), `bulk.py` and `tasks.py`; without it what is held against it is left out, and said.
+ * The previous app, measured in the same run on the same Postgres. CHUB_BENCH_PEER names a folder with its `peer.sh`
+ * (install, seed, start, stop), `bulk.py` and `tasks.py`. Without it, comparisons with the previous app are skipped, and
+ * a message says so.
  */
 export interface Peer {
-  /** Puts a database's tables and a million builds and results into an empty one. */
+  /** Creates its tables with a million builds and results in an empty database. */
   seed(databaseUrl: string): Promise<void>;
-  /** Serves until `stop`: with a database connection a request, or one kept by each worker. */
+  /** Serves until `stop`, with a database connection per request, or a persistent one per worker. */
   serve(databaseUrl: string, options: { keepsConnections: boolean }): Promise<Served>;
-  /** Results a second that its bulk route stores, 1,000 a request over 4 connections. */
+  /** Results per second of its bulk route, with 1,000 results per request over 4 connections. */
   bulk(url: string, total: number): Promise<number>;
-  /** Results a second that its Celery task stores of pages on a server. */
+  /** Results per second of its Celery task, which reads pages from a server. */
   scrape(databaseUrl: string, pages: string[], perPage: number): Promise<number>;
 }
 
@@ -24,11 +25,11 @@ export interface Served {
 export function findPeer(): Peer | undefined {
   const folder = Deno.env.get("CHUB_BENCH_PEER");
   if (folder === undefined) {
-    console.log("The app before this one is left out: CHUB_BENCH_PEER names no folder of it.");
+    console.log("Skipping comparisons with the previous app: CHUB_BENCH_PEER is not set.");
     return undefined;
   }
   const run = (args: string[], env: Record<string, string> = {}) =>
-    output("bash", [`${folder}/peer.sh`, ...args], "the app before", { env });
+    output("bash", [`${folder}/peer.sh`, ...args], "the previous app", { env });
   return {
     async seed(databaseUrl) {
       await run(["seed", databaseUrl]);
@@ -75,7 +76,7 @@ export function findPeer(): Peer | undefined {
   };
 }
 
-/** The app before, both ways, on a database of its own on the benchmark's server. */
+/** The previous app in both connection modes, on a database of its own on the benchmark's server. */
 export interface Old {
   databaseUrl: string;
   plain: Served;
@@ -105,7 +106,10 @@ export async function serveOld({ sql, url }: BenchDatabase, peer: Peer): Promise
   };
 }
 
-/** Has one page stored first, so that the worker is there; then the others at once, and tells the seconds of these. */
+/**
+ * Stores one page first, so that the worker is running; then stores the others concurrently and prints their duration in
+ * seconds.
+ */
 const ASK = `
 import sys, time
 from tasks import scrape_page

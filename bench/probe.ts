@@ -1,13 +1,13 @@
 /**
- * A process of its own: asks a URL at a steady pace, whether or not earlier answers have come, until its stdin ends; then prints
- * the milliseconds of each answer as JSON, counted from when it was due to be asked, so that waits count.
- * usage: probe.ts URL INTERVAL_MS
+ * A separate process that requests a URL at a steady pace, without waiting for earlier answers, until its stdin ends.
+ * Then it prints the latencies in ms as JSON, counted from when each request was due, so that delays count.
+ *     usage: probe.ts URL INTERVAL_MS
  */
 const [url, interval] = Deno.args;
 const everyMs = Number(interval);
 const latencies: number[] = [];
 const open = new Set<Promise<void>>();
-/** How late this process itself was. */
+/** How late this process itself was, in ms. */
 let ownLateMs = 0;
 let isOver = false;
 Deno.stdin.readable.pipeTo(new WritableStream()).finally(() => isOver = true);
@@ -19,7 +19,7 @@ async function ask(dueMs: number): Promise<void> {
   latencies.push(performance.now() - dueMs);
 }
 
-// Connections and code that are not measured.
+// Warms up connections and code before the measurement.
 for (let at = 0; at < 200; at++) await ask(performance.now());
 latencies.length = 0;
 console.log("ready");

@@ -13,7 +13,7 @@ const CASE = (at: number) =>
       "a line of output\n".repeat(8)
     }</system-out></testcase>\n`;
 
-/** The most memory that a hub takes while one JUnit file of 1 GB is pushed. */
+/** Measures the maximum memory of a hub during the push of a 1 GB JUnit file. */
 export async function pushMemory(bench: BenchDatabase): Promise<void> {
   const hub = await startHub(bench);
   try {
@@ -48,7 +48,7 @@ export async function pushMemory(bench: BenchDatabase): Promise<void> {
         (sent / 1000 / ms).toFixed(1)
       } MB/s); hub ${idle} MB idle`,
     );
-    show("most resident memory of the hub meanwhile, MB", hub.residentMb().most, { atMost: 250 });
+    show("maximum resident memory of the hub during the push, MB", hub.residentMb().most, { atMost: 250 });
   } finally {
     await hub.stop();
   }

@@ -11,27 +11,27 @@ import { BUILDS, PACKAGES, seedBuilds, seedResults, TESTS } from "./seed.ts";
 
 const LOAD = { connections: 16, seconds: Number(Deno.env.get("CHUB_BENCH_SECONDS") ?? "4") };
 const ROUNDS = 3;
-/** Runs of each of the tests: a million results, then twenty. */
+/** Runs per test: first for a million results in total, then for twenty million. */
 const FEW = 100;
 const MANY = 2000;
 const PAGE = 100;
-/** The page that lies deep, from 1. */
+/** Number of the deep page, from 1. */
 const DEEP_PAGE = 10_000;
 const ASKED = 200;
 
 /**
- * Pages of 100 builds and results: read from the database, against pgbench with the same SQL; as 304s; as pages that the hub
- * holds, against the app before; deep pages, and 20 times the rows.
+ * Measures pages of 100 builds and results: read from the database, compared with pgbench and the same SQL; as 304
+ * answers; as cached pages, compared with the previous app; deep pages; and with 20 times the rows.
  */
 export async function run(): Promise<void> {
   await withDatabase(async (bench) => {
     const peer = findPeer();
     await seedBuilds(bench.sql);
     await seedResults(bench.sql, FEW);
-    // One that reads each page from the database, and one as it comes.
+    // One hub without a page cache, and one with default settings.
     const reading = await startHub(bench, { HELD_PAGES: "0", DATA_DIR: `${bench.folder}/reading` });
     const holding = await startHub(bench);
-    // The hub takes its roots from DROP_URLS, and would look for them.
+    // The hub sets its roots from DROP_URLS, and would scan them.
     await bench.sql`update roots set configured = true`;
     const old = peer === undefined ? undefined : await serveOld(bench, peer);
     try {
@@ -47,13 +47,13 @@ export async function run(): Promise<void> {
 
 interface Page {
   name: string;
-  /** Lua of a path, with random keys. */
+  /** Lua expression of a path with random keys. */
   rest: string;
   trpc: string;
   old: string;
-  /** Paths that are asked for again and again, as 304s and as held pages. */
+  /** Paths requested repeatedly, as 304 answers and as cached pages. */
   paths: string[];
-  /** The statement that the hub sends, for pgbench. */
+  /** The hub's statement, for pgbench. */
   sql: string;
 }
 
@@ -61,7 +61,7 @@ const LUA_PACKAGE = `string.format("pkg-%04d", math.random(1, ${PACKAGES}))`;
 const LUA_FROM = `100000 + math.random(0, ${BUILDS - PAGE}) * 7`;
 const LUA_TEST = `string.format("test-%02d", math.random(1, ${TESTS}))`;
 const LUA_TO = `100000 + math.random(10, ${FEW}) * 7`;
-/** `%22` for a quote, since the paths are format strings. */
+/** `%22` stands for a quote, because the paths are format strings. */
 const trpcInput = (json: string) =>
   json.replaceAll('"', "%%22").replaceAll("{", "%%7B").replaceAll("}", "%%7D");
 
@@ -120,7 +120,10 @@ async function pagesOf({ url }: BenchDatabase): Promise<Page[]> {
   ];
 }
 
-/** A statement with its values as a script: those named are made anew each time, others stay as they are. */
+/**
+ * Converts a statement with its values to a pgbench script. Named values are random in each transaction; others are
+ * constant.
+ */
 function toPgbench(
   { text, values }: { text: string; values: unknown[] },
   random: Record<string, [setting: string, expression: string]>,
@@ -157,7 +160,7 @@ ${get("pages[math.random(1, #pages)]")}`;
       await measure("REST, read", () => wrk(reading.url, get(page.rest), LOAD));
       await measure("tRPC, read", () => wrk(reading.url, get(page.trpc), LOAD));
       await measure("304", () => wrk(reading.url, conditional, LOAD));
-      await measure("REST, held", () => wrk(holding.url, hot, LOAD));
+      await measure("REST, cached", () => wrk(holding.url, hot, LOAD));
       if (old === undefined) continue;
       await measure("old", () => wrk(old.plain.url, get(page.old), LOAD));
       await measure("old, kept", () => wrk(old.kept.url, get(page.old), LOAD));
@@ -171,24 +174,26 @@ ${get("pages[math.random(1, #pages)]")}`;
     show(`${name}: REST, read / pgbench`, rate("REST, read") / rate("pgbench"), { atLeast: 0.45 });
     show(`${name}: tRPC, read / pgbench`, rate("tRPC, read") / rate("pgbench"), { atLeast: 0.35 });
     show(`${name}: 304 / REST, read`, rate("304") / rate("REST, read"), { atLeast: 3 });
-    show(`${name}: 304 / REST, held`, rate("304") / rate("REST, held"));
+    show(`${name}: 304 / REST, cached`, rate("304") / rate("REST, cached"));
     if (old === undefined) continue;
     const kept = `${name}: REST, %s / it with kept connections`;
-    show(`${name}: REST, held / the app before`, rate("REST, held") / rate("old"), { atLeast: 15 });
-    show(kept.replace("%s", "held"), rate("REST, held") / rate("old, kept"), { atLeast: 3 });
-    show(`${name}: REST, read / the app before`, rate("REST, read") / rate("old"));
+    show(`${name}: REST, cached / the previous app`, rate("REST, cached") / rate("old"), { atLeast: 15 });
+    show(kept.replace("%s", "cached"), rate("REST, cached") / rate("old, kept"), { atLeast: 3 });
+    show(`${name}: REST, read / the previous app`, rate("REST, read") / rate("old"));
     show(kept.replace("%s", "read"), rate("REST, read") / rate("old, kept"));
   }
 }
 
-/** Reads of what the asker has already. */
+/** Returns Lua for conditional requests of pages that the client already has. */
 async function conditionalOf({ url }: BenchHub, { paths }: Page): Promise<string> {
   const tagged = await Promise.all(paths.map(async (path) => {
     const response = await fetch(url + path);
     await response.body?.cancel();
     const tag = response.headers.get("etag")!;
     const again = await fetch(url + path, { headers: { "if-none-match": tag } });
-    if (again.status !== 304) throw new Error(`${path} answers ${again.status} to who has it`);
+    if (again.status !== 304) {
+      throw new Error(`${path} answered ${again.status} instead of 304 to a matching If-None-Match`);
+    }
     return `{"${path}", ${JSON.stringify(tag)}}`;
   }));
   return `local pages = {${tagged.join(", ")}}
@@ -198,12 +203,12 @@ function request()
 end`;
 }
 
-/** What a page costs that lies deep, and where there are 20 times the results. */
+/** Measures the cost of a deep page, and of a page among 20 times the results. */
 async function depth({ sql }: BenchDatabase, hub: BenchHub): Promise<void> {
   const results = "/api/results?test=test-01";
   const few = await costs(hub, { few: `${results}&limit=${PAGE}` });
   console.log(
-    `${TESTS * FEW * 1000 / 1e6} million results are brought to ${TESTS * MANY * 1000 / 1e6} million …`,
+    `${TESTS * FEW * 1000 / 1e6} million results: growing to ${TESTS * MANY * 1000 / 1e6} million …`,
   );
   await seedResults(sql, MANY);
   const lists = { results, builds: "/api/dvs/packages/deep/changelists?order=asc" };
@@ -239,7 +244,7 @@ async function deepPage({ url }: BenchHub, path: string): Promise<string> {
   return `${path}&limit=${PAGE}${cursor}`;
 }
 
-/** Median milliseconds of pages, asked in turn. */
+/** Returns the median latency of each path in ms, requested in turn. */
 async function costs({ url }: BenchHub, paths: Record<string, string>): Promise<Record<string, number>> {
   const times: Record<string, number[]> = {};
   for (let at = 0; at < ASKED; at++) {

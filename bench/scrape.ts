@@ -7,7 +7,7 @@ const PAGES = 100;
 const PER_PAGE = 1000;
 const ROUNDS = 3;
 
-/** A scrape of a paged JSON API on loopback, by the `json` scraper, against `copy` of as many rows. */
+/** Compares a scrape of a paged JSON API on loopback, by the `json` scraper, with `copy` of as many rows. */
 export async function run(): Promise<void> {
   const pages = pagesOf();
   const oldPages = oldPagesOf();
@@ -43,7 +43,7 @@ function pagesOf(): Uint8Array<ArrayBuffer>[] {
     })));
 }
 
-/** The same results as the app before takes them. */
+/** Returns the same results in the previous app's format. */
 function oldPagesOf(): Uint8Array<ArrayBuffer>[] {
   const encoder = new TextEncoder();
   return Array.from({ length: PAGES }, (_, page) =>
@@ -69,14 +69,16 @@ async function compareWithOld(bench: BenchDatabase, rate: number, url: string): 
   try {
     const pages = Array.from({ length: PAGES }, (_, page) => `${url}?page=${page + 1}`);
     const old = await peer.scrape(served.databaseUrl, pages, PER_PAGE);
-    console.log(`the app before: ${Math.round(old / 1000)} thousand results/s by its Celery task, 2 workers`);
-    show("scrape / the Celery task of the app before", rate / old, { atLeast: 3 });
+    console.log(
+      `the previous app: ${Math.round(old / 1000)} thousand results/s by its Celery task, 2 workers`,
+    );
+    show("scrape / the Celery task of the previous app", rate / old, { atLeast: 3 });
   } finally {
     await served.stop();
   }
 }
 
-/** Results a second that a scrape stores. */
+/** Returns the results per second that a scrape stores. */
 async function measure({ sql }: BenchDatabase, hub: BenchHub, url: string): Promise<number> {
   const times: number[] = [];
   for (let round = 0; round < ROUNDS; round++) {
@@ -105,7 +107,7 @@ async function measure({ sql }: BenchDatabase, hub: BenchHub, url: string): Prom
   return rate;
 }
 
-/** Milliseconds that the hub says a scrape took. */
+/** Returns a scrape's duration in ms, as reported by the hub. */
 async function scrape(hub: BenchHub, test: string, url: string): Promise<number> {
   const settings = {
     url,

@@ -4,10 +4,10 @@ export const PACKAGES = 2000;
 export const BUILDS = 500;
 export const TESTS = 10;
 const PER_RUN = 1000;
-/** Changelists of the one package whose list is deep. */
+/** Number of changelists of the package with the deep list. */
 const DEEP = 1_000_100;
 
-/** 2,000 packages of 500 builds each, and one of a million. */
+/** Seeds 2,000 packages of 500 builds each, and one of a million. */
 export async function seedBuilds(sql: Db): Promise<void> {
   await sql`insert into roots (url, name) values ('file:///drop', 'drop')`;
   await sql`
@@ -29,7 +29,7 @@ export async function seedBuilds(sql: Db): Promise<void> {
   await sql`vacuum analyze builds, packages, package_readings`;
 }
 
-/** Brings the results of each of 10 tests to `runs` runs of 1,000. */
+/** Seeds results up to `runs` runs of 1,000 results in each of 10 tests. */
 export async function seedResults(sql: Db, runs: number): Promise<void> {
   await sql`insert into environments (keys) values ('{"os": "linux", "cpu": "x86-64"}') on conflict do nothing`;
   await sql`

@@ -7,49 +7,55 @@ export const AUTH_SETTINGS = {
     "none: only the admin token signs in, and the hub listens on loopback",
   ],
   LDAP_STARTTLS: [
-    "`true` to say that ldap:// servers are upgraded by StartTLS; without it ldap:// is refused",
+    "`true` upgrades ldap:// connections with StartTLS; otherwise ldap:// is rejected",
     "false",
   ],
-  LDAP_CA_FILE: ["PEM file of certificate authorities to trust besides the usual ones", "none"],
+  LDAP_CA_FILE: ["PEM file of additional trusted certificate authorities", "none"],
   LDAP_BIND_DN: [
-    "DN to bind as, with `{user}`, as in `uid={user},ou=people,dc=example,dc=org`",
+    "DN to bind as, with the placeholder `{user}`, as in `uid={user},ou=people,dc=example,dc=org`",
     "none: search",
   ],
-  LDAP_SEARCH_BASE: ["Where people are searched for", "none"],
+  LDAP_SEARCH_BASE: ["Base DN of the search for people", "none"],
   LDAP_USER_FILTER: [
-    "Finds a person's entry; an entry it no longer finds may no longer sign in",
+    "Filter for a person's entry; a person whose entry no longer matches may no longer sign in",
     "(uid={user})",
   ],
-  LDAP_USER_ATTRIBUTE: ["Attribute that names a person here", "uid"],
-  LDAP_SERVICE_DN: ["Who searches, and looks again every AUTH_RECHECK seconds", "nobody in particular"],
-  LDAP_SERVICE_PASSWORD_FILE: ["File with that account's password", "none"],
-  LDAP_GROUP_BASE: ["Where groups are searched for, beside `memberOf`", "none"],
-  LDAP_GROUP_FILTER: ["Finds a person's groups by `{dn}` or `{user}`", "(member={dn})"],
-  LDAP_ROLES: [
-    "Roles of groups, as `role=group; role=group`, a group by its DN or plain name; roles are submitter, ingester, triager, admin",
-    "none: whoever signs in is a viewer",
+  LDAP_USER_ATTRIBUTE: ["Attribute with a person's user name", "uid"],
+  LDAP_SERVICE_DN: [
+    "DN of the account that searches, also for the checks every AUTH_RECHECK seconds",
+    "none: search anonymously",
   ],
-  LDAP_TIMEOUT: ["Seconds for each step of asking the directory", "5"],
+  LDAP_SERVICE_PASSWORD_FILE: ["File with that account's password", "none"],
+  LDAP_GROUP_BASE: ["Base DN of the search for groups, in addition to `memberOf`", "none"],
+  LDAP_GROUP_FILTER: [
+    "Filter for a person's groups, with the placeholders `{dn}` and `{user}`",
+    "(member={dn})",
+  ],
+  LDAP_ROLES: [
+    "Roles of groups, as `role=group; role=group`, with a group's DN or plain name; roles: submitter, ingester, triager, admin",
+    "none: every signed-in user is a viewer",
+  ],
+  LDAP_TIMEOUT: ["Time limit of each request to the directory, in seconds", "5"],
   AUTH_RECHECK: [
-    "Seconds after which the directory is asked again whether someone is still there, and in which groups",
+    "Seconds between checks that a person is still in the directory, and of the person's groups",
     "300",
   ],
-  SESSION_IDLE: ["Seconds without a request after which a session is over", "28800"],
-  SESSION_MAX: ["Seconds after which a session is over in any case", "604800"],
-  READ_REQUIRES_LOGIN: ["`true` closes reads to the signed-out", "false"],
-  ALLOW_REMOTE_WITHOUT_LDAP: ["`true` lets the hub listen beyond loopback without LDAP", "false"],
+  SESSION_IDLE: ["Seconds without a request after which a session expires", "28800"],
+  SESSION_MAX: ["Maximum duration of a session, in seconds", "604800"],
+  READ_REQUIRES_LOGIN: ["`true` requires a sign-in for reads", "false"],
+  ALLOW_REMOTE_WITHOUT_LDAP: ["`true` permits listening beyond loopback without LDAP", "false"],
   ALLOWED_HOSTS: [
-    "Names that the hub answers to, without port, separated by spaces, besides IP addresses, localhost and HOST; others get a 421",
+    "Host names that the hub answers to, without port, separated by spaces, in addition to IP addresses, localhost and HOST; others get a 421",
     "none",
   ],
   TRUST_PROXY: [
-    "Addresses of proxies whose X-Forwarded-For, -Proto and -Host are believed, separated by spaces",
+    "Addresses of proxies whose X-Forwarded-For, -Proto and -Host are trusted, separated by spaces",
     "none",
   ],
-  CORS_ORIGINS: ["Origins that may read from a browser, separated by spaces", "none"],
-  RATE_WRITES: ["Writes a minute that one person or token may make", "1200"],
+  CORS_ORIGINS: ["Origins whose pages may read from the hub in a browser, separated by spaces", "none"],
+  RATE_WRITES: ["Maximum writes per minute for each person or token", "1200"],
   RATE_READS: [
-    "Reads a minute that one person, token or address may make; an expensive one, or an export, counts ten",
+    "Maximum reads per minute for each person, token or address; an expensive read or an export counts as ten",
     "6000",
   ],
 } as const satisfies Record<string, readonly [string, string]>;
@@ -58,9 +64,9 @@ const ROLE_NAMES = ["submitter", "ingester", "triager", "admin"] as const;
 const whole = (min: number, max: number) => z.coerce.number().int().min(min).max(max);
 const yes = z.enum(["true", "false"]).default("false").transform((value) => value === "true");
 const words = z.string().default("").transform((value) => value.split(/\s+/).filter(Boolean));
-const withUser = z.string().includes("{user}", { error: "must hold {user}" });
+const withUser = z.string().includes("{user}", { error: "must contain {user}" });
 
-/** The schemas of AUTH_SETTINGS. */
+/** Schemas of AUTH_SETTINGS. */
 export const authEnvironment = {
   LDAP_URL: words.pipe(
     z.array(z.url({ protocol: /^ldaps?$/, error: "each must be an ldaps: or ldap: URL" })),
@@ -126,7 +132,7 @@ export interface LdapConfig {
 }
 
 export interface AuthConfig {
-  /** Undefined where no directory is named. */
+  /** Undefined if no directory is configured. */
   ldap: LdapConfig | undefined;
   /** Roles of groups, by DN or plain name. */
   groupRoles: { role: typeof ROLE_NAMES[number]; group: string }[];
@@ -134,7 +140,7 @@ export interface AuthConfig {
   sessionIdleMs: number;
   sessionMaxMs: number;
   readRequiresLogin: boolean;
-  /** In lower case, with HOST. */
+  /** In lower case, including HOST. */
   allowedHosts: ReadonlySet<string>;
   trustedProxies: string[];
   corsOrigins: string[];
@@ -146,7 +152,7 @@ const all = z.object(authEnvironment);
 type Values = z.infer<typeof all>;
 type Report = (path: string, message: string) => void;
 
-/** The settings as the hub uses them; what does not go together is reported. */
+/** Converts the settings, and reports invalid combinations. */
 export function authConfig(
   value: Values & { HOST: string },
   absolute: (path: string) => string,
@@ -183,13 +189,13 @@ function ldapConfig(value: Values, absolute: (path: string) => string, report: R
   if (value.LDAP_BIND_DN === undefined && value.LDAP_SEARCH_BASE === undefined) {
     report(
       "LDAP_SEARCH_BASE",
-      "LDAP needs LDAP_SEARCH_BASE to search for people, or LDAP_BIND_DN (now: neither)",
+      "LDAP requires LDAP_SEARCH_BASE to search for people, or LDAP_BIND_DN (now: neither)",
     );
   }
   if ((value.LDAP_SERVICE_DN === undefined) !== (value.LDAP_SERVICE_PASSWORD_FILE === undefined)) {
     report(
       "LDAP_SERVICE_DN",
-      "LDAP_SERVICE_DN and LDAP_SERVICE_PASSWORD_FILE go together (now: one of them)",
+      "LDAP_SERVICE_DN and LDAP_SERVICE_PASSWORD_FILE require each other (now: only one is set)",
     );
   }
   const path = (file: string | undefined) => file === undefined ? undefined : absolute(file);
@@ -208,7 +214,7 @@ function ldapConfig(value: Values, absolute: (path: string) => string, report: R
   };
 }
 
-/** Whether an address is this machine's own. */
+/** Whether the address is a loopback address. */
 function isLoopback(host: string): boolean {
   return host === "localhost" || host === "::1" || host === "[::1]" || /^(?:::ffff:)?127\./.test(host);
 }

@@ -5,7 +5,7 @@ import { type DropRoot, dropRoots, fileUrl, type ScrapeSecret, scrapeSecrets } f
 import { HubError } from "../errors.ts";
 import { patternFault } from "../patterns.ts";
 
-/** The hub's settings: name, what it means, and its default in words. docs/reference/settings.md is checked against this table. */
+/** The hub's settings by name: description and default. A test checks that docs/reference/settings.md names all of them. */
 export const SETTINGS = {
   HOST: ["Address to listen on", "127.0.0.1"],
   PORT: ["Port to listen on", "8000"],
@@ -13,30 +13,30 @@ export const SETTINGS = {
     "Postgres 14 or newer; without it `deno task start` runs an embedded Postgres 18",
     "embedded",
   ],
-  DATABASE_POOL: ["Most connections to the database", "10"],
+  DATABASE_POOL: ["Maximum number of database connections", "10"],
   DATA_DIR: [
-    "Folder of what the hub itself keeps: tokens, embedded database, embedded lab, default drop",
+    "Folder for the hub's own data: tokens, embedded database, embedded lab, default drop",
     "data",
   ],
-  ADMIN_TOKEN_FILE: ["File that holds the admin token; made on first start", "$DATA_DIR/admin.token"],
+  ADMIN_TOKEN_FILE: ["File with the admin token; created on first start", "$DATA_DIR/admin.token"],
   DROP_URLS: [
     "Roots of the binary drop, separated by spaces; each `[name=]url`: file:, http(s): (a directory index), s3+https:, gcs+https: (bucket listings)",
     "file: $DATA_DIR/drop",
   ],
   DROP_PATTERN: [
-    "A site's own pattern of build file names: a regular expression with the named groups changelist, revision, package",
+    "The site's pattern of build file names: a regular expression with the named groups changelist, revision, package",
     "none",
   ],
-  DROP_FULL_SCAN_DAYS: ["After how many days an unchanged directory is read all the same", "7"],
+  DROP_FULL_SCAN_DAYS: ["Days after which even an unchanged directory is read again", "7"],
   KEEP_RESULTS_DAYS: [
-    "Days that results are kept, of tests that do not say themselves; 0 keeps them for ever",
+    "Days that results are kept, for tests without their own setting; 0 keeps them forever",
     "0",
   ],
   KEEP_RECORDS_DAYS: [
-    "Days that records of scrapes and scans, and Idempotency-Keys, are kept; each test's and root's last stays",
+    "Days that records of scrapes and scans, and Idempotency-Keys, are kept; the last of each test and root always stays",
     "90",
   ],
-  DROP_SCAN_CRON: ["When the daily scan of the drop runs (UTC)", "0 3 * * *"],
+  DROP_SCAN_CRON: ["Cron expression of the daily drop scan (UTC)", "0 3 * * *"],
   VRL_URL: ["The lab's HTTP address; without it `deno task start` runs an embedded lab", "embedded"],
   VRL_USER: ["User name that jobs are submitted under", "chub"],
   VRL_NOTE_SEARCH: [
@@ -44,32 +44,32 @@ export const SETTINGS = {
     "advisory; authoritative for the embedded lab",
   ],
   VRL_LOST_AFTER: [
-    "Seconds after which a job is lost whose serial the lab answers not to know (404)",
+    "Seconds after which a job is lost if the lab answers 404 for its serial",
     "600",
   ],
   VRL_TOKEN_FILE: [
-    "File with the lab's token, handed to vrlsubmit",
+    "File with the lab's token, which is passed to vrlsubmit",
     "none; $DATA_DIR/lab.token for the embedded lab",
   ],
   VRLSUBMIT_PATH: ["The program that submits jobs", "run/vrlsubmit"],
-  VRLSUBMIT_TIMEOUT: ["Seconds after which a submission is ended", "60"],
+  VRLSUBMIT_TIMEOUT: ["Time limit of a submission, in seconds", "60"],
   SCRAPE_HOSTS: ["Hosts that scrapers may read, as host or host:port, separated by spaces", "none"],
   SCRAPE_ROOTS: ["Folders that scrapers may read, separated by spaces", "none"],
   SCRAPE_SECRETS: [
-    "Secrets that scrapers may send, and where to: words like `name@host,host:port` (https) or `name@http://host:port`; the value of each is in `SCRAPE_SECRET_<NAME>`, or in a file",
+    "Secrets that scrapers may send, and their destinations, separated by spaces: `name@host,host:port` (https) or `name@http://host:port`; the value of each is in `SCRAPE_SECRET_<NAME>`, or in a file",
     "none",
   ],
   SCRAPE_SECRETS_DIR: [
-    "Folder with a file for each secret of SCRAPE_SECRETS, by its name; without it the environment is asked",
+    "Folder with one file per secret of SCRAPE_SECRETS, named like it; without it, secrets are read from the environment",
     "none",
   ],
-  SCRAPE_CONCURRENCY: ["Scrapes at once in this process", "4"],
+  SCRAPE_CONCURRENCY: ["Maximum concurrent scrapes in this process", "4"],
   HELD_PAGES: [
-    "Room for pages of builds and results that are asked for again and again, in bytes; each is told again only while nothing it tells of has changed. 0 holds none",
+    "Size of the cache for frequently requested pages of builds and results, in bytes; a page is used only while its data is unchanged. 0 disables the cache",
     "16777216",
   ],
   SPOOL_DIR: [
-    "Folder for what is pushed, while it is received: files without a name, gone by themselves",
+    "Folder for temporary files of pushes in progress; they are unlinked, so they disappear by themselves",
     "$DATA_DIR/spool",
   ],
   LOG_LEVEL: ["`debug`, `info`, `warn` or `error`", "info"],
@@ -77,7 +77,7 @@ export const SETTINGS = {
   ...AUTH_SETTINGS,
 } as const satisfies Record<string, readonly [string, string]>;
 
-/** Passed on to vrlsubmit, which starts with an otherwise empty environment. */
+/** Environment variables passed to vrlsubmit, which starts with an otherwise empty environment. */
 export const PROGRAM_ENV = ["PATH", "HOME", "TMPDIR", "DENO_DIR"] as const;
 
 export type SettingName = keyof typeof SETTINGS;
@@ -128,10 +128,10 @@ const environment = z.object({
 export interface Config extends LimitConfig {
   host: string;
   port: number;
-  /** Undefined where nothing named a database: only run/start.ts goes on then. */
+  /** Undefined if no database is configured; then only run/start.ts continues. */
   databaseUrl: string | undefined;
   databasePool: number;
-  /** Absolute. */
+  /** Absolute path. */
   dataDir: string;
   adminTokenFile: string;
   dropRoots: DropRoot[];
@@ -140,7 +140,7 @@ export interface Config extends LimitConfig {
   keepResultsDays: number;
   keepRecordsDays: number;
   dropScanCron: string;
-  /** Without a slash at its end; undefined where no lab is named. */
+  /** Without a trailing slash; undefined if no lab is configured. */
   vrlUrl: string | undefined;
   vrlUser: string;
   vrlNoteSearch: "authoritative" | "advisory";
@@ -148,27 +148,27 @@ export interface Config extends LimitConfig {
   vrlTokenFile: string | undefined;
   vrlsubmitPath: string;
   vrlsubmitTimeoutMs: number;
-  /** What vrlsubmit finds in its environment; CHUB_DENO is the path of the Deno that runs. */
+  /** vrlsubmit's environment; CHUB_DENO is the path of the running Deno. */
   programEnv: Record<string, string>;
   scrapeHosts: string[];
   /** Absolute folders. */
   scrapeRoots: string[];
-  /** Named secrets and the origins each may be sent to; values are not here. */
+  /** Named secrets with the origins that each may be sent to; without their values. */
   scrapeSecrets: ScrapeSecret[];
   scrapeConcurrency: number;
-  /** Characters. */
+  /** In characters. */
   heldPages: number;
-  /** Absolute. */
+  /** Absolute path. */
   spoolDir: string;
   logLevel: "debug" | "info" | "warn" | "error";
   auth: AuthConfig;
-  /** The folder the hub was started in; relative paths are resolved against it. */
+  /** The folder that the hub was started in; the base of relative paths. */
   home: string;
 }
 
 /**
- * Reads the settings. `home` is the folder that relative paths start from.
- * @throws HubError BAD_REQUEST that lists every problem at once.
+ * Reads the settings. `home`: the base folder of relative paths.
+ * @throws HubError BAD_REQUEST that lists every problem
  */
 export function loadConfig(env: Record<string, string | undefined>, home: string): Readonly<Config> {
   const named = Object.fromEntries(ENV_NAMES.map((name) => [name, env[name] === "" ? undefined : env[name]]));
@@ -188,7 +188,7 @@ export function loadConfig(env: Record<string, string | undefined>, home: string
     authConfig(parsed.data, absolute, (path, message) => issues.push({ path, message }));
   if (!parsed.success || auth === undefined || issues.length > 0) {
     const lines = issues.map((issue) => `  ${issue.path}: ${issue.message}`);
-    throw new HubError("BAD_REQUEST", `The settings cannot be used:\n${lines.join("\n")}`, { issues });
+    throw new HubError("BAD_REQUEST", `Some settings are invalid:\n${lines.join("\n")}`, { issues });
   }
   const value = parsed.data;
   return Object.freeze({

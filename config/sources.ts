@@ -1,17 +1,17 @@
-/** Settings that say what the hub reads elsewhere: roots of the drop, secrets of scrapers. */
+/** Settings of external sources: drop roots and scraper secrets. */
 export interface DropRoot {
-  /** The root's name, or its URL where none is given. */
+  /** The root's name, or its URL if it has no name. */
   name: string;
   url: string;
 }
 
 export interface ScrapeSecret {
   name: string;
-  /** As in `https://ci.example.org`. */
+  /** Origins, as in `https://ci.example.org`. */
   origins: string[];
-  /** The file, by its absolute path, or the variable of the environment that holds it. */
+  /** The absolute path of the file, or the name of the environment variable, that contains the value. */
   place: string;
-  /** The value as it is now; undefined where there is none. */
+  /** Reads the present value; undefined if it is unset. */
   read(): Promise<string | undefined>;
 }
 

@@ -5,7 +5,7 @@ import { type Queue, TASK_NAMES, type TaskData, type TaskName } from "./queue.ts
 
 const QUEUE_SCHEMA = "queue";
 
-/** Longest a task may run, in seconds; a task of a dead worker is over after it. */
+/** Maximum duration of a task, in seconds. The task of a dead worker ends after it. */
 const LIMITS_S: Record<TaskName, number> = {
   scan_drop: 6 * 3600,
   scrape: 3600,
@@ -22,8 +22,8 @@ export interface BossOptions {
 }
 
 /**
- * Starts pg-boss on the hub's own pool. No task is retried by the queue: each one's table says what is due, and a
- * submission must never go out twice. Of waiting tasks with the same key there is one.
+ * Starts pg-boss on the hub's own pool. The queue never retries a task: the tables state what is due, and a job must
+ * never be submitted twice. At most one task per name and key waits.
  */
 export async function startQueue(sql: Db, options: BossOptions): Promise<Queue> {
   const boss = new PgBoss({
@@ -35,7 +35,8 @@ export async function startQueue(sql: Db, options: BossOptions): Promise<Queue> 
     openTelemetry: { enabled: false },
   });
   boss.on("error", options.onError);
-  // pg-boss fails where another process makes its tables at the same moment, and leaves the connection in a failed transaction.
+  // pg-boss fails if another process creates its tables at the same time, and leaves the connection in a failed
+  // transaction.
   await lockQueueSetup(sql, async () => {
     await boss.start();
     await makeQueues(boss);

@@ -1,14 +1,14 @@
 import type { Db } from "../db/core/queryable.ts";
 import { type Lease, LeaseLost, renewLease } from "../db/core/leases.ts";
 
-/** Renews a lease while a source takes its time. */
+/** Renews a lease while its owner waits for a slow source. */
 export interface KeptLease {
-  /** Aborts, with the reason, once another has the lease. */
+  /** Aborts with the reason once another worker has the lease. */
   signal: AbortSignal;
   stop(): Promise<void>;
 }
 
-/** Begins to renew the lease, four times in the `seconds` it lasts. */
+/** Starts renewing the lease, four times in each `seconds`. */
 export function keepLease(sql: Db, lease: Lease, seconds: number): KeptLease {
   const over = new AbortController();
   let beating: Promise<void> = Promise.resolve();
@@ -17,7 +17,7 @@ export function keepLease(sql: Db, lease: Lease, seconds: number): KeptLease {
     if (isBeating) return;
     isBeating = true;
     beating = renewLease(sql, lease, seconds)
-      // A database that is away shows in the next batch.
+      // The next batch reports an unavailable database.
       .catch((error) => error instanceof LeaseLost ? over.abort(error) : undefined)
       .finally(() => isBeating = false);
   }, seconds * 1000 / 4);

@@ -1,6 +1,6 @@
 import type { Queryable } from "../db/core/queryable.ts";
 
-/** Every queued task: name -> what it is told. */
+/** The input of every kind of task, by name. */
 export interface TaskData {
   scan_drop: { full: boolean; cause: "schedule" | "request" | "missed" };
   scrape: { testId: number; cause: "schedule" | "request" };
@@ -24,18 +24,18 @@ export const TASK_NAMES = [
 ] as const satisfies readonly TaskName[];
 
 export interface SendOptions {
-  /** While a task of the same name and key waits, a second one is not added. */
+  /** While a task of the same name and key waits, no second one is added. */
   singletonKey?: string;
-  /** Enqueues inside this transaction. */
+  /** Enqueues in this transaction. */
   tx?: Queryable;
   /** Earliest start, in seconds from now. */
   delayS?: number;
 }
 
 export interface Queue {
-  /** Enqueues; false where the singleton key was already waiting. */
+  /** Enqueues a task. Returns false if a task with the same singleton key already waits. */
   send<N extends TaskName>(name: N, data: TaskData[N], options?: SendOptions): Promise<boolean>;
-  /** Enqueues many in one statement. Returns how many were added: those whose key was not waiting already. */
+  /** Enqueues many tasks in one statement. Returns how many were added: those whose key was not already waiting. */
   sendAll<N extends TaskName>(
     name: N,
     tasks: { data: TaskData[N]; singletonKey: string }[],
@@ -48,6 +48,6 @@ export interface Queue {
   ): Promise<void>;
   /** Whether the queue was started and is not stopping. */
   isRunning(): boolean;
-  /** Takes no new work, waits for what runs, hands back the rest. */
+  /** Accepts no new work, waits for running tasks, and returns the remaining ones to the queue. */
   stop(timeoutMs: number): Promise<void>;
 }

@@ -1,6 +1,6 @@
 /**
- * The same items; while one is being used the next is made. What making one throws comes after those before it. Whoever makes
- * them is not waited for where no more are wanted.
+ * Yields the same items, and produces the next item while the current one is processed. An error is thrown after the
+ * items before it. When the consumer stops early, the producer is stopped without waiting for it.
  */
 export async function* readAhead<T>(items: AsyncGenerator<T>): AsyncGenerator<T> {
   let coming = items.next();
@@ -9,7 +9,7 @@ export async function* readAhead<T>(items: AsyncGenerator<T>): AsyncGenerator<T>
       const { done, value } = await coming;
       if (done) return;
       coming = items.next();
-      // Awaited in the next turn; should there be none, nobody else hears of it.
+      // The next iteration awaits it. If there is none, this avoids an unhandled rejection.
       coming.catch(() => {});
       yield value;
     }

@@ -1,6 +1,6 @@
 import { timesOf } from "./times.ts";
 
-/** One line of the schedule. */
+/** An entry of the schedule. */
 export interface ScheduleLine {
   name: "tick" | "drop_scan" | "lists" | "retention" | "housekeeping";
   /** Cron expression, UTC. */
@@ -8,34 +8,34 @@ export interface ScheduleLine {
   summary: string;
 }
 
-/** The one table of cron expressions. Cron only ticks: what is due is a question to Postgres. */
+/** The only table of cron expressions. Cron only ticks; Postgres decides what is due. */
 export function scheduleOf(config: { dropScanCron: string }): ScheduleLine[] {
   return [
     {
       name: "tick",
       cron: "* * * * *",
-      summary: "Enqueues scrapes that are due and takes up jobs that were left behind",
+      summary: "Enqueues scrapes that are due, and recovers jobs that a lost worker left behind",
     },
     { name: "drop_scan", cron: config.dropScanCron, summary: "Scans the binary drop" },
     {
       name: "lists",
       cron: "*/10 * * * *",
-      summary: "Reads the lists that number the labels of axes",
+      summary: "Reads the lists that assign numbers to the labels of axes",
     },
     {
       name: "retention",
       cron: "45 4 * * *",
-      summary: "Deletes results that are older than their test keeps them",
+      summary: "Deletes results past their test's retention",
     },
     {
       name: "housekeeping",
       cron: "30 4 * * *",
-      summary: "Forgets old records of scrapes and scans, and old Idempotency-Keys",
+      summary: "Deletes old records of scrapes and scans, and old Idempotency-Keys",
     },
   ];
 }
 
-/** The schedule with the last time each line did its work and its next time. */
+/** Returns the schedule with each entry's last completed and next time. */
 export function describeSchedule(lines: ScheduleLine[], lastTimes: Map<string, Date>, now: Date) {
   return lines.map((line) => ({
     ...line,
@@ -44,7 +44,7 @@ export function describeSchedule(lines: ScheduleLine[], lastTimes: Map<string, D
   }));
 }
 
-/** Whether a line's last time has gone by without it, as while the hub was down. */
+/** Whether an entry missed its last time, for example while the hub was down. */
 export function isOverdue(line: ScheduleLine, lastAt: Date | undefined, now: Date): boolean {
   return lastAt === undefined || lastAt < timesOf(line.cron, now).previous;
 }

@@ -5,7 +5,7 @@ import { keepHouse } from "./tasks/housekeeping.ts";
 import type { JobDeps } from "./tasks/job_deps.ts";
 import { tickJobs } from "./tasks/jobs.ts";
 
-/** Does what a line of the schedule says. */
+/** Does the work of a schedule entry. */
 export async function runLine(deps: JobDeps, name: ScheduleLine["name"], now: Date): Promise<void> {
   if (name === "tick") await tick(deps, now);
   else if (name === "drop_scan") await enqueueScan(deps, "schedule");
@@ -14,7 +14,9 @@ export async function runLine(deps: JobDeps, name: ScheduleLine["name"], now: Da
   else await keepHouse(deps, now);
 }
 
-/** What every minute brings, and what a start makes up: due scrapes, jobs left behind, daily work that was missed. */
+/**
+ * Runs every minute and at the start: enqueues due scrapes, recovers abandoned jobs, and makes up for missed daily work.
+ */
 export async function tick(deps: JobDeps, now: Date): Promise<void> {
   const { sql, queue, config } = deps;
   await enqueueDue({ sql, queue });
@@ -28,7 +30,7 @@ export async function tick(deps: JobDeps, now: Date): Promise<void> {
   await recordTick(sql, "tick");
 }
 
-/** Enqueues a scan and records that the schedule's line had its turn, in one transaction. */
+/** Enqueues a scan and records its schedule entry as done, in one transaction. */
 async function enqueueScan({ sql, queue }: JobDeps, cause: "schedule" | "missed"): Promise<void> {
   await sql.begin(async (tx) => {
     await queue.send("scan_drop", { full: false, cause }, { singletonKey: "scan", tx });
@@ -36,7 +38,7 @@ async function enqueueScan({ sql, queue }: JobDeps, cause: "schedule" | "missed"
   });
 }
 
-/** Enqueues a task that is told nothing, and records that the schedule's line had its turn. */
+/** Enqueues a task without input, and records its schedule entry as done. */
 async function enqueueOnce(
   { sql, queue }: JobDeps,
   line: ScheduleLine["name"],

@@ -2,7 +2,7 @@ import { expect, test } from "vitest";
 import { HOME } from "./helpers/app.ts";
 import { sourceFiles } from "./helpers/source_files.ts";
 
-/** Imports beyond CONTRIBUTING's table, which it names below. */
+/** Imports that CONTRIBUTING.md permits below its table. */
 const EXCEPTIONS = ["run/permissions -> config/config", "run/start -> config/config"];
 const FREE_TYPES = ["config/config", "config/auth", "db/core/queryable", "cron/queue"];
 
@@ -10,7 +10,7 @@ interface Import {
   from: string;
   to: string;
   isType: boolean;
-  /** What is imported; undefined for all of it. */
+  /** The imported names; undefined means all. */
   names: string[] | undefined;
 }
 
@@ -46,7 +46,7 @@ function namesIn(list: string): string[] {
 const withoutEnding = (path: string) => path.replace(/\.tsx?$/, "");
 const ownerOf = (path: string) => withoutEnding(path.split("/")[0]!);
 
-/** What each folder or file may import, out of the table in CONTRIBUTING.md. */
+/** Reads the table of permitted imports in CONTRIBUTING.md. */
 function readLaw(): Map<string, string[]> {
   const rows = Deno.readTextFileSync(`${HOME}/CONTRIBUTING.md`)
     .matchAll(/^\| `(\w+)(?:\/|\.ts)`[^|]*\|[^|]+\| ([^|]+?) *\|$/gm);
@@ -72,7 +72,7 @@ test("each folder imports only what the table in CONTRIBUTING.md allows", () => 
   expect(broken.map(({ from, to }) => `${from} -> ${to}`)).toEqual([]);
 });
 
-/** The first circle found among the arrows, as the names on it; undefined where there is none. */
+/** Returns the first circle among the arrows, as the names on it, or undefined. */
 function findCircle(arrows: Map<string, Set<string>>): string[] | undefined {
   const done = new Set<string>();
   const path: string[] = [];

@@ -4,7 +4,7 @@ import type { Queue } from "../queue.ts";
 
 const AT_ONCE = 1000;
 
-/** Enqueues a scrape of each test that is due; one that waits already is not added. Returns how many were added. */
+/** Enqueues a scrape of each due test, unless one already waits. Returns how many were added. */
 export async function enqueueDue({ sql, queue }: { sql: Db; queue: Queue }): Promise<number> {
   const due = await listDueTests(sql, AT_ONCE);
   return await queue.sendAll(

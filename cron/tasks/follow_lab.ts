@@ -22,30 +22,30 @@ import { enqueueDue } from "./enqueue_due.ts";
 import { type JobDeps, labOf } from "./job_deps.ts";
 
 const MAX_PAGES = 100;
-/** Jobs that the lab is asked for alone, each time. */
+/** Maximum number of jobs queried individually per task. */
 const MAX_ALONE = 50;
 
-/** The lab's jobs that the attempts of a job made, by their notes. */
+/** Finds the lab's jobs of all attempts of a job, by their notes. */
 export async function findByMark(deps: JobDeps, jobId: number, signal?: AbortSignal): Promise<LabJob[]> {
   const own = await getOwnMarks(deps.sql, jobId);
   const found = await findLabJobs(labOf(deps, signal), markStart(jobId));
   return found.filter((job) => isMarkOf(job.note, own));
 }
 
-/** A change made before the serials were stored has gone by unnoticed: the state is asked for once. */
+/** Reads a job's state once after its serials are stored, because earlier changes were missed. */
 export async function readState(deps: JobDeps, jobId: number): Promise<void> {
   try {
     const jobs = await findByMark(deps, jobId);
     await testsEnded(deps, await followLab(deps.sql, deps.config.vrlUrl!, { jobs, cursor: null }));
   } catch (error) {
-    deps.log("the lab's state of a job could not be read", { jobId, reason: reasonOf(error) });
+    deps.log("could not read the lab's state of a job", { jobId, reason: reasonOf(error) });
   }
   await deps.queue.send("follow_lab", {}, { singletonKey: "lab", delayS: 1 });
 }
 
 /**
- * Asks the lab to cancel every serial of a job; the lab's own word then moves the job. One that was cancelled while it was unknown
- * has no serial: the lab is asked for its note.
+ * Requests cancellation of every serial of a job from the lab, whose report then moves the job. A job that was cancelled
+ * while unknown has no serials, so the lab is searched for its note.
  */
 export async function cancelJobInLab(deps: JobDeps, jobId: number, signal: AbortSignal): Promise<void> {
   const known = await listSerials(deps.sql, jobId);
@@ -56,7 +56,7 @@ export async function cancelJobInLab(deps: JobDeps, jobId: number, signal: Abort
   await deps.queue.send("follow_lab", {}, { singletonKey: "lab" });
 }
 
-/** Reads what changed in the lab since the last time; goes on while jobs are open. */
+/** Reads what changed in the lab since the last time, and repeats while jobs are open. */
 export async function followLabTask(deps: JobDeps, signal: AbortSignal): Promise<void> {
   const lab = labOf(deps, signal);
   let cursor = await findLabCursor(deps.sql, lab.url);
@@ -64,38 +64,44 @@ export async function followLabTask(deps: JobDeps, signal: AbortSignal): Promise
     const { jobs, nextCursor } = await listChangedLabJobs(lab, cursor);
     if (jobs.length === 0 && (nextCursor === null || nextCursor === cursor)) break;
     if (nextCursor === cursor) {
-      throw new HubError("BAD_GATEWAY", `The lab repeats the page after ${JSON.stringify(cursor)}.`);
+      throw new HubError(
+        "BAD_GATEWAY",
+        `The lab returned the page after ${JSON.stringify(cursor)} twice, with the same cursor.`,
+      );
     }
     await testsEnded(deps, await followLab(deps.sql, lab.url, { jobs, cursor: nextCursor }));
     if (nextCursor === null) break;
     cursor = nextCursor;
   }
-  await askForSilent(deps, lab);
+  await querySilent(deps, lab);
   if (!signal.aborted && await hasOpenLabJobs(deps.sql)) {
     await deps.queue.send("follow_lab", {}, { singletonKey: "lab", delayS: 2 });
   }
 }
 
-/** Asks for jobs that the lab's list of changes has not named for long. One that the lab does not know is lost after a time. */
-async function askForSilent(deps: JobDeps, lab: LabOptions): Promise<void> {
+/**
+ * Queries jobs that the lab's list of changes has not reported for a long time. A job that the lab does not know for
+ * `VRL_LOST_AFTER` is lost.
+ */
+async function querySilent(deps: JobDeps, lab: LabOptions): Promise<void> {
   const { sql, config } = deps;
   const silent = await listSilentSerials(sql, MAX_ALONE);
-  const heard: LabWord[] = [];
+  const reported: LabWord[] = [];
   const missing: number[] = [];
   const failed: number[] = [];
   for (const serial of silent) {
     try {
       const job = await findLabJob(lab, serial);
       if (job === undefined) missing.push(serial);
-      else heard.push(job);
+      else reported.push(job);
     } catch (error) {
-      // The others have their turn next time, before this one.
-      deps.log("the lab cannot be asked for a job", { serial, reason: reasonOf(error) });
+      // The remaining jobs come first next time.
+      deps.log("could not query a job from the lab", { serial, reason: reasonOf(error) });
       failed.push(serial);
       break;
     }
   }
-  const asked = [...heard.map((job) => job.serial), ...missing, ...failed];
+  const asked = [...reported.map((job) => job.serial), ...missing, ...failed];
   if (asked.length === 0) return;
   const lostAfterS = config.vrlLostAfterMs / 1000;
   const lost = await noteAsked(sql, { asked, missing, failed, lostAfterS });
@@ -104,11 +110,11 @@ async function askForSilent(deps: JobDeps, lab: LabOptions): Promise<void> {
     state: "lost",
     reason: `the lab has not known job ${serial} for ${lostAfterS} s`,
   }));
-  await testsEnded(deps, await followLab(sql, lab.url, { jobs: heard, cursor: null }));
+  await testsEnded(deps, await followLab(sql, lab.url, { jobs: reported, cursor: null }));
   await testsEnded(deps, await followLab(sql, lab.url, { jobs, cursor: null, isHeard: false }));
 }
 
-/** Results of a job that ended are wanted now, not at the test's next turn. */
+/** Makes the tests of ended jobs due, because their results are expected now, not at the next interval. */
 async function testsEnded({ sql, queue }: JobDeps, testIds: number[]): Promise<void> {
   if (testIds.length === 0) return;
   await makeTestsDue(sql, testIds);

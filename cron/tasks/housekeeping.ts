@@ -9,7 +9,7 @@ import { recordTick } from "../../db/work/schedule_runs.ts";
 
 const DAY_MS = 86_400_000;
 
-/** Forgets old records. Two processes may do it at once. */
+/** Deletes old records. Two processes may run it concurrently. Returns the number deleted of each kind. */
 export async function keepHouse(
   { sql, config }: { sql: Db; config: Pick<Config, "keepRecordsDays"> },
   now: Date,

@@ -24,13 +24,15 @@ import { checkExecutable, runVrlsubmit } from "../../run/vrlsubmit.ts";
 import { findByMark, readState } from "./follow_lab.ts";
 import type { JobDeps } from "./job_deps.ts";
 
-/** Beyond the time limit, within which a submission is surely ended with all that it started; see run/guard.ts. */
+/**
+ * Added to the time limit: a submission has surely ended by then, with every process that it started; see run/guard.ts.
+ */
 const MARGIN_MS = 15_000;
-/** Seconds after the end of a submission within which a lab shows by its note what it has accepted. */
+/** Seconds after the end of a submission within which a lab lists an accepted job by its note. */
 const SETTLE_S = 30;
 const MAX_REASON = 1000;
 
-/** Submits a queued job once. Never throws for what the lab or the binary does: the job's state says it. */
+/** Submits a queued job once. Errors of the lab or the program are not thrown; the job's state reports them. */
 export async function submitJob(deps: JobDeps, jobId: number, signal: AbortSignal): Promise<void> {
   const { sql, config } = deps;
   if (signal.aborted) return;
@@ -38,11 +40,12 @@ export async function submitJob(deps: JobDeps, jobId: number, signal: AbortSigna
     await checkExecutable(config.vrlsubmitPath);
   } catch (error) {
     await noteWaiting(sql, jobId, reasonOf(error));
-    deps.log("vrlsubmit cannot be run; the job waits", { jobId, reason: reasonOf(error) });
+    deps.log("vrlsubmit is not executable; the job waits", { jobId, reason: reasonOf(error) });
     return;
   }
   if (await failRemoved(sql, jobId)) return;
-  // Counted from before the attempt is recorded: however long that takes, no submission runs when the attempt counts as over.
+  // Counted from before the attempt is recorded, so that no submission is running when the attempt counts as over,
+  // however slow the recording is.
   const until = Date.now() + config.vrlsubmitTimeoutMs;
   const job = await beginAttempt(sql, jobId, config.vrlsubmitTimeoutMs + MARGIN_MS);
   if (job === undefined) return;
@@ -106,8 +109,8 @@ async function runBinary(
 }
 
 /**
- * Looks an `unknown` job up by its note, once the binary can no longer be running. Found: it goes on. Not found: it goes
- * out again, once, where the lab's search is authoritative; else it waits for a person.
+ * Searches the lab for an `unknown` job by its note, once vrlsubmit can no longer be running. If found, the job
+ * continues. If not, the job is resubmitted once if the lab's search is authoritative; otherwise it waits for a person.
  */
 export async function lookUpJob(deps: JobDeps, jobId: number, signal: AbortSignal): Promise<void> {
   const { sql, queue } = deps;
@@ -115,10 +118,10 @@ export async function lookUpJob(deps: JobDeps, jobId: number, signal: AbortSigna
   if (job === undefined || !job.isOver) return;
   let found: LabJob[];
   try {
-    // Of any attempt: an earlier one may have come late.
+    // An earlier attempt may have reached the lab late, so any attempt counts.
     found = await findByMark(deps, jobId, signal);
   } catch (error) {
-    deps.log("the lab cannot be asked for a job", { jobId, reason: reasonOf(error) });
+    deps.log("could not search the lab for a job", { jobId, reason: reasonOf(error) });
     return;
   }
   deps.step?.("looked up");
@@ -126,7 +129,7 @@ export async function lookUpJob(deps: JobDeps, jobId: number, signal: AbortSigna
     const serials = found.map((one) => one.serial);
     const cause = `found in the lab by its note as ${serials.join(", ")}`;
     if (await acceptJob(sql, jobId, { serials, cause })) return await readState(deps, jobId);
-    return await leaveToPerson(sql, jobId, `${cause}, which another job has already`);
+    return await leaveToPerson(sql, jobId, `${cause}, which already belong to another job`);
   }
   await noteLookUp(sql, jobId);
   if (job.needsPerson) return;
@@ -137,22 +140,24 @@ export async function lookUpJob(deps: JobDeps, jobId: number, signal: AbortSigna
   const isProven = deps.config.vrlNoteSearch === "authoritative";
   if (!isProven || job.unclear > 1) {
     const why = isProven
-      ? "this is its second submission that ended so"
-      : "that proves nothing here (VRL_NOTE_SEARCH is advisory)";
+      ? "this is its second submission with an unknown outcome"
+      : "the search is not conclusive (VRL_NOTE_SEARCH is advisory)";
     const reason =
-      `${job.reason ?? "its submission was cut short"}; the lab does not find it by its note, and ${why}. ` +
+      `${
+        job.reason ?? "its submission was cut short"
+      }; a search of the lab for its note found nothing, and ${why}. ` +
       "Cancel it, or retry it once you know that the lab does not have it.";
     return await leaveToPerson(sql, jobId, reason);
   }
   await sql.begin(async (tx) => {
-    const cause = "the lab does not have it: submitted again";
+    const cause = "the lab does not have it: resubmitted";
     if (await requeueUnknown(tx, jobId, { cause, attempt: job.attempt })) {
       await queue.send("submit_job", { jobId }, { singletonKey: String(jobId), tx });
     }
   });
 }
 
-/** Each minute: what a lost worker or a lost message left behind is taken up again. */
+/** Recovers, each minute, jobs that a lost worker or a lost queue task left behind. */
 export async function tickJobs(deps: JobDeps): Promise<void> {
   await markAbandonedJobs(deps.sql);
   const again = [

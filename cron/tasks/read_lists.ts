@@ -16,10 +16,10 @@ export interface ReadListsDeps {
   fetch?: BoundedFetch;
 }
 
-/** A list of half a million commits takes a second or two. */
+/** Reading a list of half a million commits takes a second or two. */
 const TIME_LIMIT_MS = 10 * 60_000;
 
-/** Reads the lists that number the labels of axes; one that is as it was is not written again. */
+/** Reads the lists that number the labels of axes; an unchanged list is not written again. */
 export async function readListsTask(deps: ReadListsDeps, signal: AbortSignal): Promise<void> {
   const { sql, config, log } = deps;
   const allow = readPolicyOf(config);
@@ -33,12 +33,12 @@ export async function readListsTask(deps: ReadListsDeps, signal: AbortSignal): P
       const now = digest.digest("hex");
       if (now !== hash) {
         const { added } = await addChangelists(sql, axis, readLabelList(chunks));
-        log("a list of changelists was read", { axis, added });
+        log("read a list of changelists", { axis, added });
       }
       await recordListReading(sql, axis, { hash: now });
     } catch (error) {
       signal.throwIfAborted();
-      log("a list of changelists cannot be read", { axis, reason: reasonOf(error) });
+      log("could not read a list of changelists", { axis, reason: reasonOf(error) });
       await recordListReading(sql, axis, { error: reasonOf(error) });
     }
   }

@@ -21,32 +21,32 @@ import type { BuildEntry } from "../../scrapers/binarydrop/source.ts";
 export interface ScannedPackage {
   name: PackageName;
   id: number | undefined;
-  /** Whether nothing of it can be stored under this root: then there is nothing to compare. */
+  /** Whether no build of it can be stored under this root yet: then no comparison is required. */
   isNew: boolean;
-  /** Builds seen by batches before, where it does not fit one; undefined where it does. */
+  /** Number of builds recorded by earlier batches; undefined if the package fits one batch. */
   noted: number | undefined;
 }
 
-/** What a batch holds of a package. */
+/** The part of a package in a batch. */
 export interface PackagePart {
   package: ScannedPackage;
   builds: BuildEntry[];
-  /** Whether batches before hold builds of it. */
+  /** Whether earlier batches have builds of it. */
   isContinued: boolean;
-  /** `more` follows in a later batch; `end` concludes a whole listing; `unread` one that was not. */
+  /** `more`: continues in a later batch; `end`: a complete listing; `unread`: an incomplete one. */
   ending: { kind: "more" } | { kind: "end"; mark: string | null } | { kind: "unread"; reason: string };
 }
 
-/** What is written in one transaction. */
+/** The content of one transaction. */
 export interface Batch {
   parts: PackagePart[];
-  /** Ids of packages that their mark says are as they were. */
+  /** Ids of packages that are unchanged according to their marks. */
   unchanged: number[];
 }
 
 /**
- * Writes a batch of a scan of `rootId` that began at `readAt`; a handful of statements whatever its size. Where a listing
- * names a build twice (see `isRepeat`), it must be written `carefully`.
+ * Writes a batch of a scan of `rootId` that started at `readAt`, in a constant number of statements. If a listing names a
+ * build twice (see `isRepeat`), pass `carefully`.
  */
 export async function writeBatch(
   tx: Queryable,

@@ -5,37 +5,37 @@ import { recordProgress } from "../../db/drop/scans.ts";
 import { HubError } from "../../errors.ts";
 import type { RootScan, ScanReport } from "./scan_report.ts";
 
-/** Readings in a row after which an empty listing is believed. */
+/** Number of consecutive readings after which an empty listing is believed. */
 const BELIEVED_AFTER = 3;
-/** Changes of builds after which the planner is told. */
+/** Number of build changes after which the planner's statistics are updated. */
 const MANY_CHANGES = 1_000;
 
-/** What the listing of a whole root leaves to be judged. */
+/** The results of listing a whole root. */
 export interface Listed {
   /** Names of the packages that the root lists. */
   names: ReadonlySet<string>;
-  /** Packages that were read well, or are unchanged. */
+  /** Number of packages that were read completely, or are unchanged. */
   good: number;
-  /** Known packages that came back empty. */
+  /** Known packages whose listing was empty. */
   empty: { id: number; name: string; mark: string | null }[];
 }
 
 /**
- * After the whole root was listed: packages that came back empty, or not at all, where builds were known. They are
- * believed after three readings in a row, each of them while most of the others were read well.
- * @throws HubError BAD_GATEWAY where the root lists no package at all though some were known
+ * Judges, after the whole root is listed, packages that have known builds but an empty or no listing. Their builds are
+ * marked gone after three consecutive such readings, counting only readings in which most other packages were read well.
+ * @throws HubError BAD_GATEWAY if the root lists no package although packages are known
  */
 export async function concludeRoot(scan: RootScan, report: ScanReport, listed: Listed): Promise<void> {
   const { sql, lease, leaseS, rootId, scanId, startedAt, known } = scan;
   const { counts } = report;
   const vanished = known.filter((each) => each.isKnown && each.scanned && !listed.names.has(each.name));
   const suspects = [
-    ...listed.empty.map((each) => ({ ...each, reason: "came back empty where builds were known" })),
+    ...listed.empty.map((each) => ({ ...each, reason: "its listing is empty although it has known builds" })),
     ...vanished.map(({ id, name }) => ({
       id,
       name,
       mark: null,
-      reason: "is not in the root's listing any more, where builds were known",
+      reason: "is no longer listed by the root although it has known builds",
     })),
   ];
   await sql.begin(async (tx) => {
@@ -47,7 +47,7 @@ export async function concludeRoot(scan: RootScan, report: ScanReport, listed: L
     if (listed.names.size === 0 && doubtful.length > 0) {
       throw new HubError(
         "BAD_GATEWAY",
-        `The root lists no package where ${doubtful.length} had builds; nothing is taken for gone.`,
+        `The root lists no packages, although builds of ${doubtful.length} packages are known; none is marked gone.`,
       );
     }
     const read = listed.empty.filter((each) => !full.has(each.id));

@@ -14,7 +14,7 @@ import type { TaskData } from "../queue.ts";
 import { ScanReport } from "./scan_report.ts";
 import { scanRoot } from "./scan_root.ts";
 
-/** Seconds a scan's lease holds without a sign of life. */
+/** Seconds until a scan's lease expires without a renewal. */
 const LEASE_S = 30;
 
 export interface ScanDeps {
@@ -24,14 +24,14 @@ export interface ScanDeps {
   now(): Date;
   log?(message: string, fields?: Record<string, unknown>): void;
   leaseS?: number;
-  /** A test ends the process, or looks, between any two batches. */
+  /** A hook for tests, called between any two batches. */
   step?(name: string): void | Promise<void>;
 }
 
 /**
- * Scans every configured drop root, one after the other, each with a record of its own; one that fails does not stop the
- * others. Two scans never run at once: a second one is recorded as failed.
- * @throws whatever the database throws, and the signal's reason
+ * Scans every configured drop root, one after the other, each with its own record. A failed root does not stop the
+ * others. Two scans never run at once: the second one is recorded as failed.
+ * @throws any database error, and the signal's reason
  */
 export async function scanDropTask(
   deps: ScanDeps,
@@ -50,7 +50,9 @@ export async function scanDropTask(
     await forgetSeen(sql);
     const { roots, removed } = await findConfiguredRoots(sql, config.dropRoots);
     if (removed.length > 0) {
-      deps.log?.("roots are not scanned: a process that started later has another DROP_URLS", { removed });
+      deps.log?.("some roots are not scanned: a process started later has a different DROP_URLS", {
+        removed,
+      });
     }
     for (const root of roots) {
       const both = AbortSignal.any([signal, kept.signal]);
@@ -60,12 +62,14 @@ export async function scanDropTask(
   } finally {
     await kept.stop();
     await releaseLease(sql, lease).catch((error) => {
-      deps.log?.("the scan's lease could not be given back; it expires", { reason: reasonOf(error) });
+      deps.log?.("could not release the scan's lease; it will expire", { reason: reasonOf(error) });
     });
   }
 }
 
-/** The lease, or undefined where its holder shows a sign of life. One left by a dead process expires while this waits. */
+/**
+ * Acquires the lease, or returns undefined if its owner renews it. The lease of a dead process expires while this waits.
+ */
 async function takeLease(sql: Db, leaseS: number, signal: AbortSignal): Promise<Lease | undefined> {
   const holder = `process ${Deno.pid} at ${new Date().toISOString()}`;
   const first = await findScanLeaseMark(sql);
@@ -101,7 +105,7 @@ async function recordRefusal(
     const id = await startScan(tx, { rootId: null, cause, full, startedAt: at });
     await finishScan(tx, id, {
       state: "failed",
-      error: "Another scan is running; two never run at once.",
+      error: "Another scan is running, and only one may run at a time. Retry when it has ended.",
       report: new ScanReport(),
       finishedAt: at,
     });

@@ -12,18 +12,18 @@ export interface RootScan {
   leaseS: number;
   rootId: number;
   scanId: number;
-  /** The reading's time for everything found. */
+  /** Time of the reading, for everything found. */
   startedAt: Date;
   full: boolean;
   fullScanDays: number;
   pattern: Pattern | undefined;
   known: KnownPackage[];
   now(): Date;
-  /** A test ends the process, or looks, between any two batches. */
+  /** A hook for tests, called between any two batches. */
   step?(name: string): void | Promise<void>;
 }
 
-/** Counts and lists of a scan, kept while it runs. */
+/** Counts and lists of a running scan. */
 export class ScanReport {
   readonly counts: ScanCounts = {
     packagesSeen: 0,

@@ -8,17 +8,17 @@ import { concludeRoot, type Listed } from "./scan_conclude.ts";
 import type { RootScan, ScanReport } from "./scan_report.ts";
 import { BatchWriter } from "./scan_writer.ts";
 
-/** A transaction holds at most about so much. */
+/** Approximate maximum number of builds per transaction. */
 const MAX_BUILDS = 10_000;
 const MAX_PARTS = 500;
 const MAX_UNCHANGED = 5_000;
-/** A slow source shows its progress all the same. */
+/** Maximum age of a batch, so that a slow source shows its progress too. */
 const MAX_AGE_MS = 2_000;
 const DAY_MS = 86_400_000;
 
 /**
- * Reads one root and stores what it finds. What was read before a fault is kept.
- * @throws HubError where the root cannot be listed, or the lease was taken over; whatever the database throws
+ * Reads a root and stores what it finds. What was read before an error is kept.
+ * @throws HubError if the root cannot be listed, or the lease was taken over; any database error
  */
 export async function scanRoot(
   scan: RootScan,
@@ -44,14 +44,14 @@ export async function scanRoot(
   await concludeRoot(scan, report, reader.listed());
 }
 
-/** Gathers what a root's listing says into batches. */
+/** Collects a root's listing into batches. */
 class RootReader {
   readonly #known: Map<string, KnownPackage>;
   readonly #asked = new Set<string>();
   #batch: Batch = { parts: [], unchanged: [] };
   #builds = 0;
   #begun = performance.now();
-  /** The package whose events are coming. */
+  /** The package that is being listed. */
   #current: PackagePart | undefined;
   #good = 0;
   readonly #empty: Listed["empty"] = [];
@@ -75,7 +75,7 @@ class RootReader {
       signal,
       pattern,
       isScanned: (name: string) => {
-        // A source that lies may name a package twice; it is read once.
+        // A faulty source may name a package twice; it is read once.
         if (this.#asked.has(name)) return false;
         this.#asked.add(name);
         return this.#isScanned(name);
@@ -145,7 +145,7 @@ class RootReader {
       const { package: owner } = part;
       const noted = (owner.noted ?? 0) + part.builds.length;
       await this.flush();
-      // The batch is written later: what comes next must not be seen by it.
+      // The batch is written later and must not contain later events.
       this.#current = part = {
         package: owner.isNew ? owner : { ...owner, noted },
         builds: [],
@@ -184,7 +184,7 @@ class RootReader {
     if (isDue) await this.flush();
   }
 
-  /** Hands what was gathered to the writer. @throws what an earlier batch failed with */
+  /** Passes the collected batch to the writer. @throws the error of an earlier batch */
   async flush(): Promise<void> {
     const batch = this.#batch;
     const open = this.#current?.builds.length ?? 0;

@@ -4,10 +4,10 @@ import { recordProgress } from "../../db/drop/scans.ts";
 import { type Batch, writeBatch } from "./scan_batch.ts";
 import type { RootScan, ScanReport } from "./scan_report.ts";
 
-/** Batches written at once, while the next is read: memory stays at that, and the server is kept busy. */
+/** Number of batches written at once while the next is read: it limits memory and keeps the server busy. */
 const MAX_WRITES = 2;
 
-/** Writes the batches of a scan, each in a transaction of its own that holds only while the lease does. */
+/** Writes the batches of a scan, each in its own transaction, which commits only while the lease is valid. */
 export class BatchWriter {
   readonly #writing = new Set<Promise<void>>();
   #fault: unknown;
@@ -15,13 +15,13 @@ export class BatchWriter {
   constructor(private readonly scan: RootScan, private readonly report: ScanReport) {}
 
   /**
-   * Begins to write a batch, once there is room. Returns when the server has its work: to read on before would keep it
-   * waiting for this one thread.
-   * @throws what an earlier batch failed with
+   * Starts writing a batch once there is room. Returns when the server has received the data: reading on earlier would
+   * delay sending, because both share one thread.
+   * @throws the error of an earlier batch
    */
   async begin(batch: Batch): Promise<void> {
     while (this.#writing.size >= MAX_WRITES) await Promise.race(this.#writing);
-    // What a package's batches find is compared at its end: they go one after the other.
+    // A package's batches are compared when its listing ends, so they are written one after the other.
     if (batch.parts.some((part) => part.isContinued)) await this.settle();
     this.check();
     await new Promise<void>((onSending) => {
@@ -40,12 +40,12 @@ export class BatchWriter {
     });
   }
 
-  /** Waits for what is being written. */
+  /** Waits for all batches. */
   async settle(): Promise<void> {
     await Promise.all(this.#writing);
   }
 
-  /** @throws what a batch failed with */
+  /** Checks for a failed batch. @throws the error of a batch */
   check(): void {
     if (this.#fault !== undefined) throw this.#fault;
   }
@@ -59,7 +59,7 @@ export class BatchWriter {
     const unmade = batch.parts.map((part) => part.package).filter((each) => each.id === undefined);
     const changes = await sql.begin(async (tx) => {
       const changes = await writeBatch(tx, rootId, { batch, ...how }, startedAt);
-      // Last, so that two batches can be written at once: where the lease is lost, all of it is rolled back.
+      // The last statement, so that two batches can be written at once. If the lease is lost, everything is rolled back.
       await renewLease(tx, lease, leaseS);
       await recordProgress(tx, scanId, {
         ...counts,
@@ -69,7 +69,7 @@ export class BatchWriter {
       }, this.scan.now());
       return changes;
     }).catch((error) => {
-      // Rolled back: these ids are no one's.
+      // The ids were rolled back.
       for (const each of unmade) each.id = undefined;
       throw error;
     });

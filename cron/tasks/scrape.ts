@@ -39,21 +39,21 @@ export interface ScrapeDeps {
   log(message: string, fields?: Record<string, unknown>): void;
   registry?: Registry;
   fetch?: BoundedFetch;
-  /** What hosts asked for of waiting; shared by the scrapes of a process. */
+  /** The waiting times that hosts requested; shared by all scrapes of the process. */
   pace?: Pace;
-  /** For one scrape. */
+  /** Time limit of one scrape. */
   timeLimitMs?: number;
   leaseS?: number;
 }
 
-/** Seconds a scrape's lease holds without a sign of life. */
+/** Seconds until a scrape's lease expires without a renewal. */
 const LEASE_S = 60;
 const TIME_LIMIT_MS = 50 * 60_000;
 
 /**
- * Scrapes one test: each batch with its watermark in one transaction, under a lease. What the source does wrong ends
- * up in the scrape's record, never in the queue. A scrape whose lease was taken, as by a change of the test, ends without
- * a word: whoever took it has ended its record.
+ * Scrapes one test under a lease, and stores each batch with its watermark in one transaction. Errors of the source are
+ * recorded in the scrape, never in the queue. If the lease is lost, for example because the test was changed, the scrape
+ * ends silently: whoever took the lease has ended its record.
  */
 export async function scrapeTask(
   deps: ScrapeDeps,
@@ -69,7 +69,7 @@ export async function scrapeTask(
     if (test !== undefined) await scrapeTest(deps, test, { lease, cause, stop: signal, lost: kept.signal });
   } catch (error) {
     if (!(error instanceof LeaseLost)) throw error;
-    deps.log("a scrape was taken over", { testId });
+    deps.log("another worker took over a scrape", { testId });
   } finally {
     await kept.stop();
     await releaseLease(sql, lease);
@@ -128,7 +128,7 @@ async function scrapeTest(deps: ScrapeDeps, test: TestToScrape, turn: ScrapeTurn
     }
   } catch (caught) {
     const error = caught instanceof StoreFault ? caught.cause : caught;
-    // The source is not to blame: the queue's task fails, and the next tick goes on.
+    // Not the source's fault: the queue's task fails, and the next tick continues.
     const isHubs = error instanceof LeaseLost ||
       caught instanceof StoreFault && databaseFault(error) !== undefined;
     if (isHubs) throw error;
@@ -144,14 +144,14 @@ async function scrapeTest(deps: ScrapeDeps, test: TestToScrape, turn: ScrapeTurn
       deps.log("a scrape failed", { test: test.name, reason });
     }
   } finally {
-    // What is being read ahead is wanted no more.
+    // Stops reading ahead.
     over.abort(new Error("the scrape is over"));
   }
   progress.seen = counts.seen;
   await hold((tx) => endScrape(tx, { test, scrapeId, progress, end }));
 }
 
-/** What storing a batch failed with, as against what the source did wrong. */
+/** An error while storing a batch, as opposed to an error of the source. */
 class StoreFault extends Error {
   constructor(override readonly cause: unknown) {
     super("storing failed");
@@ -163,12 +163,12 @@ interface ReadyBatch {
   watermark: string;
 }
 
-/** Batches with all that can be done about them before their transactions: changelists numbered, results spooled, cases known. */
+/** Yields batches prepared outside their transactions: changelists numbered, results spooled, cases resolved. */
 async function* readyBatches(
   sql: Db,
   { read, test, context }: { read: AsyncGenerator<ScrapeBatch>; test: TestToScrape; context: ScrapeContext },
 ): AsyncGenerator<ReadyBatch> {
-  // The runs of the batch that is being stored may have no ids yet.
+  // The runs of the batch being stored may not have ids yet.
   let before = 0;
   for await (const batch of read) {
     let { watermark } = batch;

@@ -12,17 +12,17 @@ export interface SweepDeps {
 }
 
 export interface Swept {
-  /** Runs whose results went. */
+  /** Number of runs whose results were deleted. */
   runs: number;
-  /** Partitions that went whole. */
+  /** Number of partitions dropped as a whole. */
   partitions: number;
 }
 
 const LEASE_S = 60;
 
 /**
- * Deletes results that are older than their test keeps them: whole partitions where nothing of them stays, else run by run,
- * a few hundred in a transaction. What is cut short goes on the next time.
+ * Deletes results past their test's retention: whole partitions if none of their runs is kept, otherwise run by run, a
+ * few hundred per transaction. The next sweep continues an interrupted one.
  */
 export async function sweepResults(deps: SweepDeps, signal: AbortSignal): Promise<Swept> {
   const { sql, config, log } = deps;
@@ -52,17 +52,17 @@ export async function sweepResults(deps: SweepDeps, signal: AbortSignal): Promis
     await kept.stop();
     await releaseLease(sql, lease);
   }
-  if (swept.runs > 0 || swept.partitions > 0) log("old results were deleted", { ...swept });
+  if (swept.runs > 0 || swept.partitions > 0) log("deleted old results", { ...swept });
   return swept;
 }
 
-/** Runs whose results went with the partition; undefined where it cannot go whole now. */
+/** Drops a partition. Returns the number of its expired runs, or undefined if it cannot be dropped as a whole now. */
 async function drop({ sql, log }: SweepDeps, keeping: Keeping, slot: number): Promise<number | undefined> {
   try {
     return await dropSlot(sql, keeping, slot);
   } catch (error) {
     if ((error as { code?: string }).code !== "55P03") throw error;
-    log("a partition is in use; its rows are deleted one by one", { slot, reason: reasonOf(error) });
+    log("a partition is in use; deleting its rows run by run", { slot, reason: reasonOf(error) });
     return undefined;
   }
 }

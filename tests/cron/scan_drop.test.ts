@@ -163,7 +163,7 @@ test("a root that DROP_URLS names no more is unavailable from the start on, and 
       { full: true, cause: "request" },
       new AbortController().signal,
     );
-    expect(logged).toContainEqual([expect.stringContaining("another DROP_URLS"), [other.url]]);
+    expect(logged).toContainEqual([expect.stringContaining("a different DROP_URLS"), [other.url]]);
     expect(await bench.available("a")).toEqual([1]);
     const { items } = await listScans(bench.db.sql, { limit: 1 }, { showReasons: true });
     expect(items[0]!.root).toBe("one");

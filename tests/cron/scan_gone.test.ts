@@ -15,13 +15,16 @@ test("an empty listing is believed after three readings in a row, while the othe
   for (let times = 0; times < 2; times++) {
     const doubted = await bench.scan();
     expect(doubted).toMatchObject({ state: "done", packagesUnread: 1, packagesUnchanged: 2, buildsGone: 0 });
-    expect(doubted.unread).toEqual([{ place: "a", reason: "came back empty where builds were known" }]);
+    expect(doubted.unread).toEqual([{
+      place: "a",
+      reason: "its listing is empty although it has known builds",
+    }]);
     expect(await bench.available("a")).toEqual([1, 2]);
   }
   const { readings } = await getPackage(bench.db.sql, "a", { showReasons: true });
   expect(readings[0]).toMatchObject({
     unread: true,
-    unreadReason: "came back empty where builds were known",
+    unreadReason: "its listing is empty although it has known builds",
   });
   expect(await bench.scan()).toMatchObject({ packagesUnread: 0, buildsGone: 2 });
   expect(await bench.available("a")).toEqual([]);
@@ -59,7 +62,7 @@ test("a package that vanishes from the root is treated as an empty one", async (
   await bench.scan();
   await a.remove();
   expect((await bench.scan()).unread).toEqual([
-    { place: "a", reason: "is not in the root's listing any more, where builds were known" },
+    { place: "a", reason: "is no longer listed by the root although it has known builds" },
   ]);
   expect(await bench.scan()).toMatchObject({ packagesUnread: 1, buildsGone: 0 });
   expect(await bench.scan()).toMatchObject({ packagesUnread: 0, buildsGone: 1 });
@@ -74,7 +77,7 @@ test("a root that is empty, or cannot be listed, marks nothing gone", async () =
     expect(await bench.scan()).toMatchObject({
       state: "failed",
       buildsGone: 0,
-      error: "The root lists no package where 1 had builds; nothing is taken for gone.",
+      error: "The root lists no packages, although builds of 1 packages are known; none is marked gone.",
     });
   }
   await bench.drop.remove();

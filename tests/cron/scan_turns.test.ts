@@ -70,7 +70,7 @@ test("of two scans at once the second is recorded as refused", async () => {
     root: null,
     state: "failed",
     cause: "schedule",
-    error: "Another scan is running; two never run at once.",
+    error: "Another scan is running, and only one may run at a time. Retry when it has ended.",
   });
   release();
   await first;

@@ -75,7 +75,7 @@ test("an invalid rename is rejected and changes nothing", async () => {
   const both = await rename("t", "a", "b");
   expect([both.status, both.body.detail]).toEqual([
     409,
-    expect.stringMatching(/two cases: run \d+ has both/),
+    expect.stringMatching(/different cases: run \d+ has both/),
   ]);
   await rename("t", "a", "x");
   expect((await rename("t", "a", "y")).body.detail).toBe('"a" is an old name of "x" already.');

@@ -189,7 +189,7 @@ test("a list is read from the axis's URL, only if changed, and failures are repo
   const read = () => readListsTask(deps, new AbortController().signal);
   await read();
   await read();
-  expect(logged).toEqual([["a list of changelists was read", { axis: "read", added: 2 }]]);
+  expect(logged).toEqual([["read a list of changelists", { axis: "read", added: 2 }]]);
   await Deno.writeTextFile(`${lists}/main.txt`, `${hash(1)}\n${hash(3)}\n`);
   await read();
   const axis = (await ask("GET", "/api/axes")).body.items.find((one: { axis: string }) =>

@@ -99,7 +99,7 @@ test("notes that were lost in between mark nothing gone", async () => {
   await db.sql`truncate seen_builds`;
   await noteSeen(db.sql, root, columnsOf(packageId, "p", [3]));
   const unseen = () => db.sql.begin((tx) => goneUnseen(tx, root, { packageId, expected: 3 }, seenAt));
-  await expect(unseen()).rejects.toThrow("Of 3 builds seen 1 are still noted");
+  await expect(unseen()).rejects.toThrow("Only 1 of 3 seen builds are still recorded");
   await noteSeen(db.sql, root, columnsOf(packageId, "p", [1]));
   expect(await db.sql.begin((tx) => goneUnseen(tx, root, { packageId, expected: 2 }, seenAt))).toBe(1);
   expect(await db.sql`select changelist from builds where gone_at is not null`).toEqual([{ changelist: 2 }]);

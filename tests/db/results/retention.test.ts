@@ -110,7 +110,7 @@ test("pinned runs stay, and those that are bad under a waiver in force", async (
   expect(await planOf("held")).toMatchObject({ runs: 2, held: 0 });
   await sweep();
   expect((await ask("PATCH", `/api/runs/${pinned}`, { pinned: true })).body.detail).toMatch(
-    /deleted for their age/,
+    /already deleted because of their age/,
   );
   expect((await ask("PATCH", "/api/runs/999999", { pinned: true })).status).toBe(404);
 });

@@ -53,7 +53,9 @@ test.each(["match", "search"])("%s finds what the library's own does", (name) =>
 });
 
 test("a path with a pattern that counts too far is refused, and one out of the data matches nothing", () => {
-  expect(() => compilePath('$[?match(@, "(a{1,100}){1,100}")]')).toThrow("counts up to too much");
+  expect(() => compilePath('$[?match(@, "(a{1,100}){1,100}")]')).toThrow(
+    "is too long: it has more than 1000 steps",
+  );
   expect(compilePath("$[?match(@, $[0])]").query(["(a{1,100}){1,100}", "aa"]).values()).toEqual([]);
 });
 
