@@ -21,7 +21,7 @@ async function pushForm(files: [name: string, content: string][]) {
 
 // Each was waited for without end: what is left of a file that is not read to its end holds up the form.
 test.each([
-  ["of no known format", "notes.md", LONG, 415, "no known format"],
+  ["of no known format", "notes.md", LONG, 415, "unknown format"],
   ["broken at its beginning", "a.xml", `<testsuite><testcase></a>${LONG}`, 400, "line 1"],
   ["broken in its middle", "a.xml", `<testsuite>${LONG}<testcase></a>${LONG}`, 400, "line 20001"],
   [
