@@ -8,7 +8,7 @@ export interface ComparedCase {
   head: Verdict;
 }
 
-/** How a case stands at `head` against `base`; the kind is undefined where nothing is to be told. */
+/** Compares a case at `head` with `base`; the kind is undefined if there is nothing to report. */
 export function compareCase(base: readonly Outcome[], head: readonly Outcome[]): ComparedCase {
   const before = verdictOf(base);
   const after = verdictOf(head);

@@ -15,8 +15,8 @@ export interface Culprit {
 }
 
 /**
- * Where a case last went from good to bad, of its history in one environment and package. Only good and bad verdicts set
- * a bound: flaky ones, silent ones and lab errors do not. Undefined where it never was bad.
+ * Finds where a case last went from good to bad, in its history in one environment and package. Only good and bad verdicts set
+ * a bound; flaky, silent and lab_error do not. Undefined if the case was never bad.
  */
 export function findCulprit(history: readonly HistoryPoint[]): Culprit | undefined {
   const points = [...history].sort((a, b) => a.changelist - b.changelist).map(({ changelist, outcomes }) => ({

@@ -1,9 +1,9 @@
 import { groupOf, type Outcome } from "../schemas/outcome.ts";
 
-/** What all the results of a case at one changelist say together. */
+/** The combined state of all results of a case at one changelist. */
 export type Verdict = "good" | "bad" | "flaky" | "silent" | "lab_error" | "missing";
 
-/** Good and bad together are flaky; a lab error says nothing, unless it is all there is. */
+/** Combines outcomes: good and bad together are flaky; a lab error counts only if there is nothing else. */
 export function verdictOf(outcomes: Iterable<Outcome>): Verdict {
   const groups = new Set<string>();
   for (const outcome of outcomes) groups.add(groupOf(outcome));

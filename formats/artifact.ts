@@ -4,17 +4,17 @@ import type { ResultFormat } from "./format.ts";
 import { type FileItems, readResults } from "./mod.ts";
 import { sliced } from "./slices.ts";
 
-/** Bytes of one result file that are read of another system. */
+/** Largest result file read from another system, in bytes. */
 export const MAX_ARTIFACT = 256 << 20;
-/** Results of one run that are read of another system. */
+/** Most results of one run read from another system. */
 export const MAX_RESULTS = 200_000;
 
 const RESULTS = new Set(["xml", "sum", "json", "ndjson", "jsonl", "tap", "csv", "zip", "tar", "tgz"]);
 const PACKED = /\.(?:gz|zst)$/i;
 
 /**
- * Which of a job's files may hold its results, by their names: those that say so, and, in turn where none of them does,
- * logs. What they are is told by their content.
+ * Selects by name a job's files that may contain results: `named` are result files, `logs` are the fallback if no result file
+ * can be read. The format is detected later, from the content.
  */
 export function resultFiles<F extends { name: string }>(files: readonly F[]): { named: F[]; logs: F[] } {
   const named: F[] = [];
@@ -30,18 +30,18 @@ export function resultFiles<F extends { name: string }>(files: readonly F[]): { 
 
 export interface ArtifactResults {
   results: ResultRecord[];
-  /** Records that are no results, by where they are. */
+  /** Records that are not valid results, with their places. */
   rejected: { place: string; reason: string }[];
-  /** Files of a container that cannot be read, where others can. */
+  /** Unreadable files of a container that has readable ones too. */
   faults: { file: string; reason: string }[];
   startedAt: string | undefined;
 }
 
 /**
- * The results in a file of any known format, or in a container of such files, of which those that cannot be read do not cost
- * the others. `format`: where it is known.
- * @throws HubError UNSUPPORTED_MEDIA_TYPE where it is of no known format, BAD_REQUEST where it cannot be read,
- * PAYLOAD_TOO_LARGE where it has too many results; whatever `body` throws
+ * Reads the results in a file of any known format, or in a container of such files. An unreadable file in a container does not
+ * affect the others. `format` skips the detection.
+ * @throws HubError UNSUPPORTED_MEDIA_TYPE for an unknown format, BAD_REQUEST for an unreadable file, PAYLOAD_TOO_LARGE for
+ * more than `MAX_RESULTS` results; whatever `body` throws
  */
 export async function readArtifact(
   name: string,

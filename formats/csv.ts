@@ -5,14 +5,14 @@ import { decodeText, headText } from "./lines.ts";
 import { recordItem } from "./ndjson.ts";
 
 const NAME = "CSV";
-/** Blank lines before the columns' names that a file is still known behind. */
+/** Most blank lines before the header row. */
 const MAX_BLANKS = 100;
 const TEXTS = ["case", "outcome", "word", "message"];
 
 /**
- * CSV (RFC 4180) of result records: the first row names the columns, `case` and `outcome` among them, and at will `word`,
- * `durationMs` and `message`, as `GET /api/results?format=csv` writes them. Other columns are passed over; semicolons or
- * tabs may stand for commas.
+ * CSV (RFC 4180) of result records, as `GET /api/results?format=csv` writes them. The first row names the columns: `case` and
+ * `outcome`, and optionally `word`, `durationMs` and `message`. Other columns are ignored. The delimiter may also be a
+ * semicolon or a tab.
  */
 export const csv: ResultFormat = {
   name: "csv",
@@ -42,14 +42,14 @@ export const csv: ResultFormat = {
   },
 };
 
-/** Makes items of rows under these columns. */
+/** Returns a function that makes an item of a row with these columns. */
 function itemMaker(columns: string[]): (row: CsvRow) => FormatItem {
   const names = columns.map((one) => one.trim());
   const texts = TEXTS.map((name) => [name, names.lastIndexOf(name)] as const).filter(([, at]) => at >= 0);
   const durationAt = names.lastIndexOf("durationMs");
   return ({ fields, line }) => {
     if (fields.length !== names.length) {
-      const reason = `it has ${fields.length} columns, and the first row ${names.length}`;
+      const reason = `it has ${fields.length} columns, but the first row has ${names.length}`;
       return { kind: "rejected", place: `line ${line}`, reason };
     }
     const record: Record<string, unknown> = {};
@@ -58,13 +58,13 @@ function itemMaker(columns: string[]): (row: CsvRow) => FormatItem {
       if (value !== "") record[name] = withoutGuard(value);
     }
     const duration = durationAt < 0 ? "" : fields[durationAt]!.trim();
-    // Where commas part no columns they may be decimal ones.
+    // With another delimiter, a comma may be the decimal separator.
     if (duration !== "") record.durationMs = Number(duration.replace(/^(\d+),(\d+)$/, "$1.$2"));
     return recordItem(record, line);
   };
 }
 
-/** Text without the apostrophe that keeps spreadsheets from taking it for a formula. */
+/** Removes the apostrophe that keeps a spreadsheet from running the text as a formula. */
 function withoutGuard(value: string): string {
   return value.startsWith("'") && isFormula(value.slice(1)) ? value.slice(1) : value;
 }

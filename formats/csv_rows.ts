@@ -6,31 +6,31 @@ const CR = 13;
 
 export interface CsvRow {
   fields: string[];
-  /** The line it begins in, from 1. */
+  /** The row's first line, from 1. */
   line: number;
 }
 
-/** Thrown where the text breaks the rules. */
+/** Thrown for invalid CSV. */
 export class CsvFault extends Error {}
 
 /**
- * Rows of CSV (RFC 4180) out of text that comes in pieces. A row ends with LF, CRLF, or where the first does, with CR alone.
- * Fields are parted by what parts the columns' names: commas, semicolons or tabs. Rows with nothing in them are passed over.
+ * Parses CSV (RFC 4180) in pieces of text. A row ends with LF or CRLF, or with CR alone if the first row does. The header row
+ * determines the delimiter: comma, semicolon or tab. Blank rows are skipped.
  * @throws CsvFault
  */
 export class CsvRows {
   #rest = "";
-  /** Characters that the rest must have to be looked at again. */
+  /** Length of the rest at which it is parsed again. */
   #tryAt = 0;
-  /** Where the next delimiter of the text at hand is, as last looked for; beyond it where there is none. */
-  #parted = -1;
+  /** Position of the next delimiter in the present text, as last searched; the text's length for none. */
+  #nextDelimiter = -1;
   #line = 1;
   #delimiter: number | undefined;
   #end = LF;
-  /** Of the row at hand. */
+  /** Fields of the present row. */
   #fields: string[] = [];
 
-  /** The line that is read next, from 1. */
+  /** The next line to read, from 1. */
   get line(): number {
     return this.#line;
   }
@@ -42,12 +42,12 @@ export class CsvRows {
       return [];
     }
     const rows = this.#read(text, false);
-    // A row that is long is not read again at each piece, but once it may be twice as long.
+    // A long row is parsed again only when its length has doubled, not at each piece.
     this.#tryAt = Math.min(2 * this.#rest.length, MAX_ROW);
     return rows;
   }
 
-  /** The rows that are left. */
+  /** The remaining rows. */
   end(): CsvRow[] {
     return this.#read(this.#rest, true);
   }
@@ -55,11 +55,11 @@ export class CsvRows {
   #read(text: string, isAll: boolean): CsvRow[] {
     const rows: CsvRow[] = [];
     let at = 0;
-    this.#parted = -1;
+    this.#nextDelimiter = -1;
     if (this.#delimiter === undefined && text !== "") {
       const names = text.trimStart();
       const first = names === "" ? null : /[\r\n]/.exec(names);
-      // What follows a CR may be a LF that has not come.
+      // The LF after a CR may be in the next piece.
       if (!isAll && (first === null || first.index + 1 === names.length)) {
         this.#rest = this.#checked(text);
         return rows;
@@ -81,13 +81,13 @@ export class CsvRows {
     return rows;
   }
 
-  /** Reads a row into `#fields`; where it ends, or -1 where that has not come yet. */
+  /** Reads a row into `#fields`. Returns its end, or -1 if the end has not come yet. */
   #row(text: string, from: number, isAll: boolean): number {
     const fields: string[] = this.#fields = [];
     const end = String.fromCharCode(this.#end);
     const delimiter = String.fromCharCode(this.#delimiter!);
     let at = from;
-    // Of the row, unless it lies within quotes.
+    // The next line end; the row's end unless it is within quotes.
     let rowEnd = -1;
     while (true) {
       let fieldEnd: number;
@@ -100,14 +100,14 @@ export class CsvRows {
           if (!isAll) return -1;
           rowEnd = text.length;
         }
-        if (this.#parted < at) {
-          const parted = text.indexOf(delimiter, at);
-          this.#parted = parted < 0 ? text.length : parted;
+        if (this.#nextDelimiter < at) {
+          const found = text.indexOf(delimiter, at);
+          this.#nextDelimiter = found < 0 ? text.length : found;
         }
-        fieldEnd = Math.min(this.#parted, rowEnd);
+        fieldEnd = Math.min(this.#nextDelimiter, rowEnd);
         const field = text.slice(at, fieldEnd);
         const isLast = fieldEnd === rowEnd;
-        if (field.includes('"')) throw this.#fault("a quote begins within a field");
+        if (field.includes('"')) throw this.#fault("an unquoted field contains a quote");
         fields.push(isLast && field.endsWith("\r") ? field.slice(0, -1) : field);
       }
       const code = text.charCodeAt(fieldEnd);
@@ -120,17 +120,17 @@ export class CsvRows {
     }
   }
 
-  /** Reads a quoted field; where it ends, or -1 where that has not come yet. */
+  /** Reads a quoted field. Returns its end, or -1 if the end has not come yet. */
   #quoted(text: string, from: number, isAll: boolean): number {
     let value = "";
     let at = from + 1;
     while (true) {
       const quote = text.indexOf('"', at);
       if (quote < 0) {
-        if (isAll) throw this.#fault("a quoted field never ends");
+        if (isAll) throw this.#fault("a quoted field is not closed");
         return -1;
       }
-      // The next piece may begin with a quote, and double this one.
+      // The next piece may begin with a quote that escapes this one.
       if (quote + 1 === text.length && !isAll) return -1;
       if (text.charCodeAt(quote + 1) !== QUOTE) {
         this.#fields.push(value === "" ? text.slice(at, quote) : value + text.slice(at, quote));
@@ -151,7 +151,7 @@ export class CsvRows {
   }
 }
 
-/** What parts the columns' names: spreadsheets of many countries write semicolons. */
+/** The delimiter of a header row: spreadsheets write semicolons in many countries. */
 export function delimiterOf(head: string): "," | ";" | "\t" {
   const counts = ([",", ";", "\t"] as const).map((one) => [head.split(one).length, one] as const);
   return counts.reduce((best, one) => one[0] > best[0] ? one : best)[1];

@@ -9,19 +9,19 @@ import { readXml, rootOf, type XmlHandler } from "./xml.ts";
 import { XmlFault } from "./xml_parser.ts";
 
 const NAME = "CTest Test.xml";
-/** Why CTest could not run a test that it counts as failed: what it needs was not built. */
+/** Completion statuses of tests that CTest could not run because a requirement was not built; CTest counts them as failed. */
 const MISSING = new Set(["Unable to find executable", "Missing Configuration", "Required Files Missing"]);
 
-/** Whether a test that was not run is missing what it needs, by CTest's completion status. */
+/** Whether a test did not run because a requirement is missing, by CTest's completion status. */
 export function isMissing(completion: string | undefined): boolean {
   return MISSING.has(completion ?? "");
 }
 
 const STATUS: Record<string, Outcome> = { passed: "passed", failed: "failed", notrun: "skipped" };
-/** Characters of a value that are read: packed output is small. */
+/** Characters read of a value: packed output is small. */
 const MAX_VALUE = 1 << 18;
 
-/** Numbers of CTest's own that are not what the test measured. */
+/** CTest's own numbers, which are not measurements of the test. */
 const OWN = /^(?:Execution Time|Exit Value|Processors)$/;
 
 interface OpenTest {
@@ -42,8 +42,8 @@ interface OpenValue {
 
 /**
  * `Test.xml` as `ctest -T Test` writes it for CDash (CTest's cmCTestTestHandler). Each `Test` with a `Status` in `Testing` is a
- * case by its `Name`: passed, failed (`timeout` where its measurement "Exit Code" is `Timeout`), notrun (skipped; error where its
- * program or a file that it requires is missing). Numeric measurements of the test's own are samples.
+ * case named by its `Name`: passed, failed (`timeout` if its measurement "Exit Code" is `Timeout`) or notrun (skipped, or error if
+ * its program or a required file is missing). The test's own numeric measurements are samples.
  */
 export const ctest: ResultFormat = {
   name: "ctest",
@@ -86,7 +86,7 @@ class CtestHandler implements XmlHandler<FormatItem> {
         text: "",
       };
     } else if (name === "Value" && this.#value !== undefined) {
-      // CTest writes zlib's format and calls it gzip.
+      // CTest writes zlib's format but labels it gzip.
       this.#value.isPacked = attributes.encoding === "base64";
     }
   }
@@ -133,18 +133,18 @@ class CtestHandler implements XmlHandler<FormatItem> {
   #finish(): void {
     const { name, status, output, measured, samples } = this.#test!;
     this.#test = undefined;
-    const told = Object.hasOwn(STATUS, status) ? STATUS[status]! : undefined;
-    if (told === undefined) {
+    const base = Object.hasOwn(STATUS, status) ? STATUS[status]! : undefined;
+    if (base === undefined) {
       this.#items.push({
         kind: "rejected",
         place: `Test ${name.trim().slice(0, 200)}`,
-        reason: `has a Status that is none of passed, failed, notrun: ${JSON.stringify(status.slice(0, 40))}`,
+        reason: `has a Status other than passed, failed or notrun: ${JSON.stringify(status.slice(0, 40))}`,
       });
       return;
     }
-    const isTimeout = told === "failed" && /^timeout$/i.test(measured.get("Exit Code")?.value ?? "");
-    const isUnbuilt = told === "skipped" && isMissing(measured.get("Completion Status")?.value);
-    const outcome = isTimeout ? "timeout" : isUnbuilt ? "error" : told;
+    const isTimeout = base === "failed" && /^timeout$/i.test(measured.get("Exit Code")?.value ?? "");
+    const isUnbuilt = base === "skipped" && isMissing(measured.get("Completion Status")?.value);
+    const outcome = isTimeout ? "timeout" : isUnbuilt ? "error" : base;
     const record: ResultRecord = { case: caseName(name), outcome };
     if (status !== outcome) record.word = status;
     const durationMs = milliseconds(measured.get("Execution Time")?.value);
@@ -160,14 +160,14 @@ class CtestHandler implements XmlHandler<FormatItem> {
   }
 }
 
-/** Bytes of packed output that are read; they hold more than what is kept of it. */
+/** Bytes read of packed output; unpacked, they exceed the excerpt that is kept. */
 const MAX_PACKED = 1 << 14;
 
-/** The beginning of an output that was packed by zlib, or gzip, and put in base64. */
+/** Unpacks the beginning of an output packed with zlib or gzip and encoded in base64. */
 function unpack(text: string): string {
   try {
     const bytes = Buffer.from(text, "base64").subarray(0, MAX_PACKED);
-    // zlib packs at most 1032 times.
+    // zlib's highest ratio is 1032.
     const options = { finishFlush: constants.Z_SYNC_FLUSH, maxOutputLength: 1100 * MAX_PACKED };
     return unzipSync(bytes, options).toString("utf8", 0, MAX_EXCERPT * 4);
   } catch {

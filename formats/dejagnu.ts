@@ -6,27 +6,27 @@ import { isTap } from "./tap.ts";
 import { excerpt } from "./text.ts";
 
 const NAME = "DejaGnu";
-// A line may hold a CR of its own, which GCC's dg-regexp names do.
+// A line may contain a CR, as the names of GCC's dg-regexp do.
 const RESULT = /^(PASS|FAIL|XFAIL|XPASS|KFAIL|KPASS|UNSUPPORTED|UNRESOLVED|UNTESTED): */;
 const HEADING = /^(?:\s+=== .+ ===|Test [Rr]un [Bb]y .+|Schedule of variations:|Running target .+)$/;
 const OWN_ERROR = /^(?:ERROR: (?:tcl error |\(DejaGnu\) |comparison of )|WARNING: program timed out)/;
 const NOISE =
   /^(?:\s*$|\s*=== |# of |Running |Test [Rr]un |Native conf|Target is|Host +is|Build is|Using |Schedule of|\(?DejaGnu\)? ver)/;
-/** What Automake's `make check` says beside DejaGnu's words, where no heading is DejaGnu's. */
-const AUTOMAKES = /^(SKIP|ERROR): (?=\S+(?: (?:\d+|-)(?: .*)?)?$)/;
-/** Notes for errors of the harness itself, of one file. */
+/** Results of Automake's `make check` that DejaGnu lacks; read only in files without DejaGnu's headings. */
+const AUTOMAKE_RESULT = /^(SKIP|ERROR): (?=\S+(?: (?:\d+|-)(?: .*)?)?$)/;
+/** Most notes of harness errors in one file. */
 const MAX_NOTES = 20;
 const MAX_VARIATIONS = 1000;
-/** Characters of a heading; what it names goes into names. */
+/** Longest heading in characters. A heading's target becomes part of case names. */
 const MAX_HEADING = 1000;
 
 /**
- * DejaGnu's `.sum` and `.log` (its manual, "Output files"; GCC, GDB and binutils write them), and lists of unexpected
- * results in the same lines. A result is a line that begins with one of nine words; the rest of it is the case's name, less
- * a bug's number (`(PRMS …)`) and what an internal compiler error said, which become the message. Where the schedule
- * has several variations of the board, the variation is added to the name. In between, ERROR and WARNING lines, and in a
- * log all lines, tell of the result after them. What Automake's `make check` prints, and its test-suite.log, are read alike, with
- * its words SKIP and ERROR; in the latter a test's output stands below its underlined result.
+ * DejaGnu's `.sum` and `.log` (its manual, "Output files"; GCC, GDB and binutils write them), and lists of unexpected results
+ * in the same form. A result is a line that begins with one of nine words. The rest of the line is the case's name, except a bug
+ * number (`(PRMS …)`) and the text of an internal compiler error, which become the message. If the schedule has several
+ * variations of the board, the variation is added to the name. ERROR and WARNING lines, and in a log all lines, belong to the
+ * result after them. The output of Automake's `make check` and its test-suite.log are read too, with its words SKIP and ERROR; in
+ * test-suite.log a test's output follows its underlined result.
  */
 export const dejagnu: ResultFormat = {
   name: "dejagnu",
@@ -36,11 +36,11 @@ export const dejagnu: ResultFormat = {
     if (/^\s*[<{[]/.test(text)) return false;
     const lines = text.split(/\r?\n/);
     if (/^Test run by /im.test(text)) return true;
-    // A TAP file may hold what looks like a heading.
+    // A TAP file may contain lines that look like headings.
     if (/\.tap$/i.test(fileName) || /^\s*(?:TAP version|1\.\.|(?:not )?ok) ?\d/i.test(text)) return false;
     if (lines.some(isHeading)) return true;
     if (isTap(text)) return false;
-    // Any log may warn; what a program under test wrote into one of DejaGnu's may hold NULs.
+    // A `.sum` may contain NULs from a program under test; any other file with NULs is not DejaGnu's.
     return /\.sum(?:\.\w+)?$/i.test(fileName) && !/(?:^|\/)go\.sum$/.test(fileName) ||
       !text.includes("\0") && lines.some((line) => RESULT.test(line) || OWN_ERROR.test(line));
   },
@@ -51,32 +51,32 @@ class Reader {
   #variations: string[] = [];
   #inSchedule = false;
   #target = "";
-  /** In a list, which has no schedule, the first target adds nothing to a name. */
+  /** The first target of a list, which has no schedule; it is not added to names. */
   #firstTarget = "";
   #context = "";
   #notes = 0;
   #hasAny = false;
   #hasHeading = false;
-  #isSummed = false;
+  #hasSummary = false;
   #isList = false;
   #last = 0;
-  /** Where no heading is DejaGnu's, the last result: Automake may tell of it below. */
-  #held: ResultRecord | undefined;
+  /** The last result in a file without DejaGnu's headings: its output may follow, as Automake writes it. */
+  #pending: ResultRecord | undefined;
   #section: string | undefined;
   /** The line of the last result. */
   #resultAt = 0;
 
   *read({ text, number }: Line): Generator<FormatItem> {
     this.#last = number;
-    const [told, word] = RESULT.exec(text) ?? (this.#hasHeading ? [] : AUTOMAKES.exec(text) ?? []);
-    if (told !== undefined) {
+    const [prefix, word] = RESULT.exec(text) ?? (this.#hasHeading ? [] : AUTOMAKE_RESULT.exec(text) ?? []);
+    if (prefix !== undefined) {
       this.#hasAny = true;
-      this.#isSummed = false;
+      this.#hasSummary = false;
       this.#inSchedule = false;
       yield* this.#flush();
-      const record = this.#record(word!, text.slice(told.length));
+      const record = this.#record(word!, text.slice(prefix.length));
       if (this.#hasHeading) yield { kind: "result", record };
-      else this.#held = record;
+      else this.#pending = record;
       this.#context = "";
       this.#resultAt = number;
       return;
@@ -85,8 +85,8 @@ class Reader {
       if (this.#section.length < MAX_EXCERPT) this.#section += `${text}\n`;
       return;
     }
-    if (this.#held !== undefined && this.#resultAt === number - 1 && /^={3,}$/.test(text)) {
-      delete this.#held.message;
+    if (this.#pending !== undefined && this.#resultAt === number - 1 && /^={3,}$/.test(text)) {
+      delete this.#pending.message;
       this.#section = "";
       return;
     }
@@ -99,23 +99,23 @@ class Reader {
         yield { kind: "note", place: `line ${number}`, text: excerpt(error.slice(0, 500)) ?? "ERROR" };
       }
     }
-    // What was said before belongs to another script.
+    // The output before belongs to another script.
     if (/^Running \S+\.exp\b/.test(text)) this.#context = "";
-    if (!NOISE.test(text)) this.#say(text);
+    if (!NOISE.test(text)) this.#addContext(text);
   }
 
-  #say(text: string): void {
+  #addContext(text: string): void {
     this.#context += `${text.slice(-MAX_EXCERPT)}\n`;
-    // Not cut with each line, which may be short.
+    // Cutting at each short line would be slow.
     if (this.#context.length > 3 * MAX_EXCERPT) this.#context = this.#context.slice(-MAX_EXCERPT);
   }
 
   *#flush(): Generator<FormatItem> {
-    const record = this.#held;
+    const record = this.#pending;
     if (record === undefined) return;
     const message = isBad(record) ? excerpt(this.#section ?? "") : undefined;
     if (message !== undefined) record.message = message;
-    this.#held = undefined;
+    this.#pending = undefined;
     this.#section = undefined;
     yield { kind: "result", record };
   }
@@ -123,16 +123,16 @@ class Reader {
   *end(): Generator<FormatItem> {
     yield* this.#flush();
     if (!this.#hasAny && !this.#hasHeading) {
-      throw new FormatError(NAME, "it has neither results nor a heading of DejaGnu's");
+      throw new FormatError(NAME, "it has neither results nor a DejaGnu heading");
     }
     if (this.#notes > MAX_NOTES) {
-      yield { kind: "note", place: "the file", text: `${this.#notes} ERROR lines in all` };
+      yield { kind: "note", place: "the file", text: `${this.#notes} ERROR lines in total` };
     }
-    if (this.#hasHeading && !this.#isSummed && !this.#isList) {
+    if (this.#hasHeading && !this.#hasSummary && !this.#isList) {
       yield {
         kind: "note",
         place: `line ${this.#last}`,
-        text: "it ends without DejaGnu's summary: the run was interrupted, or the file cut",
+        text: "it ends without DejaGnu's summary: the run was interrupted or the file is truncated",
       };
     }
   }
@@ -145,8 +145,8 @@ class Reader {
       this.#variations = [];
       this.#firstTarget = "";
     }
-    if (/^\s+=== .* Summary\b|^# of /.test(text)) this.#isSummed = true;
-    // A list of unexpected results has headings, and no summary to wait for.
+    if (/^\s+=== .* Summary\b|^# of /.test(text)) this.#hasSummary = true;
+    // A list of unexpected results has headings but no summary.
     if (/: Unexpected /.test(text)) this.#isList = true;
     const target = targetIn(text);
     if (target === undefined) return;
@@ -177,7 +177,7 @@ function isHeading(line: string): boolean {
   return HEADING.test(text) || text.startsWith("# of ") && /\t\d+$/.test(text);
 }
 
-/** The target that a heading names: `Running target unix`, `=== gcc: Unexpected fails for unix ===`. */
+/** The target in a heading: `Running target unix`, `=== gcc: Unexpected fails for unix ===`. */
 function targetIn(heading: string): string | undefined {
   if (heading.startsWith("Running target ")) return heading.slice(15).trimEnd();
   const at = heading.indexOf(": Unexpected ");

@@ -15,7 +15,7 @@ const WORDS: Record<string, Outcome> = {
   SKIP: "skipped",
   ERROR: "error",
 };
-/** What GDB says behind a name of how it failed (gdb_test_multiple in its lib/gdb.exp); its rule is that names have no such tails. */
+/** The cause of failure that GDB appends to a name (gdb_test_multiple in lib/gdb.exp); its rules forbid names with such tails. */
 const GDB_TAIL =
   /^gdb\.[\w.+-]+\/[^]* \((timeout|eof|GDB internal error|the program exited|the program is no longer running|got interactive prompt|got breakpoint menu|unexpected output)\)$/;
 const ICE = " (internal compiler error: ";
@@ -26,14 +26,15 @@ export function isDejagnuWord(word: string): boolean {
   return Object.hasOwn(WORDS, word);
 }
 
-/** Whether what was said before a result is of interest. */
+/** Whether a result is bad, so that the output before it belongs in its message. */
 export function isBad({ outcome }: ResultRecord): boolean {
   return BAD.includes(outcome);
 }
 
 /**
- * A result out of DejaGnu's word and name. A bug's number, what an internal compiler error said, and how a test of GDB's
- * failed, go to the message, so that the name stays the same. `context` is what was said before; `target`, if any, is added.
+ * Makes a result of DejaGnu's word and name. A bug number, the text of an internal compiler error and the cause of a GDB failure
+ * move to the message, so that the name stays stable. `context`: output before the result; `target`: appended to the name
+ * unless empty.
  */
 export function dejagnuRecord(
   word: string,
@@ -41,33 +42,33 @@ export function dejagnuRecord(
   { context, target }: { context: string; target: string },
 ): ResultRecord {
   const outcome = WORDS[word]!;
-  const said: string[] = [];
+  const messages: string[] = [];
   let name = rest.trimEnd();
   const [suffix, bug] = /\(PRMS:? ([^()]*)\)$/.exec(name) ?? [];
   if (suffix !== undefined) {
-    said.push(`PRMS ${bug}`);
+    messages.push(`PRMS ${bug}`);
     name = name.slice(0, -suffix.length).trimEnd();
   }
   const at = name.indexOf(ICE);
   if (at >= 0 && name.endsWith(")")) {
-    said.push(name.slice(at + 2, -1));
+    messages.push(name.slice(at + 2, -1));
     name = `${name.slice(0, at)} (internal compiler error)`;
   }
   const tail = outcome === "passed" ? undefined : GDB_TAIL.exec(name)?.[1];
   if (tail !== undefined) {
-    said.push(tail);
+    messages.push(tail);
     name = name.slice(0, -tail.length - 3);
   }
   const skip = word === "SKIP" ? name.indexOf(" # SKIP") : -1;
   if (skip >= 0) {
-    said.push(name.slice(skip + 7));
+    messages.push(name.slice(skip + 7));
     name = name.slice(0, skip);
   }
   if (target !== "") name = `${name.trim()} [${target}]`;
-  if (BAD.includes(outcome)) said.push(context);
+  if (BAD.includes(outcome)) messages.push(context);
   const record: ResultRecord = { case: caseName(name), outcome };
   if (word.startsWith("K")) record.word = word;
-  const message = excerpt(said.join("\n"));
+  const message = excerpt(messages.join("\n"));
   if (message !== undefined) record.message = message;
   return record;
 }

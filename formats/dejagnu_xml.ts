@@ -7,8 +7,8 @@ const NAME = "DejaGnu XML";
 const FIELDS = ["result", "name", "prms_id", "input", "output"];
 
 /**
- * What `runtest --xml` writes (DejaGnu's testsuite.dtd): each `test` of the `testsuite` is a case, as its line in the `.sum` is;
- * its input and output are the message of a bad one.
+ * The output of `runtest --xml` (DejaGnu's testsuite.dtd): each `test` of the `testsuite` is a case, read like its line in the
+ * `.sum`; the input and output of a bad case are its message.
  */
 export const dejagnuXml: ResultFormat = {
   name: "dejagnu-xml",
@@ -46,7 +46,7 @@ class Handler implements XmlHandler<FormatItem> {
     this.#test = undefined;
     const word = result.trim();
     if (!isDejagnuWord(word)) {
-      const reason = `has a result that is none of DejaGnu's: ${JSON.stringify(word.slice(0, 40))}`;
+      const reason = `has a result that DejaGnu does not define: ${JSON.stringify(word.slice(0, 40))}`;
       this.#items.push({ kind: "rejected", place: `test ${rest.trim().slice(0, 200)}`, reason });
       return;
     }

@@ -1,7 +1,7 @@
 import { decodeText } from "./lines.ts";
 import { FormatError } from "./format.ts";
 
-/** Names of Windows's and Python's that the WHATWG has not. */
+/** Windows and Python encoding names that the WHATWG's list lacks. */
 const ALIASES: Record<string, string> = {
   cp932: "shift_jis",
   ms932: "shift_jis",
@@ -15,14 +15,14 @@ const ALIASES: Record<string, string> = {
   "utf8-sig": "utf-8",
 };
 
-/** The WHATWG's name of an encoding, of which producers write several spellings; undefined where it is not known. */
+/** The WHATWG name of an encoding in any of the spellings that producers use; undefined for an unknown encoding. */
 function knownEncoding(declared: string): string | undefined {
   const alias = ALIASES[declared.toLowerCase().replaceAll("_", "-")];
   for (const label of [alias ?? declared, declared.replaceAll("_", "-"), declared.replace(/[-_]/g, "")]) {
     try {
       return new TextDecoder(label).encoding;
     } catch {
-      // Another spelling may be known.
+      // Try the next spelling.
     }
   }
   return undefined;
@@ -39,12 +39,12 @@ function xmlEncoding(head: Uint8Array, format: string): string {
   )?.[1];
   const name = knownEncoding(declared ?? "utf-8");
   if (name === undefined) {
-    throw new FormatError(format, `its encoding ${JSON.stringify(declared)} is not known`);
+    throw new FormatError(format, `its encoding ${JSON.stringify(declared)} is unknown`);
   }
   return name.startsWith("utf-16") ? "utf-8" : name;
 }
 
-/** Text of a byte stream; the encoding is found from the first bytes. @throws DecodingError where the bytes do not fit it */
+/** Decodes an XML byte stream in the encoding its first bytes declare. @throws FormatError, DecodingError for invalid bytes */
 export function decodeXml(input: AsyncIterable<Uint8Array>, format: string): AsyncGenerator<string> {
   return decodeText(input, { fatal: true, headBytes: 200, encodingOf: (head) => xmlEncoding(head, format) });
 }

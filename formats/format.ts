@@ -1,30 +1,30 @@
 import { HubError } from "../errors.ts";
 import type { ResultRecord } from "../schemas/record.ts";
 
-/** What a format yields: a result, a record that cannot be one, or something the file says of the run as a whole. */
+/** An item of a parsed file: a result, a rejected record, metadata of the whole run, or a note. */
 export type FormatItem =
   | {
     kind: "result";
     record: ResultRecord;
-    /** Planned by the file, yet without a result in it; `not_run`, and counted apart. */
+    /** Set for a case that the file plans but has no result of; its outcome is `not_run`, and it is counted separately. */
     isMissing?: boolean;
   }
   | { kind: "rejected"; place: string; reason: string }
   | { kind: "meta"; key: "startedAt" | "finishedAt" | "machine"; value: string }
-  /** Something that a reader should know and that is no result: an interrupted file, an error of the harness. */
+  /** Information for people besides the results, such as a truncated file or an error of the harness. */
   | { kind: "note"; place: string; text: string };
 
-/** A kind of result file. Parsers are pure: bytes in, items out, some at a time, in bounded memory. */
+/** A result file format. Parsers are pure and streaming: bytes in, batches of items out, in bounded memory. */
 export interface ResultFormat {
   name: string;
   summary: string;
-  /** Whether a file is of this kind, by its name (without folders) and its first bytes. */
+  /** Whether a file has this format, by its name (without folders) and its first `HEAD_BYTES`. */
   recognises(fileName: string, head: Uint8Array): boolean;
-  /** @throws FormatError where the file cannot be read as a whole */
+  /** @throws FormatError when the file as a whole is unreadable */
   parse(input: AsyncIterable<Uint8Array>): AsyncGenerator<FormatItem[]>;
 }
 
-/** The file as a whole cannot be read; says where. */
+/** The file as a whole is unreadable; the message contains the place. */
 export class FormatError extends HubError {
   override name = "HubError";
   constructor(format: string, message: string, options: { cause?: unknown } = {}) {
@@ -32,10 +32,10 @@ export class FormatError extends HubError {
   }
 }
 
-/** Bytes that `detectFormat` wants to see. */
+/** Bytes that `detectFormat` needs from the start of a file. */
 export const HEAD_BYTES = 4096;
 
-/** A time that a file tells, in UTC where it names no zone; nothing where it is none one can believe. */
+/** The metadata item of a time in a file, read as UTC if it has no zone; no item for an invalid or implausible time. */
 export function timeOf(key: "startedAt" | "finishedAt", time: unknown): FormatItem[] {
   const match = typeof time === "string"
     ? /^((?:19[7-9]\d|2\d{3})-\d\d-\d\d)[T ](\d\d:\d\d(?::\d\d(?:[.,]\d+)?)?) ?(Z|UTC|[-+]\d\d:?\d\d)?$/.exec(
@@ -48,7 +48,7 @@ export function timeOf(key: "startedAt" | "finishedAt", time: unknown): FormatIt
   return Number.isNaN(ms) ? [] : [{ kind: "meta", key, value: new Date(ms).toISOString() }];
 }
 
-/** The machine that a file names, or nothing. */
+/** The metadata item of a machine's name; no item for a blank name. */
 export function machineOf(name: unknown): FormatItem[] {
   const machine = typeof name === "string" ? name.replace(/\p{Cc}/gu, " ").trim().slice(0, 256) : "";
   return machine === "" ? [] : [{ kind: "meta", key: "machine", value: machine }];

@@ -7,13 +7,13 @@ import { caseName, excerpt } from "./text.ts";
 
 const NAME = "Google Benchmark JSON";
 const NANOSECONDS: Record<string, number> = { ns: 1, us: 1e3, ms: 1e6, s: 1e9 };
-/** Numbers that say which entry it is, and measure nothing. */
+/** Numeric keys that identify an entry and are not measurements. */
 const IDS = /^(?:family_index|per_family_instance_index|repetitions|repetition_index|threads|iterations)$/;
 
 /**
- * What `--benchmark_format=json` writes (Google Benchmark's user guide, "Output formats"): an entry of `benchmarks` is a case by
- * its name, repetitions the same case again; its times, in nanoseconds, and its counters are samples. An entry with
- * `error_occurred` is an error, a skipped one skipped.
+ * The output of `--benchmark_format=json` (Google Benchmark's user guide, "Output formats"): each entry of `benchmarks` is a case,
+ * and repetitions are further results of that case. Its times, in nanoseconds, and its counters are samples. An entry with
+ * `error_occurred` is an error, one with `skipped` is skipped.
  */
 export const gbench: ResultFormat = {
   name: "gbench",
@@ -42,7 +42,7 @@ export const gbench: ResultFormat = {
 
 function toItem(entry: Record<string, unknown> | undefined, place: string): FormatItem {
   if (typeof entry?.name !== "string") {
-    return { kind: "rejected", place, reason: "is no benchmark with a name" };
+    return { kind: "rejected", place, reason: "is not a benchmark with a name" };
   }
   const isError = entry.error_occurred === true;
   const isSkipped = entry.skipped === true;
@@ -64,7 +64,7 @@ function samplesIn(entry: Record<string, unknown>): Sample[] {
     : undefined;
   return Object.entries(entry).flatMap(([key, value]): Sample[] => {
     if (typeof value !== "number" || IDS.test(key)) return [];
-    // A complexity's coefficients are times too, for each step of the input's size.
+    // The coefficients of a complexity are times too, per step of the input size.
     const isTime = /^(?:real|cpu)_(?:time|coefficient)$/.test(key);
     return isTime && scale !== undefined ? sampleOf(key, value * scale, "ns") : sampleOf(key, value);
   });

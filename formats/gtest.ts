@@ -6,16 +6,16 @@ import { numberSample } from "./sample.ts";
 import { caseName, excerpt, milliseconds, wordOf } from "./text.ts";
 
 const NAME = "GoogleTest JSON";
-/** Keys of GoogleTest's own; others are what the test recorded. */
+/** GoogleTest's own keys; all others are properties that the test recorded. */
 const OWN =
   /^(?:name|file|line|status|result|timestamp|time|classname|value_param|type_param|failures|skipped)$/;
-/** What is told of every test that was not but listed. */
+/** Keys of which every test that ran has some; a listed test has none. */
 const RAN = ["status", "result", "time", "timestamp", "failures"];
 
 /**
- * What `--gtest_output=json` writes (GoogleTest's advanced guide, "Generating a JSON report"): an entry of a `testsuite` list is
- * a case, `<classname>.<name>`. Failures: failed; status NOTRUN, result SKIPPED or SUPPRESSED: skipped; else passed.
- * Numbers that a test recorded as properties are samples.
+ * The output of `--gtest_output=json` (GoogleTest's advanced guide, "Generating a JSON report"): each entry of a `testsuite` list
+ * is a case, `<classname>.<name>`. With failures it failed; with status NOTRUN or result SKIPPED or SUPPRESSED it was skipped;
+ * else it passed. Numeric properties that a test recorded are samples.
  */
 export const gtest: ResultFormat = {
   name: "gtest",
@@ -41,10 +41,10 @@ export const gtest: ResultFormat = {
 
 function toItem(value: unknown, suite: string, place: string): FormatItem {
   const test = asObject(value);
-  if (typeof test?.name !== "string") return { kind: "rejected", place, reason: "is no test with a name" };
+  if (typeof test?.name !== "string") return { kind: "rejected", place, reason: "is not a test with a name" };
   const name = bytesRead(test.name);
   if (!RAN.some((key) => Object.hasOwn(test, key))) {
-    return { kind: "rejected", place, reason: "is but listed, by --gtest_list_tests, and was not run" };
+    return { kind: "rejected", place, reason: "is only listed (by --gtest_list_tests) and did not run" };
   }
   const prefix = bytesRead(asText(test.classname)) || suite;
   const failures = Array.isArray(test.failures) ? test.failures : [];
@@ -58,11 +58,12 @@ function toItem(value: unknown, suite: string, place: string): FormatItem {
   if (record.outcome === "skipped") record.word = wordOf(result || status);
   const durationMs = milliseconds(test.time);
   if (durationMs !== undefined) record.durationMs = durationMs;
-  const told = failures.length > 0 ? failures : Array.isArray(test.skipped) ? test.skipped : [];
+  const details = failures.length > 0 ? failures : Array.isArray(test.skipped) ? test.skipped : [];
   const message = excerpt(
-    told.slice(0, 20).map((one) => bytesRead(asText(asObject(one)?.failure ?? asObject(one)?.message))).join(
-      "\n",
-    ),
+    details.slice(0, 20).map((one) => bytesRead(asText(asObject(one)?.failure ?? asObject(one)?.message)))
+      .join(
+        "\n",
+      ),
   );
   if (message !== undefined) record.message = message;
   const samples = Object.entries(test).flatMap(([key, one]) => OWN.test(key) ? [] : numberSample(key, one));
@@ -70,7 +71,7 @@ function toItem(value: unknown, suite: string, place: string): FormatItem {
   return { kind: "result", record };
 }
 
-/** GoogleTest escapes each byte of UTF-8 as a character of its own; this gives back the text. */
+/** Restores UTF-8 text of which GoogleTest escaped each byte as a character. */
 function bytesRead(text: string): string {
   // deno-lint-ignore no-control-regex
   if (!/[\x80-\xff]/.test(text) || /[^\x00-\xff]/.test(text)) return text;

@@ -1,12 +1,12 @@
 import { ownBytes } from "./own_bytes.ts";
 import { HEAD_BYTES } from "./format.ts";
 
-/** A stream that can be closed unread. */
+/** A stream that can be closed without reading it. */
 export interface Joined extends AsyncIterableIterator<Uint8Array> {
   return(): Promise<IteratorResult<Uint8Array>>;
 }
 
-/** Reads on `stream` until its head is whole. Returns the head, and all of the stream, head included; close it by `return`. */
+/** Reads the first `HEAD_BYTES` of a stream. Returns them, and the whole stream including them; close it with `return`. */
 export async function splitHead(
   stream: AsyncIterable<Uint8Array>,
 ): Promise<{ head: Uint8Array; all: Joined }> {
@@ -29,7 +29,7 @@ export async function splitHead(
   return { head, all: joined(chunks, iterator) };
 }
 
-/** By hand: a generator that was not begun yet would not close its source. */
+/** Written without a generator: one that has not started would not close its source. */
 function joined(chunks: Uint8Array[], iterator: AsyncIterator<Uint8Array>): Joined {
   return {
     [Symbol.asyncIterator]() {

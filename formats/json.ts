@@ -4,23 +4,24 @@ import { decodeText, DecodingError } from "./lines.ts";
 import { FormatError } from "./format.ts";
 
 const MAX_DEPTH = 200;
-/** Most characters between two parts that are handed on, which bounds what one part holds. */
+/** Most characters between two parts, which bounds the size of a part. */
 const MAX_PART = 64 << 20;
 
 export interface JsonPart {
-  /** Keys and places from the root: `["tests", 3]`. */
+  /** Keys and indexes from the root: `["tests", 3]`. */
   path: (string | number)[];
   value: unknown;
 }
 
-/** What the document's root holds: key -> kind. */
+/** The members of the document's root: key -> kind. */
 export type JsonRoot = Map<string, "list" | "object" | "value">;
-/** Keys of a root that are told. */
+/** Most keys of a root that are recorded. */
 const MAX_ROOT = 1000;
 
 /**
- * The parts of one JSON document that lie at `paths` (`$.tests.*`), in the order they end, some at a time, read as it comes and dropped
- * when handed on; `NaN` and `Infinity` are null; `root` is filled meanwhile. A path must not lie under another. @throws FormatError where it is not JSON, ends early, nests deeper than 200 or has a part over 64 MiB
+ * Streams the parts of a JSON document at `paths` (`$.tests.*`), in the order in which they end, and keeps none of them. `NaN` and
+ * `Infinity` become null; `root` is filled during the read. A path must not lie under another.
+ * @throws FormatError when it is not JSON, truncated, nested deeper than 200 levels, or has a part over 64 MiB
  */
 export async function* readJsonParts(
   input: AsyncIterable<Uint8Array>,
@@ -53,7 +54,7 @@ export async function* readJsonParts(
     }
     if (token.token === TokenType.LEFT_BRACE || token.token === TokenType.LEFT_BRACKET) {
       if (++depth > MAX_DEPTH) {
-        throw new FormatError(format, `${json.place()}: it nests deeper than ${MAX_DEPTH}`);
+        throw new FormatError(format, `${json.place()}: it is nested deeper than ${MAX_DEPTH} levels`);
       }
     } else if (token.token === TokenType.RIGHT_BRACE || token.token === TokenType.RIGHT_BRACKET) depth--;
     parser.write(token);
@@ -80,7 +81,7 @@ export async function* readJsonParts(
     guarded(() => {
       if (!isOver) json.write(text);
       else if ((json.held + text).trim() !== "") {
-        throw new FormatError(format, `${json.place()}: something follows the JSON`);
+        throw new FormatError(format, `${json.place()}: content after the JSON document`);
       }
     });
     sincePart += text.length;
@@ -94,9 +95,11 @@ export async function* readJsonParts(
   if (isEmpty) throw new FormatError(format, "it is empty");
   guarded(() => {
     if (!isOver) json.end();
-    else if (json.held !== "") throw new FormatError(format, `${json.place()}: something follows the JSON`);
+    else if (json.held !== "") {
+      throw new FormatError(format, `${json.place()}: content after the JSON document`);
+    }
   });
-  if (!isOver) throw new FormatError(format, `${json.place()}: it ends in the middle`);
+  if (!isOver) throw new FormatError(format, `${json.place()}: it is truncated`);
   yield parts;
 }
 
@@ -114,14 +117,14 @@ async function* decoded(
   }
 }
 
-/** An object, or undefined. */
+/** Returns an object as it is, and undefined for any other value. */
 export function asObject(value: unknown): Record<string, unknown> | undefined {
   return value !== null && typeof value === "object" && !Array.isArray(value)
     ? value as Record<string, unknown>
     : undefined;
 }
 
-/** Text of a string or a number, or "". */
+/** Returns a string or number as text, and "" for any other value. */
 export function asText(value: unknown): string {
   return typeof value === "string" ? value : typeof value === "number" ? String(value) : "";
 }

@@ -1,17 +1,17 @@
 import { turns } from "../turns.ts";
 
-/** Characters that `JSON.parse` is given at once: it takes about a millisecond for them. */
+/** Characters passed to `JSON.parse` at once, which take it about a millisecond. */
 const AT_ONCE = 1 << 17;
 
-/** Long parts in long parts, each of which is looked at again. */
+/** Most nested long parts; each level scans its text again. */
 const MAX_DEPTH = 64;
 
 const QUOTE = 34;
 const BACKSLASH = 92;
 
 /**
- * What `JSON.parse` makes of a text, in slices where it is long.
- * @throws SyntaxError where it is no JSON, or long parts lie in each other more than 64 deep
+ * Parses a text like `JSON.parse`; a long text in slices, letting other work run between them.
+ * @throws SyntaxError when it is not JSON, or long parts are nested more than 64 levels deep
  */
 export async function parseInSlices(
   text: string,
@@ -26,11 +26,11 @@ export async function parseInSlices(
 
 interface Read {
   value: unknown;
-  /** Behind it. */
+  /** Position after the value. */
   end: number;
 }
 
-/** Reads as many parts of a list or object at once as are short together, and goes into one that is long by itself. */
+/** Parses several short parts of a list or object at once, and descends into a part that is longer than a slice. */
 class Slicer {
   constructor(
     readonly text: string,
@@ -64,7 +64,7 @@ class Slicer {
         at = comma + 1;
         continue;
       }
-      // The next part alone is longer.
+      // The next part alone is longer than a slice.
       let key: string | undefined;
       at = skipBlanks(text, at);
       if (isFirst && text[at] === closing) return { value: all, end: at + 1 };
@@ -83,14 +83,14 @@ class Slicer {
       if (text[at] === closing) return { value: all, end: at + 1 };
       if (text[at] !== ",") throw fault(text, at);
       at++;
-      // Behind a comma something must come.
+      // A trailing comma is not JSON.
       if (text[skipBlanks(text, at)] === closing) throw fault(text, at);
     }
   }
 
   /**
-   * Looks at most so many characters ahead for what ends the values from here on: `end` is there, at a bracket, or where it
-   * stopped; `comma` the last comma between them.
+   * Scans at most `most` characters for the end of the values from `from` on. `end`: the closing bracket, or -1 if it is further
+   * away; `comma`: the last comma between the values, or -1. With `most` Infinity, `end` is also a comma or the text's end.
    */
   #parts(from: number, most: number): { end: number; comma: number } {
     const { text } = this;
@@ -112,7 +112,7 @@ class Slicer {
   }
 }
 
-/** Where a string ends, whose quote is at `from`; the text's end where it never does. */
+/** The position after the string whose opening quote is at `from`; the text's end for an unclosed string. */
 function stringEnd(text: string, from: number): number {
   for (let at = text.indexOf('"', from + 1); at >= 0; at = text.indexOf('"', at + 1)) {
     let slashes = 0;
@@ -135,7 +135,7 @@ function add(all: unknown[] | Record<string, unknown>, parts: unknown): void {
   else for (const [key, value] of Object.entries(parts as object)) define(all, key, value);
 }
 
-/** As `JSON.parse` does: `__proto__` is a key like others. */
+/** Sets a key as `JSON.parse` does: `__proto__` is a plain key. */
 function define(target: Record<string, unknown>, key: string, value: unknown): void {
   if (key === "__proto__") {
     Object.defineProperty(target, key, { value, writable: true, enumerable: true, configurable: true });

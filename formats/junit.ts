@@ -16,10 +16,10 @@ import { readXml, rootOf, type XmlHandler } from "./xml.ts";
 import { XmlFault } from "./xml_parser.ts";
 
 const NAME = "JUnit XML";
-/** Worst last. */
+/** Outcomes from best to worst. */
 const RANK: Outcome[] = ["passed", "skipped", "failed", "error"];
 const ROOTS = ["testsuites", "testsuite", "testcase", "testrun"];
-/** Catch2's, beside the failures of a test with the tag `[!mayfail]`. */
+/** Message that Catch2 adds to the failures of a test tagged `[!mayfail]`. */
 const MAY_FAIL = "TEST_CASE tagged with !mayfail";
 const NOT_RUN = /^(?:notrun|suppressed|disabled)$/i;
 const CHILDREN: Record<string, Outcome> = {
@@ -35,24 +35,25 @@ interface OpenCase {
   word: string | undefined;
   durationMs: number | undefined;
   message: string;
-  /** Where the last verdict's own words lie in the message, without the element's text. */
-  told: { from: number; to: number };
-  /** Whether the verdict has text of its own. */
+  /** Range of the last verdict's type and message attributes within `message`. */
+  attributes: { from: number; to: number };
+  /** Whether the verdict's element has text. */
   hasText: boolean;
   output: string;
   samples: Sample[];
-  /** The type of a `skipped` that says what became of a test that ran. */
+  /** The type of a `skipped` element; pytest and Node report expected failures in it. */
   skipType: string | undefined;
-  /** The message of a `skipped`, of programs that say so there. */
+  /** The message of a `skipped` element; Catch2 and CTest report the cause in it. */
   skipMessage: string | undefined;
-  /** All of it, where the hub itself wrote the file. */
+  /** The complete record, in a file that the hub itself wrote. */
   exact: ResultRecord | undefined;
 }
 
 /**
  * JUnit XML as Surefire, Jenkins, pytest, GoogleTest, PHPUnit, Jest and lit write it (there is no standard; the Jenkins
  * junit-plugin's schema is the nearest). Every `testcase` at any depth is one case: `error`, else `failure`, else
- * `skipped`, else passed; Surefire's flaky and rerun elements do not change it. What `junit_write.ts` wrote is read back exactly. Named `<classname>.<name>`.
+ * `skipped`, else passed; Surefire's flaky and rerun elements do not change it. A case is named `<classname>.<name>`. Files of
+ * `junit_write.ts` are read back exactly.
  */
 export const junit: ResultFormat = {
   name: "junit",
@@ -65,13 +66,13 @@ class JunitHandler implements XmlHandler<FormatItem> {
   readonly roots = ROOTS;
   #items: FormatItem[] = [];
   #case: OpenCase | undefined;
-  /** Those that `#case` lies in. */
+  /** The open cases around `#case`. */
   #outer: OpenCase[] = [];
-  /** For each open suite its name behind those around it, cut to what a case's name has room for. */
+  /** For each open suite, the joined names of the outer suites and itself, cut to a case name's limit. */
   #suites: string[] = [];
   #isTimed = false;
   #hasCase = false;
-  /** An element where cases would be, in other kinds of reports. */
+  /** The element that other kinds of reports have in place of `testcase`. */
   #foreign: string | undefined;
 
   take(): FormatItem[] {
@@ -102,7 +103,7 @@ class JunitHandler implements XmlHandler<FormatItem> {
     const joined = name === "" ? outer : outer === "" ? name : `${outer}.${name}`;
     this.#suites.push(joined.slice(0, MAX_CASE));
     if (this.#suites.length > 1) return;
-    // Catch2 says so where it knows none.
+    // Catch2 writes `tbd` for an unknown host.
     this.#items.push(...timeOf("startedAt", timestamp), ...hostname === "tbd" ? [] : machineOf(hostname));
   }
 
@@ -114,16 +115,16 @@ class JunitHandler implements XmlHandler<FormatItem> {
     const word = [status, result, ...ignored === "true" ? ["ignored"] : []]
       .find((one) => one !== undefined && (one === "ignored" || NOT_RUN.test(one)));
     this.#case = {
-      // What fails as a suite begins has at times no name of its own.
+      // A failure in a suite's setup may have no name.
       name: caseName(
         prefix === "" ? name || (this.#suites.at(-1) ?? "") : name === "" ? prefix : `${prefix}.${name}`,
       ),
       outcome: word === undefined ? "passed" : "skipped",
-      // GoogleTest 1.10 has no element for it; readers take it as passed.
+      // GoogleTest 1.10 writes no `skipped` element, so that readers count the case as passed.
       word: word ?? (result === "skipped" ? result : undefined),
       durationMs: milliseconds(attributes.time),
       message: "",
-      told: { from: 0, to: 0 },
+      attributes: { from: 0, to: 0 },
       hasText: false,
       output: "",
       samples: [],
@@ -135,9 +136,9 @@ class JunitHandler implements XmlHandler<FormatItem> {
 
   #prefix({ name, classname, status, result }: Record<string, string>): string {
     const suites = this.#suites.at(-1) ?? "";
-    // Node's runner gives every case this class, and its suites, where there are any, no time.
+    // Node's runner gives every case the class `test`, and its suites no time.
     if (classname === undefined || classname === "test" && !this.#isTimed) return suites;
-    // CTest and jest-junit say the whole name twice; a class of GoogleTest's may be named as its test is.
+    // CTest and jest-junit repeat the whole name as the class; in GoogleTest a class may have the name of its test.
     const isTwice = classname === name &&
       (/\s/.test(classname) || status !== undefined && result === undefined);
     return isTwice ? "" : classname;
@@ -167,18 +168,18 @@ class JunitHandler implements XmlHandler<FormatItem> {
       if (open.message !== "" && !open.message.endsWith("\n")) open.message += "\n";
       const from = open.message.length;
       if (text !== "") open.message = (open.message + text + "\n").slice(0, MAX_EXCERPT);
-      open.told = { from, to: open.message.length };
+      open.attributes = { from, to: open.message.length };
     }
   }
 
   text(text: string, path: readonly string[]): void {
     const open = this.#case;
     if (open === undefined) return;
-    // Some have elements of their own in a verdict.
+    // Some producers nest elements in a verdict.
     const isWithin = Object.hasOwn(CHILDREN, path.at(-2) ?? "") && path.at(-3) === "testcase";
     const parent = path.at(isWithin ? -2 : -1)!;
     if (Object.hasOwn(CHILDREN, parent)) {
-      // A lesser verdict's text is not why the case ended as it did.
+      // The text of a less severe verdict does not explain the case's outcome.
       if (CHILDREN[parent] === open.outcome && open.message.length < MAX_EXCERPT) {
         open.message = (open.message + text).slice(0, MAX_EXCERPT);
         open.hasText ||= text.trim() !== "";
@@ -194,7 +195,7 @@ class JunitHandler implements XmlHandler<FormatItem> {
     }
     if (name === "testsuite") this.#suites.pop();
     else if (name === "testcase") this.#finish();
-    else if (this.#case !== undefined && Object.hasOwn(CHILDREN, name)) sayOnce(this.#case);
+    else if (this.#case !== undefined && Object.hasOwn(CHILDREN, name)) dropRepeat(this.#case);
   }
 
   #finish(): void {
@@ -218,9 +219,9 @@ class JunitHandler implements XmlHandler<FormatItem> {
 }
 
 /**
- * What pytest and Node's runner say by the type of a `skipped`, and Catch2 by its message: a test that failed as it was
- * expected, or allowed, to. pytest's own totals count it as skipped, and so do its readers; the word tells. CTest says there
- * what it needed and had not: it counts such a test as failed.
+ * The final outcome. pytest and Node report an expected failure in the type of a `skipped` element, and Catch2 an allowed
+ * failure in its message. pytest's own totals count it as skipped, and so does the hub, with the word `xfailed`. CTest reports
+ * there a missing requirement, and counts such a test as failed.
  */
 function verdict(
   { outcome, word, skipType, skipMessage }: OpenCase,
@@ -234,15 +235,16 @@ function verdict(
   return { outcome, word };
 }
 
-/** Drops a verdict's type and message where its text begins with them. */
-function sayOnce(open: OpenCase): void {
-  const { from, to } = open.told;
-  const told = open.message.slice(from, to).trim();
+/** Removes a verdict's type and message if its text begins with them. */
+function dropRepeat(open: OpenCase): void {
+  const { from, to } = open.attributes;
+  const repeated = open.message.slice(from, to).trim();
   const text = open.message.slice(to).trimStart();
-  // Line ends in an attribute are read as spaces.
-  const isTold = told !== "" && text.slice(0, told.length).replace(/\s/g, " ") === told.replace(/\s/g, " ");
-  if (isTold) open.message = open.message.slice(0, from) + text;
-  open.told = { from: open.message.length, to: open.message.length };
+  // XML parsers read line ends in an attribute as spaces.
+  const isRepeated = repeated !== "" &&
+    text.slice(0, repeated.length).replace(/\s/g, " ") === repeated.replace(/\s/g, " ");
+  if (isRepeated) open.message = open.message.slice(0, from) + text;
+  open.attributes = { from: open.message.length, to: open.message.length };
 }
 
 function exactRecord(json: string | undefined): ResultRecord | undefined {

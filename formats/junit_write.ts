@@ -3,12 +3,12 @@ import type { ResultRecord } from "../schemas/record.ts";
 import type { Run } from "../schemas/run.ts";
 import { caseName, milliseconds } from "./text.ts";
 
-/** Names of the properties that hold what JUnit has no place for; `junit.ts` reads them back. */
+/** Name of the property with the complete record, for what JUnit cannot represent; `junit.ts` reads it back. */
 export const PROPERTY = "chub.record";
 
 const ELEMENTS: Partial<Record<Outcome, string>> = { error: "error", timeout: "error", lab_error: "error" };
 
-/** The beginning of a run as JUnit XML. */
+/** The start of a run as JUnit XML. */
 export function junitHead(run: Pick<Run, "test" | "startedAt" | "environment">): string {
   const { machine } = run.environment;
   return `<?xml version="1.0" encoding="UTF-8"?>\n<testsuites>\n<testsuite name=${attribute(run.test)}${
@@ -18,11 +18,11 @@ export function junitHead(run: Pick<Run, "test" | "startedAt" | "environment">):
 
 export const JUNIT_TAIL = "</testsuite>\n</testsuites>\n";
 
-/** A result as a `testcase`: bad ones as `failure` or `error`, silent ones as `skipped`; exactly what it is in a property. */
+/** A result as a `testcase`: bad as `failure` or `error`, silent as `skipped`; the exact record in a property if needed. */
 export function junitCase(record: ResultRecord): string {
   const { case: name, outcome, durationMs, message = "" } = record;
   const at = name.lastIndexOf(".");
-  // The same twice reads as one name.
+  // Readers take equal class and test names for a single name.
   const isSplit = at > 0 && at < name.length - 1 && name.slice(0, at) !== name.slice(at + 1);
   const [classname, short] = isSplit ? [name.slice(0, at), name.slice(at + 1)] : ["", name];
   const time = durationMs === undefined ? "" : ` time="${durationMs / 1000}"`;
@@ -34,8 +34,8 @@ export function junitCase(record: ResultRecord): string {
     : message === ""
     ? `<${element}/>`
     : `<${element}>${text(message)}</${element}>`;
-  const told = { failure: "failed", error: "error", skipped: "skipped" }[element ?? ""] ?? "passed";
-  const isExact = told === outcome && record.word === undefined && record.samples === undefined &&
+  const readBack = { failure: "failed", error: "error", skipped: "skipped" }[element ?? ""] ?? "passed";
+  const isExact = readBack === outcome && record.word === undefined && record.samples === undefined &&
     (record.message === undefined || message !== "" && element !== undefined && message.trim() === message) &&
     caseName(name) === name &&
     (durationMs === undefined || milliseconds(durationMs / 1000) === durationMs);
@@ -53,7 +53,7 @@ function attribute(value: string): string {
 
 function text(value: string): string {
   return value
-    // What XML 1.0 has no way to say.
+    // Characters that XML 1.0 cannot represent.
     // deno-lint-ignore no-control-regex
     .replace(/[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]/g, "\uFFFD")
     .replace(

@@ -3,25 +3,25 @@ import { Tokenizer, TokenParser, TokenType } from "@streamparser/json";
 import { turns } from "../turns.ts";
 import { parseInSlices } from "./json_slices.ts";
 
-/** What Python and C++ write where a number is none, before which a value may begin; JSON has no word for it. */
-const NO_NUMBER = /([:,[]\s*)-?(?:NaN|Infinity|nan|inf)(?=[\s,\]}]|$)/g;
-/** What may be the beginning of one. */
+/** Non-finite numbers as Python and C++ write them, at the start of a value; JSON cannot represent them. */
+const NON_FINITE = /([:,[]\s*)-?(?:NaN|Infinity|nan|inf)(?=[\s,\]}]|$)/g;
+/** The possible beginning of a non-finite number. */
 const BEGINNING = /[:,[]\s*-?[A-Za-z]{0,8}$/;
 const LONGEST = 1024;
-/** Characters that the tokenizer takes at once. */
+/** Characters passed to the tokenizer at once. */
 const AT_ONCE = 1 << 15;
 
-/** Hands a JSON text on to a tokenizer, with null for `NaN` and `Infinity`; `onToken` is to be called by the tokenizer's. */
+/** Passes a JSON text to a tokenizer, with null for `NaN` and `Infinity`. Call `onToken` in the tokenizer's `onToken`. */
 export class LenientJson {
   #tokenizer: Tokenizer;
   #held = "";
   #isMark = false;
-  /** Bytes that the tokenizer has taken, and where the last token begins among them. */
+  /** Bytes passed to the tokenizer, and the offset of the last token among them. */
   #taken = 0;
   #tokenAt = 0;
-  /** What it is taking now. */
+  /** The text being passed now. */
   #slice = "";
-  /** Of the file's text before that: lines, and characters of the last. */
+  /** Line and column (from 0) in the file after the text passed before. */
   #lines = 0;
   #column = 0;
 
@@ -29,17 +29,17 @@ export class LenientJson {
     this.#tokenizer = tokenizer;
   }
 
-  /** What was not handed on yet. */
+  /** The text that was not passed to the tokenizer yet. */
   get held(): string {
     return this.#held;
   }
 
-  /** How far it was read, from 1. */
+  /** The present line, from 1. */
   get line(): number {
     return this.#lines + 1;
   }
 
-  /** `at`: where it begins, in bytes that were handed on. */
+  /** `at`: the token's offset in the bytes passed. */
   onToken(token: TokenType, at: number): void {
     this.#isMark = token === TokenType.COLON || token === TokenType.COMMA || token === TokenType.LEFT_BRACKET;
     this.#tokenAt = at;
@@ -57,13 +57,13 @@ export class LenientJson {
     this.#tokenizer.end();
   }
 
-  /** Where in the file an error is that was just thrown, or without one how far it was read: `line 3, column 7`. */
+  /** The place in the file of an error that was just thrown, or without an error the present place: `line 3, column 7`. */
   place(error?: Error): string {
     let before = "";
     if (error !== undefined) {
-      // The tokenizer tells the byte; what the parser finds wrong is the token at hand.
-      const told = /at chunk position "(\d+)"/.exec(error.message)?.[1];
-      const at = told === undefined ? Math.max(0, this.#tokenAt - this.#taken) : Number(told);
+      // The tokenizer's errors name a byte offset; the parser's errors concern the last token.
+      const offset = /at chunk position "(\d+)"/.exec(error.message)?.[1];
+      const at = offset === undefined ? Math.max(0, this.#tokenAt - this.#taken) : Number(offset);
       before = Buffer.from(this.#slice).toString("utf-8", 0, at);
     }
     const [lines, column] = after(before, this.#lines, this.#column);
@@ -72,20 +72,20 @@ export class LenientJson {
 
   #write(text: string): void {
     let from = 0;
-    for (const { 0: whole, 1: before, index } of text.matchAll(NO_NUMBER)) {
-      if (index > from) this.#hand(text.slice(from, index));
+    for (const { 0: whole, 1: before, index } of text.matchAll(NON_FINITE)) {
+      if (index > from) this.#pass(text.slice(from, index));
       this.#isMark = false;
-      this.#hand(before!);
+      this.#pass(before!);
       from = index + before!.length;
-      // In a string no token comes.
+      // Without a token before it, the match is inside a string.
       if (!this.#isMark) continue;
-      this.#hand("null", text.slice(from, index + whole.length));
+      this.#pass("null", text.slice(from, index + whole.length));
       from = index + whole.length;
     }
-    if (from < text.length) this.#hand(text.slice(from));
+    if (from < text.length) this.#pass(text.slice(from));
   }
 
-  #hand(slice: string, inFile = slice): void {
+  #pass(slice: string, inFile = slice): void {
     this.#slice = slice;
     this.#tokenizer.write(slice);
     this.#taken += Buffer.byteLength(slice);
@@ -94,12 +94,12 @@ export class LenientJson {
   }
 }
 
-/** What a JSON text says, with null for `NaN` and `Infinity`, in slices where it is long. @throws SyntaxError */
+/** Parses a JSON text, with null for `NaN` and `Infinity`; a long text in slices. @throws SyntaxError */
 export async function parseLenientJson(text: string): Promise<unknown> {
   try {
     return await parseInSlices(text);
   } catch (error) {
-    // Nearly all is JSON, which the runtime reads by itself.
+    // Nearly all texts are valid JSON, which `parseInSlices` reads much faster.
     if (!text.includes("NaN") && !text.includes("Infinity")) throw error;
     const tokenizer = new Tokenizer();
     const json = new LenientJson(tokenizer);
@@ -124,7 +124,7 @@ export async function parseLenientJson(text: string): Promise<unknown> {
   }
 }
 
-/** Lines, and characters of the last, once a text has come. */
+/** Line and column (from 0) after a text. */
 function after(text: string, lines: number, column: number): [number, number] {
   let last = -1;
   for (let at = text.indexOf("\n"); at >= 0; at = text.indexOf("\n", at + 1)) {

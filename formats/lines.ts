@@ -1,6 +1,6 @@
 import type { FormatItem } from "./format.ts";
 
-/** Longest line that is kept whole unless told; the rest of a longer one is dropped. */
+/** Default limit of a line in characters; the rest of a longer line is dropped. */
 const MAX_LINE = 1 << 16;
 const AT_ONCE = 1000;
 
@@ -11,14 +11,14 @@ export interface Line {
 }
 
 /**
- * The lines of a text, without their ends (LF, CRLF), a chunk's worth at a time. The encoding is UTF-8, or UTF-16 by its
- * BOM; what is not valid in it becomes U+FFFD, since logs hold bytes of any kind.
+ * Yields the lines of a text without line ends (LF, CRLF), those of a chunk at a time. The encoding is UTF-8, or UTF-16 with a
+ * BOM. Invalid bytes become U+FFFD, since logs contain arbitrary bytes.
  */
 export async function* readLines(
   input: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
   maxLine = MAX_LINE,
 ): AsyncGenerator<Line[]> {
-  // Of the line that has begun: joined once, since it may come in many pieces.
+  // Pieces of the present line, joined only once: there may be many.
   let pieces: string[] = [];
   let length = 0;
   let number = 0;
@@ -44,22 +44,22 @@ export async function* readLines(
 }
 
 export interface DecodeOptions {
-  /** Whether bytes that do not fit the encoding are an error, and not U+FFFD. */
+  /** Whether bytes invalid in the encoding are an error instead of U+FFFD. */
   fatal?: boolean;
-  /** Bytes that `encodingOf` wants to see. */
+  /** Bytes that `encodingOf` needs. */
   headBytes?: number;
   encodingOf?: (head: Uint8Array) => string;
 }
 
-/** Bytes that do not fit their encoding, as against what the input's own reading threw. */
+/** Thrown for bytes invalid in their encoding; errors of the input itself are thrown unchanged. */
 export class DecodingError extends Error {
-  /** Line ends before them since the last text. */
+  /** `lines`: line ends between the last yielded text and the invalid bytes. */
   constructor(message: string, readonly lines: number) {
     super(message);
   }
 }
 
-/** Text of bytes, in UTF-8 or the encoding of its BOM, unless `encodingOf` tells another. @throws DecodingError */
+/** Decodes bytes, by default in UTF-8 or the encoding of the BOM. @throws DecodingError */
 export async function* decodeText(
   input: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
   { fatal = false, headBytes = 4, encodingOf = encodingOfBom }: DecodeOptions = {},
@@ -71,11 +71,11 @@ export async function* decodeText(
       return bytes === undefined ? decoder!.decode() : decoder!.decode(bytes, { stream: true });
     } catch {
       const [good] = new TextDecoder(decoder!.encoding).decode(bytes).split("\uFFFD", 1);
-      throw new DecodingError(`its bytes are not ${decoder!.encoding}`, good!.split("\n").length - 1);
+      throw new DecodingError(`its bytes are not valid ${decoder!.encoding}`, good!.split("\n").length - 1);
     }
   };
   const begin = () => {
-    // The BOM is taken off here: Deno's decoder takes off one that begins a later chunk too.
+    // The BOM is removed here, since Deno's decoder would also remove one at the start of a later chunk.
     decoder = new TextDecoder(encodingOf(head), { fatal, ignoreBOM: true });
     return decode(head).replace(/^\uFEFF/, "");
   };
@@ -94,20 +94,20 @@ export async function* decodeText(
   yield decode();
 }
 
-/** The encoding that a text's BOM tells; UTF-8 where it has none. */
+/** The encoding of a BOM; UTF-8 without a BOM. */
 function encodingOfBom(head: Uint8Array): "utf-8" | "utf-16le" | "utf-16be" {
   if (head[0] === 0xff && head[1] === 0xfe) return "utf-16le";
   if (head[0] === 0xfe && head[1] === 0xff) return "utf-16be";
   return "utf-8";
 }
 
-/** The items of a format that is read line by line. */
+/** Yields the items of a format that is read line by line. */
 export async function* readByLine(
   input: AsyncIterable<Uint8Array>,
   reader: { read(line: Line): Iterable<FormatItem>; end(): Iterable<FormatItem> },
 ): AsyncGenerator<FormatItem[]> {
   for await (const lines of readLines(input)) yield lines.flatMap((line) => [...reader.read(line)]);
-  // A file may tell of many more cases at its end than it has lines.
+  // At its end, a file may yield many more cases than it has lines.
   let items: FormatItem[] = [];
   for (const item of reader.end()) {
     items.push(item);
@@ -118,7 +118,7 @@ export async function* readByLine(
   yield items;
 }
 
-/** The head of a file as text, for telling its format. */
+/** The head of a file as text, for format detection. */
 export function headText(head: Uint8Array): string {
   return new TextDecoder(encodingOfBom(head)).decode(head);
 }

@@ -21,21 +21,21 @@ const CODES: Record<string, Outcome> = {
   NOEXE: "error",
 };
 
-/** Codes that say no more than the outcome does. */
+/** Codes that add nothing to the outcome, and so are not stored as the word. */
 const PLAIN = /^(?:PASS|FAIL|XFAIL|XPASS|UNSUPPORTED|UNRESOLVED|TIMEOUT|SKIPPED)$/;
 
 export function isPlainCode(code: string): boolean {
   return PLAIN.test(code);
 }
 
-/** One of a suite's own that is not known is `unresolved`. */
+/** The outcome of a code; `unresolved` for a suite's own code. */
 export function outcomeOfCode(code: string): Outcome {
   return Object.hasOwn(CODES, code) ? CODES[code]! : "unresolved";
 }
 
 /**
- * What LLVM's `lit --output` writes (lit/reports.py): one entry of `tests` a case, micro-tests among them; `metrics` become
- * samples. A code of a suite's own that is not known is `unresolved`, its word kept.
+ * The output of LLVM's `lit --output` (lit/reports.py): each entry of `tests` is a case, micro-tests included; `metrics` become
+ * samples. A suite's own code becomes `unresolved`, with the code as the word.
  */
 export const lit: ResultFormat = {
   name: "lit",
@@ -57,7 +57,7 @@ function toItem(value: unknown, place: string): FormatItem {
   const test = asObject(value);
   const code = test?.code;
   if (test === undefined || typeof test.name !== "string" || typeof code !== "string") {
-    return { kind: "rejected", place, reason: "is no test with a name and a code" };
+    return { kind: "rejected", place, reason: "is not a test with a name and a code" };
   }
   const outcome = outcomeOfCode(code);
   const record: ResultRecord = { case: caseName(test.name), outcome };

@@ -8,21 +8,21 @@ import { caseName, excerpt, wordOf } from "./text.ts";
 
 const BEGIN = /^-- Testing: (\d+) (?:of \d+ )?tests?\b/;
 const RESULT = /^([A-Z]{4,12}): (\S.*) \((\d{1,9}) of (\d{1,9})\)$/;
-const ABOUT = /^\*{10,} TEST '.*' (FAILED|RESULTS) \*{10,}$/;
+const SECTION = /^\*{10,} TEST '.*' (FAILED|RESULTS) \*{10,}$/;
 const METRIC = /^([\w.-]{1,200}): (\S.*)$/;
 const END = /^\*{10,}$/;
-/** Of a line that is looked at. */
+/** Longest line that is matched against the patterns. */
 const MAX_LINE = 2000;
 const GOOD: Outcome[] = ["passed", "xfailed", "skipped", "unsupported"];
 
-/** Whether a line is one that lit prints of a test's end. */
+/** Whether lit prints such a line when a test ends. */
 function isLitLine(line: string): boolean {
   return line.length <= MAX_LINE && RESULT.test(line);
 }
 
 /**
- * What LLVM's `lit -v` prints (lit/display.py): `<code>: <name> (<nth> of <all>)` is a case; what stands below it between stars is
- * its message, or its metrics. Without -v lit prints bad ones alone, which is noted.
+ * The output of LLVM's `lit -v` (lit/display.py): `<code>: <name> (<nth> of <all>)` is a case; the section between stars below it
+ * is its message or its metrics. Without -v lit prints only bad results, which adds a note.
  */
 export const litLog: ResultFormat = {
   name: "lit log",
@@ -37,26 +37,26 @@ export const litLog: ResultFormat = {
 
 class Reader {
   #last: { record: ResultRecord; text: string } | undefined;
-  /** What the lines are, up to the next stars alone. */
-  #inside: string | undefined;
+  /** Kind of the section that the lines belong to, up to the next line of stars. */
+  #section: string | undefined;
   #read = 0;
   #planned = 0;
 
   *read({ text, number }: Line): Generator<FormatItem> {
     const [, code, name, , all] = text.length > MAX_LINE ? [] : RESULT.exec(text) ?? [];
-    // What a test printed may look like it: lit's own tests do.
-    if (code !== undefined && (this.#inside === undefined || Number(all) === this.#planned)) {
+    // A test's output may contain such lines, as that of lit's own tests does.
+    if (code !== undefined && (this.#section === undefined || Number(all) === this.#planned)) {
       yield* this.#flush();
-      this.#inside = undefined;
+      this.#section = undefined;
       this.#read++;
       this.#planned = Number(all);
       this.#last = { record: recordOf(code, name!), text: "" };
-    } else if (this.#inside !== undefined) {
-      if (END.test(text.slice(0, MAX_LINE))) this.#inside = undefined;
-      else if (this.#inside === "FAILED") this.#say(text);
+    } else if (this.#section !== undefined) {
+      if (END.test(text.slice(0, MAX_LINE))) this.#section = undefined;
+      else if (this.#section === "FAILED") this.#addText(text);
       else this.#measure(text.slice(0, MAX_LINE));
     } else if (text.startsWith("**")) {
-      this.#inside = ABOUT.exec(text.slice(0, MAX_LINE))?.[1];
+      this.#section = SECTION.exec(text.slice(0, MAX_LINE))?.[1];
     } else if (/^lit: .*\b(?:fatal|error)\b/.test(text.slice(0, MAX_LINE))) {
       yield { kind: "note", place: `line ${number}`, text: text.slice(0, 500) };
     } else {
@@ -65,7 +65,7 @@ class Reader {
     }
   }
 
-  #say(text: string): void {
+  #addText(text: string): void {
     if (this.#last !== undefined && this.#last.text.length < MAX_EXCERPT) this.#last.text += `${text}\n`;
   }
 
@@ -84,8 +84,7 @@ class Reader {
   *end(): Generator<FormatItem> {
     yield* this.#flush();
     if (this.#read >= this.#planned) return;
-    const text =
-      `it tells of ${this.#read} of ${this.#planned} tests: lit prints those that passed with -v only`;
+    const text = `it lists ${this.#read} of ${this.#planned} tests: lit lists passed tests only with -v`;
     yield { kind: "note", place: "the file", text };
   }
 

@@ -13,7 +13,7 @@ const PATHS = [
 ];
 /** lnt/testing/__init__.py: PASS, FAIL, XFAIL. */
 const STATUS: Record<string, Outcome> = { "0": "passed", "1": "failed", "2": "xfailed" };
-/** What the last parts of a name mean in versions 0 and 1 (lnt/testing, upgrade to version 2). */
+/** Metrics by the suffix of a name in versions 0 and 1 (lnt/testing, upgrade to version 2). */
 const SUFFIXES: [RegExp, string][] = [
   [/\.compile\.status$/, "compile_status"],
   [/\.exec\.status$/, "execution_status"],
@@ -33,9 +33,9 @@ const SUFFIXES: [RegExp, string][] = [
 ];
 
 /**
- * What is submitted to LLVM LNT (its manual, "Importing data"): versions 0 and 1 (`Machine`, `Run`, `Tests`, an entry a test and
- * metric) and 2 (`machine`, `run`, `tests`, an entry a test). Each entry is a case, each value a sample; a status of 1 is
- * failed, of 2 xfailed, else it passed. @throws FormatError for other versions, by their number
+ * A report for LLVM LNT (its manual, "Importing data"): versions 0 and 1 (`Machine`, `Run`, `Tests`, one entry per test and
+ * metric) and 2 (`machine`, `run`, `tests`, one entry per test). Each entry is a case, each value a sample. A status of 1 means
+ * failed, 2 means xfailed, else it passed. @throws FormatError for other versions
  */
 export const lnt: ResultFormat = {
   name: "lnt",
@@ -43,7 +43,7 @@ export const lnt: ResultFormat = {
   recognises(_fileName, head) {
     const text = headText(head);
     if (!/^\s*\{/.test(text) || /"code"\s*:|"testsuites"\s*:|"benchmarks"\s*:/.test(text)) return false;
-    // What is told of a machine may fill the head.
+    // The machine's description may fill the whole head.
     return /^\s*\{\s*"(?:Machine"\s*:\s*\{\s*"(?:Info|Name)"|Run"\s*:\s*\{\s*"(?:End Time|Info|Start Time)")/
       .test(text) ||
       /"(?:Machine|machine)"\s*:/.test(text) && /"(?:Run|run)"\s*:/.test(text) ||
@@ -57,7 +57,7 @@ export const lnt: ResultFormat = {
     const machine = root.get("machine") ?? root.get("Machine");
     const run = root.get("run") ?? root.get("Run");
     if (tests !== "list" || machine !== "object" || run !== "object") {
-      throw new FormatError(NAME, "it lacks one of the objects `machine` and `run` and the list `tests`");
+      throw new FormatError(NAME, "it must have the objects `machine` and `run` and the list `tests`");
     }
   },
 };
@@ -76,17 +76,17 @@ function checkVersion(value: unknown): void {
   if (!["0", "1", "2"].includes(asText(value))) {
     throw new FormatError(
       NAME,
-      `its version is ${JSON.stringify(value)?.slice(0, 40)}; known are 0, 1 and 2`,
+      `its version must be 0, 1 or 2, got ${JSON.stringify(value)?.slice(0, 40)}`,
     );
   }
 }
 
 function fromV2(test: Record<string, unknown> | undefined, place: string): FormatItem {
-  if (typeof test?.name !== "string") return { kind: "rejected", place, reason: "is no test with a name" };
+  if (typeof test?.name !== "string") return { kind: "rejected", place, reason: "is not a test with a name" };
   const samples: Sample[] = [];
   let outcome: Outcome = "passed";
   for (const [metric, value] of Object.entries(test)) {
-    // `id` and `run_id` are what an LNT server numbers its samples and runs by.
+    // `id` and `run_id` are an LNT server's own ids of its samples and runs.
     if (metric === "name" || metric === "id" || metric === "run_id") continue;
     const values = Array.isArray(value) ? value : [value];
     for (const one of values) {
@@ -99,7 +99,7 @@ function fromV2(test: Record<string, unknown> | undefined, place: string): Forma
 
 function fromV0(test: Record<string, unknown> | undefined, place: string): FormatItem {
   if (typeof test?.Name !== "string" || !Array.isArray(test.Data)) {
-    return { kind: "rejected", place, reason: "is no test with a Name and Data" };
+    return { kind: "rejected", place, reason: "is not a test with a Name and Data" };
   }
   const name = test.Name;
   const metric = SUFFIXES.find(([suffix]) => suffix.test(name))?.[1] ?? "value";
@@ -112,7 +112,7 @@ function fromV0(test: Record<string, unknown> | undefined, place: string): Forma
   );
 }
 
-/** LNT takes numbers in quotes too; a hash is a text whatever it looks like. */
+/** LNT accepts numbers in quotes too. A hash is always text, even if it looks like a number. */
 function numberOf(metric: string, value: unknown): unknown {
   return typeof value === "string" && metric !== "hash" &&
       /^\s*[-+]?(?:\d+(?:\.\d*)?|\.\d+)(?:e[-+]?\d+)?\s*$/i.test(value)
@@ -124,8 +124,8 @@ const RANK: Outcome[] = ["passed", "xfailed", "failed"];
 
 function worse(outcome: Outcome, values: unknown[]): Outcome {
   for (const value of values) {
-    const said = STATUS[String(Number(asText(value) || NaN))] ?? "passed";
-    if (RANK.indexOf(said) > RANK.indexOf(outcome)) outcome = said;
+    const mapped = STATUS[String(Number(asText(value) || NaN))] ?? "passed";
+    if (RANK.indexOf(mapped) > RANK.indexOf(outcome)) outcome = mapped;
   }
   return outcome;
 }

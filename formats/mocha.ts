@@ -6,12 +6,12 @@ import { headText } from "./lines.ts";
 import { caseName, excerpt } from "./text.ts";
 
 const NAME = "Mocha JSON";
-/** Its `tests` have them all, but not which ended how; a hook that failed is in `failures` alone. */
+/** `tests` lists all tests without their outcomes, and a failed hook is only in `failures`, so these lists are read instead. */
 const LISTS: Record<string, Outcome> = { passes: "passed", failures: "failed", pending: "skipped" };
 
 /**
- * What `mocha --reporter json` writes (lib/reporters/json.js): an entry of `passes`, `failures` and `pending` is a case by its
- * `fullTitle`; pending is skipped.
+ * The output of `mocha --reporter json` (lib/reporters/json.js): each entry of `passes`, `failures` and `pending` is a case named by
+ * its `fullTitle`; pending is skipped.
  */
 export const mocha: ResultFormat = {
   name: "mocha",
@@ -34,7 +34,7 @@ export const mocha: ResultFormat = {
 
 function toItem(test: Record<string, unknown> | undefined, outcome: Outcome, place: string): FormatItem {
   if (typeof test?.fullTitle !== "string") {
-    return { kind: "rejected", place, reason: "is no test with a fullTitle" };
+    return { kind: "rejected", place, reason: "is not a test with a fullTitle" };
   }
   const record: ResultRecord = { case: caseName(test.fullTitle), outcome };
   if (typeof test.duration === "number" && test.duration >= 0 && test.duration <= 1e12) {

@@ -30,7 +30,7 @@ export {
   type UnpackLimits,
 };
 
-/** Every kind of result file, asked in this order. A new one is added here. */
+/** All formats, in the order of detection. Add a new format here. */
 export const formats: readonly ResultFormat[] = [
   subtests,
   dejagnuXml,
@@ -53,36 +53,36 @@ function findFormat(fileName: string, head: Uint8Array): ResultFormat | undefine
   return formats.find((format) => format.recognises(name, head));
 }
 
-/** The format of a file, by its name and first bytes. @throws HubError UNSUPPORTED_MEDIA_TYPE that lists the known ones */
+/** Detects a file's format by its name and first bytes. @throws HubError UNSUPPORTED_MEDIA_TYPE that lists the known formats */
 export function detectFormat(fileName: string, head: Uint8Array): ResultFormat {
   const format = findFormat(fileName, head);
   if (format !== undefined) return format;
   throw new HubError(
     "UNSUPPORTED_MEDIA_TYPE",
     `${fileName === "" ? "The file" : JSON.stringify(fileName.slice(-100))} is ${
-      head.length === 0 ? "empty" : "of no known format"
-    }; known are ${formats.map((one) => one.summary).join(", ")}.`,
+      head.length === 0 ? "empty" : "of an unknown format"
+    }; use one of ${formats.map((one) => one.summary).join(", ")}.`,
   );
 }
 
-/** What some of a file said; `file` is its name, with the containers it lies in. */
+/** Some items of a file; `file` is its name with its containers. */
 export interface FileItems {
   file: string;
   items: FormatItem[];
-  /** Whether it is the first that is told of a file; where good ones are kept. */
+  /** Set on the first items of a file in a container, with `keepsGood`. */
   begins?: true;
-  /** Why the file cannot be read: what was told of it is void. */
+  /** Why the file cannot be read; discard its earlier items. */
   fault?: FormatError;
 }
 
 export interface ReadOptions extends UnpackLimits {
-  /** Whether one of a container's files that cannot be read is but told, for the others to be taken; unless it is all of them. */
+  /** Whether an unreadable file in a container yields only its fault, so that the others count. If all are unreadable, it throws. */
   keepsGood?: boolean;
 }
 
 /**
- * Reads an input of any known format, or a container of such files. Files in a container that are of no known format are
- * noted and passed over. @throws HubError where it, or a file of it, cannot be read, or nothing in it is known
+ * Reads an input of any known format, or a container of such files. A file of an unknown format in a container is skipped with a
+ * note. @throws HubError when the input or a file in it is unreadable, or all formats are unknown
  */
 export async function* readResults(
   name: string,
@@ -93,11 +93,11 @@ export async function* readResults(
   let known = 0;
   let unknown = 0;
   for await (const { name: file, head, content, isInside } of openFiles(name, input, limits)) {
-    // Only what lies in a container may be something else beside the results.
+    // Only a container may contain files other than results.
     const format = isInside ? findFormat(file, head) : detectFormat(file, head);
     if (format === undefined || isInside && head.length === 0) {
       unknown++;
-      const text = `it is ${head.length === 0 ? "empty" : "of no known format"}, and was passed over`;
+      const text = `it is ${head.length === 0 ? "empty" : "of an unknown format"}, and was skipped`;
       yield { file, items: [{ kind: "note", place: "the file", text }] };
       continue;
     }
@@ -106,7 +106,7 @@ export async function* readResults(
     try {
       for await (const items of format.parse(sliced(content))) {
         if (items.length === 0) continue;
-        // A few bytes may stand for very many cases.
+        // A few bytes may expand to very many cases.
         await turns.take();
         yield { file, items };
       }
@@ -122,7 +122,9 @@ export async function* readResults(
   if (known === 0) {
     throw new HubError(
       "UNSUPPORTED_MEDIA_TYPE",
-      `${JSON.stringify(name.slice(-100))} holds no file of a known format (now: ${unknown} of others).`,
+      `${
+        JSON.stringify(name.slice(-100))
+      } contains no file of a known format (${unknown} of unknown formats).`,
     );
   }
 }

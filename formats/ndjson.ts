@@ -3,12 +3,12 @@ import { asObject } from "./json.ts";
 import { headText, readLines } from "./lines.ts";
 import { fitRecord } from "./record.ts";
 
-/** A record of 1000 samples with long names, all of it escaped, has 4 million characters. */
+/** Longest record in characters: one of 1000 samples with long names, fully escaped, has 4 million. */
 const MAX_RECORD = 1 << 22;
 
 /**
- * The wire format's result records, a JSON object a line: `{case, outcome, word?, durationMs?, message?, samples?}`, as
- * `GET /api/runs/{id}/results?format=ndjson` writes them. Other keys are passed over, null is as good as absent.
+ * Result records of the wire format, one JSON object per line: `{case, outcome, word?, durationMs?, message?, samples?}`, as
+ * `GET /api/runs/{id}/results?format=ndjson` writes them. Other keys are ignored; null means absent.
  */
 export const ndjson: ResultFormat = {
   name: "ndjson",
@@ -43,7 +43,7 @@ function toItem(line: string, number: number): FormatItem {
   return recordItem(asObject(value), number);
 }
 
-/** A result record out of an object of foreign keys, checked; `line` says where it is. */
+/** Makes a checked result record of an object that may have other keys; `line`: its line in the file. */
 export function recordItem(fields: Record<string, unknown> | undefined, line: number): FormatItem {
   const fit = fitRecord(fields);
   return "record" in fit

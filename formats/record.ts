@@ -10,25 +10,25 @@ import {
 import { asObject } from "./json.ts";
 import { caseName, cleanText, excerpt, wordOf } from "./text.ts";
 
-/** A record that can be stored, and what was changed for that; or why there is none. */
+/** A record that can be stored and the repairs it needed, or the reason why it is invalid. */
 export type FitRecord = { record: ResultRecord; repairs: string[] } | { fault: string };
 
 export interface FitOptions {
-  /** Whether durations and samples that cannot be stored are left out, where they are a fault of the record else. */
+  /** Whether invalid optional fields are omitted; otherwise they make the record invalid. */
   leavesOut?: boolean;
 }
 
 /**
- * A result record out of an object of foreign keys, by the rules of `POST /api/results`: texts are cut to what is kept, and
- * what Postgres cannot hold is replaced; null is as good as absent.
+ * Makes a result record of an object that may have other keys, by the rules of `POST /api/results`: long texts are cut,
+ * characters that Postgres cannot store are replaced, and null means absent.
  */
 export function fitRecord(value: unknown, { leavesOut = false }: FitOptions = {}): FitRecord {
   const fields = asObject(value);
   if (fields === undefined) return { fault: "is not an object" };
-  const told = withoutNulls(fields);
-  const first = resultRecord.safeParse(told);
+  const present = withoutNulls(fields);
+  const first = resultRecord.safeParse(present);
   if (first.success) return { record: first.data, repairs: [] };
-  const repaired: Record<string, unknown> = { ...told };
+  const repaired: Record<string, unknown> = { ...present };
   const repairs: string[] = [];
   const faulty = new Set(first.error.issues.map((issue) => String(issue.path[0] ?? "")));
   for (const field of faulty) {
@@ -45,7 +45,7 @@ export function fitRecord(value: unknown, { leavesOut = false }: FitOptions = {}
 }
 
 interface Repair {
-  /** Undefined: the field is left out. */
+  /** Undefined: the field is omitted. */
   value: unknown;
   reason: string;
 }
@@ -57,16 +57,16 @@ const REPAIRS: Record<string, (value: unknown, leavesOut: boolean) => Repair | u
     typeof value === "string" && value !== ""
       ? repairText(value, 64, wordOf)
       : leavesOut
-      ? { value: undefined, reason: "is no text, and was left out" }
+      ? { value: undefined, reason: "is not a string, and was omitted" }
       : undefined,
   message: (value, leavesOut) =>
     typeof value === "string"
       ? repairText(value, MAX_EXCERPT, (text) => excerpt(text) ?? "")
       : leavesOut
-      ? { value: undefined, reason: "is no text, and was left out" }
+      ? { value: undefined, reason: "is not a string, and was omitted" }
       : undefined,
   durationMs: (_value, leavesOut) =>
-    leavesOut ? { value: undefined, reason: "is no time from 0 to 1e12 ms, and was left out" } : undefined,
+    leavesOut ? { value: undefined, reason: "is not a time from 0 to 1e12 ms, and was omitted" } : undefined,
   samples: repairSamples,
 };
 
@@ -75,19 +75,19 @@ function repairText(value: string, max: number, fit: (text: string) => string): 
     value: fit(value),
     reason: value.length > max
       ? `has more than ${max} characters, and was cut`
-      : "holds a NUL or a lone surrogate, which was replaced",
+      : "contains a NUL or a lone surrogate, which was replaced",
   };
 }
 
 function repairSamples(value: unknown, leavesOut: boolean): Repair | undefined {
   if (!Array.isArray(value)) {
-    return leavesOut ? { value: undefined, reason: "is no list, and was left out" } : undefined;
+    return leavesOut ? { value: undefined, reason: "is not a list, and was omitted" } : undefined;
   }
   const samples = value.map(fittedSample);
   if (!leavesOut) return { value: samples, reason: "has texts that were cut or replaced" };
   const kept = samples.filter((one) => sample.safeParse(one).success).slice(0, MAX_SAMPLES);
   const reason = kept.length < samples.length
-    ? "has values that cannot be stored, which were left out"
+    ? "has values that cannot be stored, which were omitted"
     : "has texts that were cut or replaced";
   return { value: kept.length === 0 ? undefined : kept, reason };
 }

@@ -3,7 +3,7 @@ import { cleanText } from "./text.ts";
 
 const MAX_UNIT = 32;
 
-/** A measured value as it is kept; nothing where the metric has no usable name, or the value is no number and no text. */
+/** Makes a sample of a measured value; none for an unusable metric name, or a value that is neither a finite number nor text. */
 export function sampleOf(metric: string, value: unknown, unit?: string): Sample[] {
   const name = cleanText(metric).replace(/\p{Cc}/gu, " ").trim();
   if (!metricName.safeParse(name).success) return [];
@@ -17,7 +17,7 @@ export function sampleOf(metric: string, value: unknown, unit?: string): Sample[
   return [known === "" ? { metric: name, value: kept } : { metric: name, value: kept, unit: known }];
 }
 
-/** Samples of a plain object: metric -> value, or values. No more than are kept. */
+/** Makes samples of an object, metric -> value or values; at most `MAX_SAMPLES`. */
 export function samplesOf(
   values: Record<string, unknown>,
   isMetric: (key: string) => boolean = () => true,
@@ -33,7 +33,7 @@ export function samplesOf(
   return samples;
 }
 
-/** A property that a test recorded, where it is a number; texts of properties are no values that were measured. */
+/** Makes a sample of a property that a test recorded; none unless it is a number: other properties are not measurements. */
 export function numberSample(name: string, text: unknown): Sample[] {
   const isNumber = typeof text === "string" &&
     /^[-+]?(?:\d+(?:\.\d*)?|\.\d+)(?:e[-+]?\d+)?$/i.test(text.trim());

@@ -1,9 +1,9 @@
 import { turns } from "../turns.ts";
 
-/** Bytes that a parser is handed at once: it takes some milliseconds for them. */
+/** Bytes passed to a parser at once, which take it a few milliseconds. */
 export const SLICE_BYTES = 1 << 15;
 
-/** The same bytes in pieces that a parser takes a few milliseconds for, each in its turn. */
+/** Yields the same bytes in slices of `SLICE_BYTES`, letting other work run before each. */
 export async function* sliced(
   input: AsyncIterable<Uint8Array>,
   taken: Pick<typeof turns, "take"> = turns,

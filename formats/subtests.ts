@@ -17,8 +17,8 @@ const WORDS: Record<string, Outcome> = {
 };
 
 /**
- * `name=score`, a case a line (the lab's own format). A score of 0 failed, a number above it passed; `pass`, `fail`,
- * `error`, `timeout`, `skip` say it in words. Empty lines and lines that begin with `#` are passed over.
+ * Lines of `name=score`, one case each (the lab's own format). A score of 0 means failed, a greater number passed; the words
+ * `pass`, `fail`, `error`, `timeout` and `skip` are allowed too. Empty lines and lines that begin with `#` are skipped.
  */
 export const subtests: ResultFormat = {
   name: "subtests",
@@ -63,14 +63,18 @@ function* read(line: string, number: number): Generator<FormatItem> {
   const score = text.slice(at + 1).trim();
   if (at < 1 || name === "") yield { kind: "rejected", place, reason: "is not name=score" };
   else if (name.length > MAX_CASE || name.includes("\0")) {
-    yield { kind: "rejected", place, reason: `has a name longer than ${MAX_CASE} characters, or with a NUL` };
+    yield {
+      kind: "rejected",
+      place,
+      reason: `has a name that is longer than ${MAX_CASE} characters or contains a NUL`,
+    };
   } else {
     const outcome = outcomeOf(score);
     if (outcome === undefined) {
       yield {
         kind: "rejected",
         place,
-        reason: `has a score that is neither a number from 0 nor a known word: ${
+        reason: `has a score that is neither a non-negative number nor a known word: ${
           JSON.stringify(score.slice(0, 40))
         }`,
       };

@@ -7,15 +7,15 @@ import { caseName, excerpt } from "./text.ts";
 
 const NAME = "TAP";
 const BAIL = /^Bail out!/i;
-/** What `prove` says of a script before its points, and of a good one behind them. */
+/** The line in which `prove` names a script: before its points, and again after those of a good script. */
 const SCRIPT = /^(?:\[\d\d:\d\d:\d\d\] )?((?=\S*[./])\S+) \.\.+ ?(?:skipped: (.*))?$/;
 const MAX_MS = 1e12;
-/** Points of one file that are told as missing; a plan may promise any number, and a log of `prove` hold any number of plans. */
+/** Most missing points reported for one file: a plan may promise any number, and a log of `prove` may have many plans. */
 const MAX_MISSING = 1_000_000;
 const SCRIPT_OK = /^ok(?: +\d+ ms\b.*)?$/;
-/** With these the kernel's selftests begin what they print of a test, before its point. */
-const AHEAD = /^# (?:selftests: | RUN {2,}\S)/;
-const PROVE_SAYS = /^(?:(Dubious, test returned .*)|Bailout called\. +Further testing stopped: (.*))$/;
+/** The lines with which the kernel's selftests begin a test's output, which they print before its point. */
+const OUTPUT_BEFORE = /^# (?:selftests: | RUN {2,}\S)/;
+const PROVE_MESSAGE = /^(?:(Dubious, test returned .*)|Bailout called\. +Further testing stopped: (.*))$/;
 
 /** Whether a text looks like TAP: a version, a plan, or a test point at the beginning of a line. */
 export function isTap(text: string): boolean {
@@ -24,11 +24,11 @@ export function isTap(text: string): boolean {
 }
 
 /**
- * The Test Anything Protocol, versions 12 to 14 (testanything.org). Top-level points are the cases; a subtest counts through
- * its parent's point, and its failures are told in the parent's message, like a YAML block or the comments behind a
- * point. `not ok # TODO` is xfailed, `ok # TODO` xpassed, `# SKIP` skipped. Points that the plan promises and the file
- * lacks are `not_run`, marked missing. What follows `Bail out!` does not count. In a log of `prove -v` each script has a
- * plan of its own and is the beginning of its points' names.
+ * The Test Anything Protocol, versions 12 to 14 (testanything.org). Top-level points are the cases. A subtest counts through its
+ * parent's point, and its failures appear in the parent's message, as do YAML blocks and comments after a point.
+ * `not ok # TODO` is xfailed, `ok # TODO` xpassed, `# SKIP` skipped. Points that are planned but missing are `not_run`, marked
+ * missing. Everything after `Bail out!` is ignored. In a log of `prove -v` each script has its own plan, and its name is a
+ * prefix of its points' names.
  */
 export const tap: ResultFormat = {
   name: "tap",
@@ -51,54 +51,56 @@ class Reader {
   #hasAny = false;
   #isOver = false;
   #plan = new TapPlan();
-  /** The script whose points these are, in a log of `prove`. */
+  /** The present script, in a log of `prove`. */
   #script: string | undefined;
-  /** The last point: what follows it may tell more of it. */
+  /** The last point; the lines after it may belong to it. */
   #point: Point | undefined;
-  /** Failures of a subtest whose point is still to come. */
+  /** Failures of a subtest whose point has not come yet. */
   #subtest = "";
-  /** Whether lines of the subtest tell of a failure of it. */
+  /** Whether the subtest's present lines belong to a failure. */
   #inFailure = false;
   #inBlock = false;
   #inBraces = false;
-  /** How far a block is indented that stands right behind the point. */
+  /** Indentation of the YAML block after the point. */
   #blockIndent = "";
-  /** Whether the line before is the point itself. */
-  #isRightBehind = false;
-  /** What was printed of the test whose point is still to come, where the producer does it in this order. */
-  #ahead: string | undefined;
+  /** Whether the previous line is the point itself. */
+  #isAfterPoint = false;
+  /** Output of the test whose point has not come yet, from producers that print the output first. */
+  #outputBefore: string | undefined;
   #isKernels = false;
-  /** Points told as missing, of all scripts. */
+  /** Points reported as missing, of all scripts. */
   #missing = 0;
-  /** What the kernel's tests say of a subtest's point that is still to come. */
-  #aheadInside = "";
+  /** Output that the kernel's selftests print before a subtest's point. */
+  #subtestOutputBefore = "";
 
   *read({ text, number }: Line): Generator<FormatItem> {
     const script = SCRIPT.exec(text);
-    if (script !== null) yield* this.#begins(script[1]!, script[2], number);
+    if (script !== null) yield* this.#beginScript(script[1]!, script[2], number);
     if (this.#isOver || script !== null) return;
-    const isRightBehind = this.#isRightBehind;
-    this.#isRightBehind = false;
-    if (/^\s/.test(text)) return yield* this.#indented(text, number, isRightBehind);
+    const isAfterPoint = this.#isAfterPoint;
+    this.#isAfterPoint = false;
+    if (/^\s/.test(text)) return yield* this.#indented(text, number, isAfterPoint);
     this.#inBlock = false;
     if (text.startsWith("}")) this.#inBraces = false;
     else if (this.#point !== undefined && text.trimEnd() === "{") this.#inBraces = true;
     const point = readPoint(text);
     const plan = readPlan(text);
-    const said = this.#script === undefined ? null : PROVE_SAYS.exec(text);
+    const proveMessage = this.#script === undefined ? null : PROVE_MESSAGE.exec(text);
     if (point !== undefined) {
       if (this.#script !== undefined && this.#plan.isComplete && SCRIPT_OK.test(text.trimEnd())) return;
       yield* this.#flush();
-      this.#begin(point);
+      this.#beginPoint(point);
     } else if (plan !== undefined) {
-      yield* this.#planned(plan, number);
+      yield* this.#readPlanLine(plan, number);
     } else if (BAIL.test(text)) {
       yield* this.#bail(text, number);
-    } else if (said !== null) {
+    } else if (proveMessage !== null) {
       yield* this.#flush();
       yield note(
         number,
-        said[1] === undefined ? `Bail out! ${said[2]!.trimStart()}` : `${this.#script}: ${said[1]}`,
+        proveMessage[1] === undefined
+          ? `Bail out! ${proveMessage[2]!.trimStart()}`
+          : `${this.#script}: ${proveMessage[1]}`,
       );
     } else if (/^K?TAP version \d+/i.test(text)) {
       this.#hasAny = true;
@@ -114,14 +116,14 @@ class Reader {
   }
 
   *#comment(text: string): Generator<FormatItem> {
-    if (AHEAD.test(text)) {
+    if (OUTPUT_BEFORE.test(text)) {
       yield* this.#flush();
-      this.#ahead = "";
+      this.#outputBefore = "";
     }
-    const told = text.slice(1).trimEnd();
-    if (this.#ahead === undefined) {
-      if (!/^# Subtest\b/i.test(text)) this.#say(told);
-    } else if (this.#ahead.length < MAX_EXCERPT) this.#ahead += `${told}\n`;
+    const comment = text.slice(1).trimEnd();
+    if (this.#outputBefore === undefined) {
+      if (!/^# Subtest\b/i.test(text)) this.#addText(comment);
+    } else if (this.#outputBefore.length < MAX_EXCERPT) this.#outputBefore += `${comment}\n`;
   }
 
   *end(): Generator<FormatItem> {
@@ -132,11 +134,11 @@ class Reader {
     this.#missing += yield* this.#plan.end(place, options, (at) => this.#nameOf(numbered(at)));
   }
 
-  *#begins(script: string, skipped: string | undefined, number: number): Generator<FormatItem> {
+  *#beginScript(script: string, skipped: string | undefined, number: number): Generator<FormatItem> {
     yield* this.#flush();
     if (this.#script !== undefined) yield* this.end();
     this.#hasAny = true;
-    // A name is cut to this anyway, and this one goes before each of its points'.
+    // Case names are cut to this length anyway, and the script is their prefix.
     this.#script = script.slice(0, MAX_CASE);
     this.#plan = new TapPlan();
     this.#subtest = "";
@@ -145,24 +147,24 @@ class Reader {
     yield note(number, `all of ${script} was skipped: ${skipped}`);
   }
 
-  *#planned({ first, last, reason }: WrittenPlan, number: number): Generator<FormatItem> {
+  *#readPlanLine({ first, last, reason }: WrittenPlan, number: number): Generator<FormatItem> {
     this.#hasAny = true;
-    // Behind a plan that comes last, comments are of the file.
+    // Comments after a trailing plan belong to the file, not to the last point.
     yield* this.#flush();
-    if (this.#plan.planned !== undefined) yield note(number, "it has a second plan, which is not followed");
+    if (this.#plan.planned !== undefined) yield note(number, "it has a second plan, which is ignored");
     else if (first <= last + 1) {
       this.#plan.first = first;
       this.#plan.planned = last;
     }
     if (this.#plan.planned === 0 && reason !== "") {
-      yield note(number, `all of it was skipped: ${reason.replace(/^skip\S*\s*/i, "")}`);
+      yield note(number, `the whole file was skipped: ${reason.replace(/^skip\S*\s*/i, "")}`);
     }
   }
 
-  *#indented(text: string, number: number, isRightBehind: boolean): Generator<FormatItem> {
+  *#indented(text: string, number: number, isAfterPoint: boolean): Generator<FormatItem> {
     const indent = /^\s+/.exec(text)![0];
     const line = text.trim();
-    if (!this.#inBlock && line.startsWith("---") && (isRightBehind || !/^ {4}|^\t/.test(text))) {
+    if (!this.#inBlock && line.startsWith("---") && (isAfterPoint || !/^ {4}|^\t/.test(text))) {
       this.#inBlock = true;
       this.#blockIndent = indent;
     } else if (this.#inBlock) {
@@ -170,18 +172,18 @@ class Reader {
       else this.#block(text.startsWith(this.#blockIndent) ? text.slice(this.#blockIndent.length) : text);
     } else if (/^(?:not )?ok\b/.test(line)) {
       this.#inFailure = line.startsWith("not") && readPoint(line)?.outcome === "failed";
-      if (this.#inFailure) this.#sayInside(`${this.#aheadInside}${line}`);
-      this.#aheadInside = "";
+      if (this.#inFailure) this.#addSubtestText(`${this.#subtestOutputBefore}${line}`);
+      this.#subtestOutputBefore = "";
     } else if (/^(?: {4})+Bail out!/i.test(text)) yield* this.#bail(line, number);
     else if (this.#isKernels && line.startsWith("# ")) {
-      if (this.#aheadInside.length < MAX_EXCERPT) this.#aheadInside += `${line.slice(2)}\n`;
+      if (this.#subtestOutputBefore.length < MAX_EXCERPT) this.#subtestOutputBefore += `${line.slice(2)}\n`;
     } else if (this.#inFailure && !/^(?:---|\.\.\.$|# Subtest\b|1\.\.\d|$)/.test(line)) {
-      this.#sayInside(text.replace(/^ {4}/, "").trimEnd());
+      this.#addSubtestText(text.replace(/^ {4}/, "").trimEnd());
     }
   }
 
-  #sayInside(text: string): void {
-    if (this.#inBraces) this.#say(text);
+  #addSubtestText(text: string): void {
+    if (this.#inBraces) this.#addText(text);
     else if (this.#subtest.length < MAX_EXCERPT) this.#subtest += `${text}\n`;
   }
 
@@ -190,19 +192,19 @@ class Reader {
     if (duration !== undefined && this.#point !== undefined) {
       const durationMs = Number(duration);
       if (durationMs <= MAX_MS) this.#point.record.durationMs = durationMs;
-    } else this.#say(messageIn(text) ?? text);
+    } else this.#addText(messageIn(text) ?? text);
   }
 
-  #say(text: string): void {
+  #addText(text: string): void {
     if (this.#point?.isBad && this.#point.text.length < MAX_EXCERPT) this.#point.text += `${text}\n`;
   }
 
-  #begin({ number, name, outcome, isBad, reason, durationMs, opens }: TapPoint): void {
+  #beginPoint({ number, name, outcome, isBad, reason, durationMs, opens }: TapPoint): void {
     this.#hasAny = true;
     const at = number ?? this.#plan.count + 1;
     this.#plan.mark(at);
     this.#inBraces = opens;
-    const before = isBad ? `${this.#ahead ?? ""}${this.#subtest}` : "";
+    const before = isBad ? `${this.#outputBefore ?? ""}${this.#subtest}` : "";
     this.#point = {
       record: {
         case: this.#nameOf(name === "" ? numbered(at) : name),
@@ -213,12 +215,12 @@ class Reader {
       text: `${reason}\n${before}`,
     };
     this.#subtest = "";
-    this.#ahead = undefined;
+    this.#outputBefore = undefined;
     this.#inFailure = false;
-    this.#isRightBehind = true;
+    this.#isAfterPoint = true;
   }
 
-  /** Scripts of one log may name their points alike. */
+  /** A point's case name, made unique by the script: scripts of one log may use the same names. */
   #nameOf(name: string): string {
     return caseName(this.#script === undefined ? name : `${this.#script}: ${name}`);
   }
@@ -233,7 +235,7 @@ class Reader {
   }
 }
 
-/** The message of a block that is one line of JSON, as Deno writes it. */
+/** The message in a YAML block that is one line of JSON, as Deno writes it. */
 function messageIn(line: string): string | undefined {
   if (!line.startsWith('{"message":')) return undefined;
   try {

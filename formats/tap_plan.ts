@@ -1,9 +1,9 @@
 import type { FormatItem } from "./format.ts";
 
-/** Points by number whose coming is remembered; a plan may promise any number. */
+/** Highest point number that is tracked; a plan may promise any number. */
 const MAX_PLANNED = 1_000_000;
 
-/** A plan as its line says it; `reason` is what stands behind a `#`. */
+/** A parsed plan line; `reason` is the text after `#`. */
 export interface WrittenPlan {
   first: number;
   last: number;
@@ -11,8 +11,8 @@ export interface WrittenPlan {
 }
 
 /**
- * Reads a line as a plan: `1..4`; some producers begin later. Perl's Test.pm adds the numbers of points that are expected to
- * fail (`1..4 todo 2 3;`). Undefined where it is none.
+ * Parses a plan line: `1..4`; some producers do not begin with 1. Perl's Test.pm adds the numbers of points that are expected to
+ * fail (`1..4 todo 2 3;`). Undefined for any other line.
  */
 export function readPlan(line: string): WrittenPlan | undefined {
   const [range, first, last] = /^([1-9]\d*)\.\.(\d+)/.exec(line) ?? [];
@@ -24,16 +24,16 @@ export function readPlan(line: string): WrittenPlan | undefined {
   return { first: Number(first), last: Number(last), reason: rest.slice(1).trimStart() };
 }
 
-/** What one stream of TAP planned, and which points of it came. */
+/** The plan of one TAP stream, and the points seen so far. */
 export class TapPlan {
-  /** The number of the first point; some producers begin later than with 1. */
+  /** The number of the first point; some producers do not begin with 1. */
   first = 1;
   /** The number of the last point. */
   planned: number | undefined;
   count = 0;
   #beyond = 0;
   #seen = new Uint8Array(64);
-  /** Points that come long before those between, which would make the other large for nothing. */
+  /** Points with numbers far above the count so far, which would make `#seen` large. */
   #ahead = new Set<number>();
 
   get isComplete(): boolean {
@@ -57,8 +57,8 @@ export class TapPlan {
   }
 
   /**
-   * Points that are missing, by `nameOf`, and what is wrong with the plan. `isOver`: that the stream bailed out; `most`: missing
-   * ones that are told. Returns how many are.
+   * Yields the missing points, named by `nameOf`, and notes of faults in the plan. `isOver`: whether the stream bailed out;
+   * `most`: limit of missing points. Returns the number of missing points yielded.
    */
   *end(
     place: string,
@@ -66,12 +66,12 @@ export class TapPlan {
     nameOf: (at: number) => string,
   ): Generator<FormatItem, number> {
     if (this.planned === undefined) {
-      if (!isOver) yield { kind: "note", place, text: "it has no plan: it may have been cut" };
+      if (!isOver) yield { kind: "note", place, text: "it has no plan: it may be truncated" };
       return 0;
     }
     const points = this.planned - this.first + 1;
     if (this.#beyond > 0 || this.count > points) {
-      yield { kind: "note", place, text: `${this.count} points, where its plan has ${points}` };
+      yield { kind: "note", place, text: `${this.count} points, but its plan has ${points}` };
     }
     let missing = 0;
     const last = Math.min(this.planned, MAX_PLANNED);
@@ -82,7 +82,7 @@ export class TapPlan {
       yield { kind: "result", record: { case: nameOf(at), outcome: "not_run" }, isMissing: true };
     }
     if (this.planned > MAX_PLANNED || at <= last) {
-      const text = `its plan of ${this.planned} points is followed to ${at - 1} only`;
+      const text = `its plan of ${this.planned} points is checked only up to ${at - 1}`;
       yield { kind: "note", place, text };
     }
     return missing;

@@ -2,28 +2,28 @@ import type { Outcome } from "../schemas/outcome.ts";
 
 const POINT = /^(not )?ok\b(?:[ \t]+(\d+)(?=\s|$))?[ \t]*(?:-(?=\s|$))?/;
 const DIRECTIVE = /^#\s*(todo\b|skip\S*|XFAIL\b)/i;
-/** What vitest, node-tap, Bats and the kernel's selftests say behind a point: how long it took, how its script ended. */
+/** What vitest, node-tap, Bats and the kernel's selftests append to a point: its duration, or how its script ended. */
 const TAIL =
   /^#\s*(?:time=(\d+(?:\.\d+)?)(ms|s)?|in (\d+) ?ms|(exit=-?\d+)|(timeout after [\d.]+ ?s|TIMEOUT(?: [\d.]+ seconds)?))\s*$/;
 const MAX_TAILS = 3;
 
-/** A test point, as its line tells. */
+/** A parsed test point. */
 export interface TapPoint {
-  /** Its number, where it has one. */
+  /** Its number, if it has one. */
   number: number | undefined;
-  /** Its description; empty where it has none. */
+  /** Its description, or "". */
   name: string;
   outcome: Outcome;
-  /** Whether what is told of it is kept. */
+  /** Whether its output is kept as the message. */
   isBad: boolean;
-  /** What its directive says, or how its script ended. */
+  /** The directive's text, or how its script ended. */
   reason: string;
   durationMs: number | undefined;
-  /** Whether a brace behind it opens its subtest. */
+  /** Whether a trailing brace opens its subtest. */
   opens: boolean;
 }
 
-/** Reads a line of TAP as a test point; undefined where it is none. */
+/** Parses a line of TAP as a test point; undefined for any other line. */
 export function readPoint(line: string): TapPoint | undefined {
   const point = POINT.exec(line);
   if (point === null) return undefined;
@@ -45,7 +45,7 @@ export function readPoint(line: string): TapPoint | undefined {
 
 function outcomeOf(isOk: boolean, kind: string, isTimeout: boolean): Outcome {
   if (kind === "todo") return isOk ? "xpassed" : "xfailed";
-  // The kernel's selftests say so of a failure that was expected, and happened.
+  // The kernel's selftests write XFAIL for an expected failure that happened.
   if (kind === "xfail") return "xfailed";
   if (kind !== "") return "skipped";
   return isOk ? "passed" : isTimeout ? "timeout" : "failed";
@@ -78,7 +78,7 @@ function withoutTails(
   return { text, durationMs, ended, isTimeout };
 }
 
-/** What a point's first `#` says, which follows white space and so is not escaped; `name` is what stands before it. */
+/** Splits off the directive after a point's first unescaped `#` (one after white space); `name` is the text before it. */
 function withoutDirective(text: string): { name: string; kind: string; reason: string } {
   const at = text.search(/(?<!\S)#/);
   const [whole, word] = at < 0 ? [] : DIRECTIVE.exec(text.slice(at)) ?? [];

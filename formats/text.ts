@@ -1,31 +1,31 @@
 import { MAX_CASE, MAX_EXCERPT } from "../schemas/record.ts";
 
-/** Text as Postgres holds it: neither NUL nor lone surrogates. */
+/** Text that Postgres can store: NUL and lone surrogates become U+FFFD. */
 export function cleanText(text: string): string {
   return text.isWellFormed() && !text.includes("\0") ? text : text.toWellFormed().replaceAll("\0", "\uFFFD");
 }
 
-/** A case's name, cut to what is kept; `(no name)` where nothing is left. */
+/** A case name, cleaned and cut to `MAX_CASE` characters; `(no name)` for a blank name. */
 export function caseName(name: string): string {
   return cleanText(name.length > MAX_CASE ? name.slice(0, MAX_CASE) : name).trim() || "(no name)";
 }
 
-/** What is kept of a message or a log, or undefined where it is blank. */
+/** A message or log, cleaned and cut to `MAX_EXCERPT` characters; undefined for a blank text. */
 export function excerpt(text: string): string | undefined {
   const cut = text.trim();
   return cut === "" ? undefined : cleanText(cut.length > MAX_EXCERPT ? cut.slice(0, MAX_EXCERPT) : cut);
 }
 
-/** The source's own word for an outcome, cut to what is kept. */
+/** The source's own word for an outcome, cut to 64 characters. */
 export function wordOf(word: string): string {
   return cleanText(word.slice(0, 64));
 }
 
-/** Milliseconds of a time in seconds, at times with thousands' commas or an `s` behind; what is no time is left out. */
+/** Converts seconds to milliseconds. A text may have thousands separators or a trailing `s`. Undefined for an invalid time. */
 export function milliseconds(seconds: unknown): number | undefined {
   if (typeof seconds !== "number" && typeof seconds !== "string") return undefined;
   let value = Number(seconds);
-  // Nearly all are plain numbers.
+  // Fast path: nearly all values are plain numbers.
   if (!(value > 0)) {
     const text = String(seconds).trim().replace(/s$/, "");
     if (text === "") return undefined;

@@ -9,9 +9,9 @@ import { ownBytes } from "./own_bytes.ts";
 import { ContainerError, Meter, quoted, type UnpackLimits } from "./unpack_meter.ts";
 import { wholeZstd } from "./zstd_end.ts";
 
-/** A result file, maybe out of a container. `content` is to be read before the next one is asked for. */
+/** A result file, possibly from a container. Read `content` before requesting the next file. */
 export interface OpenedFile {
-  /** With the containers it lies in: `logs.zip/unit/junit.xml`. */
+  /** Name with its containers: `logs.zip/unit/junit.xml`. */
   name: string;
   head: Uint8Array;
   content: Joined;
@@ -19,16 +19,16 @@ export interface OpenedFile {
   isInside: boolean;
 }
 
-/** Containers in containers: a .tar.gz of .gz files is three. */
+/** Most nested containers; a .tar.gz of .gz files has three. */
 const MAX_DEPTH = 4;
-/** A zip's directory is at its end, so that all of it is held. */
+/** Largest zip in bytes. Its directory is at the end, so all of it is buffered. */
 const MAX_ZIP = 64 << 20;
 const JUNK = /(?:^|\/)(?:__MACOSX\/|\._|\.DS_Store$)/;
 
 /**
- * The files of an input: itself, or what the gzip, zstd, tar or zip container holds that it is, by content, at any
- * sensible depth. Nothing is written, and names are but told.
- * @throws FormatError where a container is damaged, HubError PAYLOAD_TOO_LARGE where it unpacks to too much
+ * Yields the files of an input: the input itself or, for a gzip, zstd, tar or zip container (recognised by content), the files
+ * in it, down to `MAX_DEPTH`. Nothing is written to disk; names are only reported.
+ * @throws FormatError when a container is damaged, HubError PAYLOAD_TOO_LARGE when it unpacks to too many bytes
  */
 export async function* openFiles(
   name: string,
@@ -48,7 +48,7 @@ async function* open(
   try {
     const kind = containerOf(head);
     if (kind !== undefined && depth >= MAX_DEPTH) {
-      throw new ContainerError(kind, `${quoted(name)} lies in too many containers`);
+      throw new ContainerError(kind, `${quoted(name)} is nested in more than ${MAX_DEPTH} containers`);
     }
     const source = depth === 0 && kind !== undefined ? meter.packs(all) : all;
     if (kind === undefined) yield { name, head, content: all, isInside };
@@ -64,7 +64,7 @@ async function* open(
 function containerOf(head: Uint8Array): "gzip" | "zstd" | "tar" | "zip" | undefined {
   const [a, b, c, d] = head;
   if (a === 0x1f && b === 0x8b) return "gzip";
-  // A skippable frame may be the first.
+  // A zstd file may begin with a skippable frame.
   if (
     a === 0x28 && b === 0xb5 && c === 0x2f && d === 0xfd ||
     (a ?? 0) >> 4 === 5 && b === 0x2a && c === 0x4d && d === 0x18
@@ -89,19 +89,19 @@ function containerOf(head: Uint8Array): "gzip" | "zstd" | "tar" | "zip" | undefi
   if (other !== undefined) {
     throw new HubError(
       "UNSUPPORTED_MEDIA_TYPE",
-      `Files packed by ${other} are not read; known are gzip, zstd, tar and zip.`,
+      `Files packed by ${other} are not supported; use gzip, zstd, tar or zip.`,
     );
   }
   return undefined;
 }
 
-/** Whether it begins with a header of the tar of Unix v7, which has no magic but a checksum. */
+/** Whether it begins with a header of Unix v7 tar, which has no magic number, only a checksum. */
 function isOldTar(head: Buffer): boolean {
-  const told = /^ *([0-7]+)[ \0]/.exec(head.toString("latin1", 148, 156))?.[1];
-  if (told === undefined || head.length < 512) return false;
+  const expected = /^ *([0-7]+)[ \0]/.exec(head.toString("latin1", 148, 156))?.[1];
+  if (expected === undefined || head.length < 512) return false;
   let sum = 8 * 0x20;
   for (let at = 0; at < 512; at++) if (at < 148 || at >= 156) sum += head[at]!;
-  return sum === parseInt(told, 8);
+  return sum === parseInt(expected, 8);
 }
 
 async function* inflate(
@@ -136,14 +136,14 @@ async function* openTar(
     for await (const entry of extract) {
       const path = entry.header.name;
       const chunks = entry[Symbol.asyncIterator]() as AsyncIterator<Uint8Array>;
-      // An old sparse file's, among others; tar-stream does not tell which.
+      // tar-stream reports an unknown kind, such as an old sparse file, as null.
       if (entry.header.type === null && entry.header.size! > 0 && !path.endsWith("/") && !JUNK.test(path)) {
-        throw new Error(`${path} is a sparse file, or of another kind that is not read`);
+        throw new Error(`${path} is a sparse file or of another unsupported kind`);
       }
       const isFile = entry.header.type === "file" || entry.header.type === "contiguous-file";
       if (isFile && !JUNK.test(path)) {
         if (Object.keys(entry.header.pax ?? {}).some((key) => key.startsWith("GNU.sparse."))) {
-          throw new Error(`${path} is a sparse file, which is not read`);
+          throw new Error(`${path} is a sparse file, which is not supported`);
         }
         meter.entry(name);
         const content = depth === 0
@@ -157,13 +157,13 @@ async function* openTar(
       while (!(await chunks.next()).done);
     }
     await done;
-    if (cut) throw new Error("it ends in the middle");
+    if (cut) throw new Error("it is truncated");
   } catch (error) {
     throw meter.damage("tar", name, error);
   }
 }
 
-/** The rest of a stream, which is not closed when it is left: tar-stream loses its place where an entry is. */
+/** Yields the rest of a stream without closing it: tar-stream loses its position when an entry is closed. */
 async function* leftOpen(chunks: AsyncIterator<Uint8Array>): AsyncGenerator<Uint8Array> {
   for (let next = await chunks.next(); !next.done; next = await chunks.next()) yield next.value;
 }
@@ -183,7 +183,7 @@ async function* openZip(
         "PAYLOAD_TOO_LARGE",
         `${
           quoted(name)
-        } is a zip of more than ${MAX_ZIP} bytes; a .tar.gz may be larger, since it is read as it comes.`,
+        } is a zip of more than ${MAX_ZIP} bytes; use .tar.gz, which is streamed and may be larger.`,
       );
     }
     chunks.push(ownBytes(chunk));
@@ -207,15 +207,15 @@ async function* openZip(
   }
 }
 
-/** A file's bytes, checked against the zip's checksum, which yauzl leaves to its users. */
+/** A file's bytes, checked against the zip's checksum, which yauzl does not check. */
 async function* withChecksum(
   content: AsyncIterable<Uint8Array>,
-  { fileName, crc32: told }: { fileName: string; crc32: number },
+  { fileName, crc32: expected }: { fileName: string; crc32: number },
 ): AsyncGenerator<Uint8Array> {
   let sum = 0;
   for await (const chunk of content) {
     sum = crc32(chunk, sum);
     yield chunk;
   }
-  if (sum !== told) throw new Error(`${fileName} does not fit its checksum`);
+  if (sum !== expected) throw new Error(`${fileName} does not match its checksum`);
 }

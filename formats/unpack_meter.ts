@@ -2,9 +2,9 @@ import { HubError } from "../errors.ts";
 import { FormatError } from "./format.ts";
 
 export interface UnpackLimits {
-  /** Most bytes that one input may unpack to. */
+  /** Most bytes that an input may unpack to. */
   maxBytes?: number;
-  /** Most bytes unpacked for each byte packed, asked once 32 MiB are unpacked. */
+  /** Most unpacked bytes per packed byte, checked above 32 MiB of unpacked bytes. */
   maxRatio?: number;
 }
 
@@ -13,14 +13,14 @@ const MAX_RATIO = 250;
 const FREE_BYTES = 32 << 20;
 const MAX_ENTRIES = 10_000;
 
-/** A container that is damaged, so that nothing after the damage can be found. */
+/** A damaged container; nothing after the damage can be read. */
 export class ContainerError extends FormatError {}
 
-/** Counts what goes into the outermost container, and what comes out of all. */
+/** Counts the bytes of the outermost container, and the unpacked bytes of all containers. */
 export class Meter {
   packed = 0;
   entries = 0;
-  /** Why the input broke off, which no container is to blame for. */
+  /** The error of the input itself, which is not a damaged container. */
   fault: unknown;
   #unpacked = 0;
   #maxBytes: number;
@@ -43,12 +43,12 @@ export class Meter {
     }
   }
 
-  /** What comes out of a container, counted; what its library throws is told as the container's damage. */
+  /** Counts a container's unpacked bytes, and turns its library's errors into `ContainerError`. */
   unpacks(kind: string, name: string, input: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
     return this.#passes(kind, name, input, true);
   }
 
-  /** The same of a container that packs nothing, and was counted as what it came out of. */
+  /** Like `unpacks`, for a container without compression whose bytes were already counted. */
   passes(kind: string, name: string, input: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
     return this.#passes(kind, name, input, false);
   }
@@ -79,11 +79,11 @@ export class Meter {
         ? `${
           quoted(name)
         } unpacks to more than ${this.#maxRatio} times its size (now: ${this.#unpacked} bytes of ${this.packed}).`
-        : `${quoted(name)} unpacks to more than the ${this.#maxBytes} bytes that are taken.`,
+        : `${quoted(name)} unpacks to more than the limit of ${this.#maxBytes} bytes.`,
     );
   }
 
-  /** The error to throw for what was thrown while a container was read. */
+  /** Returns the error to throw for an error caught while reading a container. */
   damage(kind: string, name: string, error: unknown): unknown {
     if (this.fault !== undefined) return this.fault;
     if (error instanceof HubError || !(error instanceof Error)) return error;
@@ -92,7 +92,7 @@ export class Meter {
 
   entry(name: string): void {
     if (++this.entries > MAX_ENTRIES) {
-      throw new HubError("PAYLOAD_TOO_LARGE", `${quoted(name)} holds more than ${MAX_ENTRIES} files.`);
+      throw new HubError("PAYLOAD_TOO_LARGE", `${quoted(name)} contains more than ${MAX_ENTRIES} files.`);
     }
   }
 }

@@ -6,8 +6,8 @@ import { Parser, XmlFault } from "./xml_parser.ts";
 
 const MAX_DEPTH = 200;
 /**
- * Longest value, comment or document type, in characters: runners put a failure's whole output into an attribute. Values and
- * comments are cut there. The longest record that `junit_write.ts` writes fits.
+ * Longest value, comment or document type, in characters: runners put a failure's whole output into an attribute. Longer values
+ * and comments are cut. The longest record that `junit_write.ts` writes fits.
  */
 const MAX_VALUE = 1 << 22;
 const MAX_ENTITY = 1000;
@@ -15,12 +15,12 @@ const MAX_ATTRIBUTES = 10_000;
 /** Longest tag, in characters. */
 const MAX_TAG = 1 << 26;
 
-/** What a format does with an XML document. Names come without their prefix; `path` holds those of the open elements. */
+/** Receives the events of an XML document. Names have no prefix; `path` contains the names of the open elements. */
 export interface XmlHandler<Item> {
-  /** Names of the root element that the format knows. */
+  /** Accepted names of the root element. */
   roots: readonly string[];
   open(name: string, attributes: Record<string, string>, path: readonly string[]): void;
-  /** Text in the element that is last in `path`; may come in pieces. */
+  /** Text in the last element of `path`; may be called with pieces. */
   text(text: string, path: readonly string[]): void;
   /** `path` is that of the parent. */
   close(name: string, path: readonly string[]): void;
@@ -29,8 +29,8 @@ export interface XmlHandler<Item> {
 }
 
 /**
- * Reads an XML document through a handler, strictly, in bounded memory, without entities of its own or outside parts.
- * @throws FormatError with line and column where it is not well-formed, nests deeper than 200, or ends early
+ * Reads an XML document through a handler, strictly and in bounded memory. Custom entities are refused; external parts are
+ * never read. @throws FormatError with line and column when it is not well-formed, nested deeper than 200 levels, or truncated
  */
 export async function* readXml<Item>(
   input: AsyncIterable<Uint8Array>,
@@ -65,9 +65,9 @@ class Reader {
     this.#handler = handler;
     const parser = this.#parser;
     parser.on("doctype", (text) => {
-      // A document type that is but named, or describes elements, is passed over.
+      // A document type that only has a name, or describes elements, is ignored.
       if (/<!ENTITY|%/.test(text)) {
-        throw new XmlFault("it declares a document type with entities, which are never read");
+        throw new XmlFault("its document type declares entities, which are not allowed");
       }
     });
     parser.on("opentag", (tag) => this.#open(tag));
@@ -122,8 +122,8 @@ class Reader {
       const place = error instanceof XmlFault && error.line !== undefined
         ? `line ${error.line}`
         : `line ${this.line}, column ${this.#parser.columnIndex + 1}`;
-      const told = this.#isOver ? `something follows the root's end: ${reason}` : reason;
-      throw new FormatError(this.#format, `${place}: ${told}`);
+      const text = this.#isOver ? `content after the root element: ${reason}` : reason;
+      throw new FormatError(this.#format, `${place}: ${text}`);
     }
   }
 
@@ -152,7 +152,7 @@ function localName(name: string): string {
   return at < 0 ? name : name.slice(at + 1);
 }
 
-/** The first element of an XML file's head, without its prefix; undefined where it is no XML, or the head ends before. */
+/** The name of the root element in an XML file's head, without its prefix; undefined without XML or a root in the head. */
 export function rootOf(head: Uint8Array): string | undefined {
   let text = xmlHead(head).trimStart();
   while (/^<[?!]/.test(text)) {
@@ -164,14 +164,14 @@ export function rootOf(head: Uint8Array): string | undefined {
   return /^<(?:[\w.-]+:)?([\w.-]+)[\s>/]/.exec(text.slice(0, 200))?.[1];
 }
 
-/** What ends a document type: it may hold declarations in brackets. */
+/** The end of a document type, which may contain declarations in brackets. */
 function doctypeEnd(text: string): string {
   const bracket = text.indexOf("[");
   const end = text.indexOf(">");
   return bracket >= 0 && bracket < end ? /\]\s*>/.exec(text)?.[0] ?? "]>" : ">";
 }
 
-/** The head of a file as XML text, for telling its format. */
+/** The head of a file as XML text, for format detection. */
 export function xmlHead(head: Uint8Array): string {
   return new TextDecoder(
     head[0] === 0xff || head[1] === 0 ? "utf-16le" : head[0] === 0xfe || head[0] === 0 ? "utf-16be" : "utf-8",

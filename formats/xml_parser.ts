@@ -1,35 +1,35 @@
 import { SaxesParser } from "saxes";
 
-/** Thrown where a document is not well-formed, or by a handler where it breaks its format's rules; the place is added. */
+/** Thrown when a document is not well-formed, or by a handler when it violates its format; the catcher adds the place. */
 export class XmlFault extends Error {
-  /** The line, where it is another than the one at hand. */
+  /** `line`: the line of the fault, unless it is the present line. */
   constructor(message: string, readonly line?: number) {
     super(message);
   }
 }
 
-/** What producers really write against the rules: control characters, and what HTML would take. */
+/** Faults that real producers write, and that are tolerated: control characters, and what HTML allows. */
 const LENIENT = new Set([
   "disallowed character.",
   'the string "]]>" is disallowed in char data.',
   "an XML declaration must be at the start of the document.",
 ]);
 
-/** What saxes keeps of a document between two pieces; see its `SaxesParser`. */
+/** The private state of saxes' `SaxesParser` between two pieces. */
 interface State {
   state: number;
-  /** What follows an entity that has begun. */
+  /** State after the open entity. */
   entityReturnState: number | undefined;
-  /** Of text, a value, or a comment that has begun. */
+  /** Text so far of the open text, value or comment. */
   text: string;
-  /** Of the tag, the instruction, the entity that has begun. */
+  /** Names so far of the open tag, instruction and entity. */
   name: string;
   piTarget: string;
   entity: string;
-  /** Of the tag that has begun. */
+  /** Attributes of the open tag. */
   attribList: unknown[];
   chunk: string;
-  /** Of the next character in the chunk. */
+  /** Index of the next character in the chunk. */
   i: number;
   parseEntity(entity: string): string;
 }
@@ -40,12 +40,12 @@ function stateAfter(text: string): number {
 const TEXT = stateAfter("<a>b");
 const IN_TEXT = [TEXT, ...["", "]", "]]"].map((end) => stateAfter(`<a><![CDATA[b${end}`))];
 const IN_ENTITY = stateAfter("<a>b&");
-/** What may be cut without harm: values, comments, instructions. */
+/** States in which the text may be cut without harm: values, comments, instructions. */
 const IN_VALUE = ['<a b="c', "<!--c", "<!--c-", "<?c d", "<?c d?"].map(stateAfter);
-/** What no entity's name holds. */
+/** Characters that cannot occur in an entity's name. */
 const NO_NAME = /[\s<>&"'=,()/]/;
 
-/** saxes, strict but for `LENIENT`. @throws XmlFault */
+/** The saxes parser, strict except for `LENIENT`. @throws XmlFault */
 export class Parser extends SaxesParser {
   constructor() {
     super();
@@ -61,7 +61,7 @@ export class Parser extends SaxesParser {
 
   override write(chunk: string): this {
     super.write(chunk);
-    // Else it is counted twice in what `position` tells before the next one.
+    // Otherwise `position` counts the chunk twice until the next write.
     (this as unknown as State).i = 0;
     return this;
   }
@@ -69,13 +69,13 @@ export class Parser extends SaxesParser {
   override fail(message: string): this {
     const isLenient = LENIENT.has(message) || /^(?:version number|encoding value) must match/.test(message);
     if (!isLenient) throw new XmlFault(message.replace(/\.$/, ""));
-    // saxes drops it from a value.
+    // saxes drops the `<` from a value.
     const now = this as unknown as State;
     if (message === "disallowed character." && now.chunk[now.i - 1] === "<") now.text += "<";
     return this;
   }
 
-  /** How much is held of what has begun: characters of a value, comment or name, or of an entity, and attributes of a tag. */
+  /** The buffered part of the open construct: characters of a value, comment or name; the entity; the tag's attributes. */
   get held(): { characters: number; entity: string; attributes: number } {
     const { text, name, piTarget, entity, attribList } = this as unknown as State;
     return {
@@ -85,12 +85,15 @@ export class Parser extends SaxesParser {
     };
   }
 
-  /** Tells where the & is that began what is no entity. @throws XmlFault */
+  /** Reports the line of an & that does not begin an entity. @throws XmlFault */
   refuseEntity(entity: string): never {
-    throw new XmlFault("an & begins no entity (write &amp;)", this.line - entity.split("\n").length + 1);
+    throw new XmlFault(
+      "an & does not begin an entity (write &amp;)",
+      this.line - entity.split("\n").length + 1,
+    );
   }
 
-  /** Cuts a value, comment or instruction that has begun and is longer. */
+  /** Cuts an open value, comment or instruction that is longer than `longest`. */
   cutValue(longest: number): void {
     const now = this as unknown as State;
     if (now.text.length <= longest) return;
@@ -98,7 +101,7 @@ export class Parser extends SaxesParser {
     if (IN_VALUE.includes(state!)) now.text = now.text.slice(0, longest / 2);
   }
 
-  /** The text that has come of an element so far. It may be of any length, and saxes would hold all of it. */
+  /** Takes an element's text so far out of saxes, which would buffer all of it, however long. */
   takeText(): string {
     const now = this as unknown as State;
     const isText = IN_TEXT.includes(now.state) || now.state === IN_ENTITY && now.entityReturnState === TEXT;
@@ -109,7 +112,7 @@ export class Parser extends SaxesParser {
   }
 }
 
-/** What a reference by number stands for, also where XML forbids it: producers escape control characters so. */
+/** The character of a numeric reference, even one that XML forbids: producers escape control characters this way. */
 function characterOf(entity: string): string | undefined {
   const [, hex, decimal] = /^#(?:x([\da-f]{1,6})|(\d{1,7}))$/i.exec(entity) ?? [];
   const code = hex !== undefined ? parseInt(hex, 16) : decimal !== undefined ? Number(decimal) : Infinity;

@@ -1,34 +1,34 @@
 import { ContainerError } from "./unpack_meter.ts";
 
 /**
- * Passes on the frames of a zstd file (RFC 8878, section 3), followed to their ends, since Deno's decompressor takes a file
- * that was cut for one that ended, and knows no skippable frames, which pzstd writes. @throws ContainerError where they end within a frame
+ * Passes on the frames of a zstd file (RFC 8878, section 3) and checks that the last is complete. Deno's decompressor accepts a
+ * truncated file, and does not know skippable frames, which pzstd writes. @throws ContainerError when a frame is truncated
  */
 export async function* wholeZstd(input: AsyncIterable<Uint8Array>, name: string): AsyncGenerator<Uint8Array> {
   const frames = new Frames();
   for await (const chunk of input) {
     yield* frames.read(chunk);
   }
-  if (!frames.isWhole) throw new ContainerError("zstd", `${name}: it ends in the middle`);
+  if (!frames.isWhole) throw new ContainerError("zstd", `${name}: it is truncated`);
 }
 
-/** What comes next, and how many bytes of it are wanted. */
+/** The part of a frame that is read next. */
 type State = "magic" | "skippable" | "descriptor" | "rest of the header" | "block" | "content" | "checksum";
 
 class Frames {
   #state: State = "magic";
-  #wanted = 4;
-  #held: number[] = [];
-  /** Bytes to be passed over. */
+  #needed = 4;
+  #header: number[] = [];
+  /** Bytes left of the block or skippable frame. */
   #skip = 0;
   #hasChecksum = false;
   #isLast = false;
 
   get isWhole(): boolean {
-    return this.#state === "magic" && this.#held.length === 0 && this.#skip === 0;
+    return this.#state === "magic" && this.#header.length === 0 && this.#skip === 0;
   }
 
-  /** What of a chunk belongs to frames that hold something. */
+  /** The parts of a chunk that belong to frames with content. */
   *read(chunk: Uint8Array): Generator<Uint8Array> {
     let at = 0;
     while (at < chunk.length) {
@@ -40,18 +40,18 @@ class Frames {
         if (this.#skip === 0 && this.#state === "content") this.#afterBlock();
         continue;
       }
-      this.#held.push(chunk[at++]!);
-      if (this.#held.length < this.#wanted) continue;
-      const held = this.#held.splice(0);
+      this.#header.push(chunk[at++]!);
+      if (this.#header.length < this.#needed) continue;
+      const header = this.#header.splice(0);
       const wasSkippable = this.#state === "skippable";
-      this.#step(held);
-      if (!wasSkippable && this.#state !== "skippable") yield Uint8Array.from(held);
+      this.#step(header);
+      if (!wasSkippable && this.#state !== "skippable") yield Uint8Array.from(header);
     }
   }
 
-  #expect(state: State, wanted: number): void {
+  #expect(state: State, needed: number): void {
     this.#state = state;
-    this.#wanted = wanted;
+    this.#needed = needed;
   }
 
   #step(bytes: number[]): void {

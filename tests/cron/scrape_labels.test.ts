@@ -50,7 +50,7 @@ test("a build whose commit its axis's list did not have yet is taken once it has
   expect(await bench.runsOf(row!.id)).toBe(1);
   const [last] = (await listScrapes(sql, row!.id, { limit: 1 })).items;
   expect(Object.keys(last!.ignored!).sort()).toEqual([
-    "a result's durationMs is no time from 0 to 1e12 ms, and was left out",
+    "a result's durationMs is not a time from 0 to 1e12 ms, and was omitted",
     expect.stringContaining("a run has no changelist on its axis: the label is not in"),
   ]);
   expect([dry.runs, dry.counts.ignored]).toEqual([1, last!.ignored]);

@@ -31,7 +31,7 @@ const ODD: Record<
   "a NUL in a name": {
     results: [{ case: "a\0b", outcome: "failed" }],
     stored: [["a\uFFFDb", null, null]],
-    reason: "a result's case holds a NUL or a lone surrogate, which was replaced",
+    reason: "a result's case contains a NUL or a lone surrogate, which was replaced",
   },
   "a long message": {
     results: [{ case: "a", outcome: "failed", message: "m".repeat(9000) }],
@@ -41,12 +41,12 @@ const ODD: Record<
   "a negative duration": {
     results: [{ case: "a", outcome: "failed", durationMs: -1 }],
     stored: [["a", null, null]],
-    reason: "a result's durationMs is no time from 0 to 1e12 ms, and was left out",
+    reason: "a result's durationMs is not a time from 0 to 1e12 ms, and was omitted",
   },
   "a duration that is no number": {
     results: [{ case: "a", outcome: "failed", durationMs: NaN }],
     stored: [["a", null, null]],
-    reason: "a result's durationMs is no time from 0 to 1e12 ms, and was left out",
+    reason: "a result's durationMs is not a time from 0 to 1e12 ms, and was omitted",
   },
   "an unknown outcome": {
     results: [{ case: "a", outcome: "great" }, { case: "b", outcome: "passed" }],
@@ -62,7 +62,7 @@ const ODD: Record<
   "a sample that is no number": {
     results: [{ case: "a", outcome: "passed", samples: [{ metric: "m", value: Infinity }] }],
     stored: [["a", null, null]],
-    reason: "a result's samples has values that cannot be stored, which were left out",
+    reason: "a result's samples has values that cannot be stored, which were omitted",
   },
   "no list of results": {
     run: { results: "none" },
@@ -161,7 +161,7 @@ test("samples of what was ignored name run and case; only a test's last scrape k
   const id = await bench.makeTest("sampled");
   bench.stepped.more = () => ({ results: [{ case: "slow\u0001", outcome: "passed", durationMs: -5 }] });
   await bench.scrape(id);
-  const reason = "a result's durationMs is no time from 0 to 1e12 ms, and was left out";
+  const reason = "a result's durationMs is not a time from 0 to 1e12 ms, and was omitted";
   const [first] = await scrapesOf(id);
   expect(first!.ignored).toEqual({ [reason]: 3 });
   expect(first!.samples![0]).toEqual({ place: "run 1 case slow\u0001", reason });

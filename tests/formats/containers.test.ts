@@ -48,9 +48,9 @@ test("several files of several kinds are told apart; what is no result file is n
     name: "a.zip",
   });
   expect(read.counts).toEqual({ passed: 2, failed: 1 });
-  expect(read.notes).toEqual(["the file: it is of no known format, and was passed over"]);
+  expect(read.notes).toEqual(["the file: it is of an unknown format, and was skipped"]);
   await expect(readBack(await tarOf({ "log.txt": "words" }), { name: "a.tar" }))
-    .rejects.toThrow('"a.tar" holds no file of a known format (now: 1 of others)');
+    .rejects.toThrow('"a.tar" contains no file of a known format (1 of unknown formats)');
   await expect(readBack(await tarOf({ "cut.xml": "<testsuite><testcase" }), { name: "a.tar" }))
     .rejects.toThrow("JUnit XML");
 });
@@ -100,7 +100,7 @@ test("bombs are refused by ratio, by size, by number of files and by depth", asy
   await expect(readBack(bomb, { name: "b.gz" })).rejects.toMatchObject({ code: "PAYLOAD_TOO_LARGE" });
   await expect(readBack(zstdCompressSync(zeros), { name: "b" })).rejects.toThrow("250 times its size");
   await expect(readBack(gzipSync(TAP.repeat(100)), { name: "b", maxBytes: 500 })).rejects.toThrow(
-    "more than the 500 bytes",
+    "more than the limit of 500 bytes",
   );
   await expect(
     readBack(zipOf({ "b.xml": `<testsuite>${" ".repeat(40 << 20)}</testsuite>` }), { name: "b.zip" }),

@@ -65,8 +65,8 @@ test("what is no CSV says where, and no row is longer than a mebibyte", () => {
     for (
       const [text, reason] of [
         ['a,b\n"x"y,z\n', "line 2: text follows the end of a quoted field"],
-        ['a,b\nx"y,z\n', "line 2: a quote begins within a field"],
-        ['a,b\n1,2\n3,"x\n', "line 3: a quoted field never ends"],
+        ['a,b\nx"y,z\n', "line 2: an unquoted field contains a quote"],
+        ['a,b\n1,2\n3,"x\n', "line 3: a quoted field is not closed"],
       ] as const
     ) {
       expect(() => rowsOf(text, size)).toThrow(reason);

@@ -196,14 +196,14 @@ Files=5, Tests=6,  0 wallclock secs\nResult: FAIL\n`;
       "line 11: t/c.t: Dubious, test returned 255 (wstat 65280, 0xff00)",
       "line 19: x/e: Dubious, test returned 2 (wstat 512, 0x200)",
       "line 20: Bail out! the disk is full",
-      "x/e: it has no plan: it may have been cut",
+      "x/e: it has no plan: it may be truncated",
     ]);
   }
   // However many scripts plan however much, what is missing is bounded.
   const large = await readBack("a.t ..\n1..1000000\nok 1\nb.t ..\n1..1000000\nok 9\n");
   expect(large.missing).toHaveLength(1_000_000);
   expect(large.missing.at(-1)).toBe("b.t: test 1");
-  expect(large.notes).toEqual(["b.t: its plan of 1000000 points is followed to 1 only"]);
+  expect(large.notes).toEqual(["b.t: its plan of 1000000 points is checked only up to 1"]);
   // A program's own words are no script of prove's.
   const words = "Loading data ...\nconnecting ..\nok 1 - a\nreading x/y.t ...\nok 2 - b\n1..2\n";
   expect((await records(words)).map((record) => record.case)).toEqual(["a", "b"]);

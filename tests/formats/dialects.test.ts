@@ -76,7 +76,7 @@ test("CTest: outcomes, packed output, measurements as samples, times and the mac
     { case: "c", outcome: "failed", message: "it broke" },
     { case: "d", outcome: "skipped", word: "notrun", message: "Disabled" },
   ]);
-  expect(read.rejected).toEqual([expect.stringContaining('none of passed, failed, notrun: "odd"')]);
+  expect(read.rejected).toEqual([expect.stringContaining('other than passed, failed or notrun: "odd"')]);
   expect(read.meta).toEqual({
     machine: "box",
     startedAt: "2023-11-14T22:13:20.000Z",
@@ -117,7 +117,7 @@ test("lit: codes, micro-tests, metrics, and what is no test", async () => {
     ["s :: e", "timeout", undefined],
   ]);
   expect(read.records[0]!.samples).toEqual([{ metric: "time", value: 1.5 }, { metric: "hash", value: "ab" }]);
-  expect(read.rejected).toEqual(["tests[6] is no test with a name and a code"]);
+  expect(read.rejected).toEqual(["tests[6] is not a test with a name and a code"]);
 });
 
 test("GoogleTest JSON: failures, disabled and skipped tests", async () => {
@@ -171,7 +171,7 @@ test("LNT: both shapes, statuses, values in quotes; another version is refused b
     { case: "c", outcome: "xfailed", samples: [{ metric: "compile_status", value: 2 }] },
     { case: "d", outcome: "passed", samples: [{ metric: "hash_status", value: 1 }] },
   ]);
-  expect(v2.rejected).toEqual(["tests[4] is no test with a name"]);
+  expect(v2.rejected).toEqual(["tests[4] is not a test with a name"]);
   expect(v2.meta).toEqual({
     machine: "m1",
     startedAt: "2017-07-18T11:28:33.500Z",
@@ -192,7 +192,7 @@ test("LNT: both shapes, statuses, values in quotes; another version is refused b
     ["passed", ["value"]],
   ]);
   const v5 = { format_version: "5", machine: {}, run: {}, tests: [] };
-  await expect(readBack(JSON.stringify(v5))).rejects.toThrow('version is "5"; known are 0, 1 and 2');
+  await expect(readBack(JSON.stringify(v5))).rejects.toThrow('version must be 0, 1 or 2, got "5"');
   await expect(readBack('{"format_version": "2", "tests": []}')).rejects.toThrow("`machine` and `run`");
 });
 
@@ -275,7 +275,7 @@ test("JSON that is cut, too deep, followed by more, or no UTF-8", async () => {
     const [text, reason] of [
       [head, "lit JSON file"],
       [`${head}]} more`, "lit JSON file"],
-      [`${head}, ${"[".repeat(300)}`, "nests deeper than 200"],
+      [`${head}, ${"[".repeat(300)}`, "nested deeper than 200 levels"],
       [`${head}], "x": tru}`, "it is not JSON"],
     ] as const
   ) {
@@ -283,5 +283,5 @@ test("JSON that is cut, too deep, followed by more, or no UTF-8", async () => {
   }
   const bytes = new TextEncoder().encode(`${head}]}`);
   bytes[bytes.length - 8] = 0xff;
-  await expect(readBack(bytes)).rejects.toThrow("not utf-8");
+  await expect(readBack(bytes)).rejects.toThrow("not valid utf-8");
 });

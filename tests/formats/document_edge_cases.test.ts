@@ -28,7 +28,7 @@ test.each([
 test("a document type with parameter entities is refused", async () => {
   const xml = '<!DOCTYPE t [<!ELEMENT t ANY> %x;]><testsuite><testcase name="a"/></testsuite>';
   await expect(readBack(xml)).rejects.toThrow(
-    /line 1, column \d+: it declares a document type with entities/,
+    /line 1, column \d+: its document type declares entities/,
   );
 });
 
@@ -53,7 +53,7 @@ test("bytes that do not fit the encoding are told by about where they are", asyn
   const text = `<testsuite>${"<testcase/>\n".repeat(30)}`;
   const bytes = Uint8Array.from([...new TextEncoder().encode(text), 0xff, 0xfe, 0x80]);
   await expect(readBack(bytes, { size: 200 })).rejects.toThrow(
-    /^Not a readable JUnit XML file: from line 31 on its bytes are not utf-8$/,
+    /^Not a readable JUnit XML file: from line 31 on its bytes are not valid utf-8$/,
   );
 });
 
@@ -181,7 +181,7 @@ test("JUnit: an & that begins no entity is told where it stands", async () => {
     const whole = `<testsuite><testcase name="a"><system-out>${text}</system-out></testcase></testsuite>`;
     for (const size of [10, 1 << 14]) {
       await expect(readBack(whole, { size })).rejects.toThrow(
-        `line ${line}: an & begins no entity (write &amp;)`,
+        `line ${line}: an & does not begin an entity (write &amp;)`,
       );
     }
   }

@@ -115,8 +115,8 @@ test("CSV: a row with too few or too many columns is rejected by its line, blank
       { case: "d", outcome: "skipped" },
     ]);
     expect(read.rejected).toEqual([
-      "line 4 it has 2 columns, and the first row 3",
-      "line 7 it has 4 columns, and the first row 3",
+      "line 4 it has 2 columns, but the first row has 3",
+      "line 7 it has 4 columns, but the first row has 3",
     ]);
   }
 });

@@ -107,7 +107,7 @@ Failed Tests (1):
   expect(records[3]!.word).toBe("FLAKYPASS");
   expect(records[5]!.samples).toEqual([{ metric: "size", value: 12 }, { metric: "hash", value: "abc" }]);
   expect(notes).toEqual([
-    "the file: it tells of 6 of 7 tests: lit prints those that passed with -v only",
+    "the file: it lists 6 of 7 tests: lit lists passed tests only with -v",
   ]);
 });
 

@@ -45,7 +45,7 @@ test("GoogleTest: tests that were but listed did not pass", async () => {
   };
   const read = await readBack(JSON.stringify(listed));
   expect([read.counts, read.rejected]).toEqual([{}, [
-    "testsuites[0].testsuite[0] is but listed, by --gtest_list_tests, and was not run",
+    "testsuites[0].testsuite[0] is only listed (by --gtest_list_tests) and did not run",
   ]]);
 });
 

@@ -12,7 +12,7 @@ test("XML: what comes after a piece's end is told by its line and column", async
     );
   }
   await expect(readBack(`${document}</testsuite><?xml version="1.0"?><testsuite/>`)).rejects.toThrow(
-    "line 4, column 45: something follows the root's end",
+    "line 4, column 45: content after the root element",
   );
 });
 
@@ -62,7 +62,7 @@ test("what tells of XML is no XML: the first element says what a file is", async
     expect([name, (await readBack(text)).counts]).toEqual([name, counts]);
   }
   const zip = zipOf({ "console.log": "it printed <testsuites> and more", "r.tap": "1..1\nok 1 - a\n" });
-  expect((await readBack(zip)).notes).toEqual(["the file: it is of no known format, and was passed over"]);
+  expect((await readBack(zip)).notes).toEqual(["the file: it is of an unknown format, and was skipped"]);
 });
 
 test("JUnit: what other kinds of reports call their tests is told, DejaGnu's are read", async () => {
@@ -86,7 +86,7 @@ test("JUnit: what other kinds of reports call their tests is told, DejaGnu's are
     { case: "gdb.base/a.exp: x", outcome: "failed", message: "timeout\nsaid" },
     { case: "b", outcome: "xfailed", word: "KFAIL", message: "PRMS bug/1" },
   ]);
-  expect(read.rejected).toEqual(['test c has a result that is none of DejaGnu\'s: "GOOD"']);
+  expect(read.rejected).toEqual(['test c has a result that DejaGnu does not define: "GOOD"']);
 });
 
 test("JUnit: what several producers say in ways of their own", async () => {

@@ -75,7 +75,7 @@ test("many files of many kinds in a form are one run, and each remark names its 
     { file: "r.ndjson", place: "line 2", reason: expect.stringContaining("case") },
   ]);
   expect(body.notes).toEqual(expect.arrayContaining([
-    { file: "logs.zip/notes.md", place: "the file", text: "it is of no known format, and was passed over" },
+    { file: "logs.zip/notes.md", place: "the file", text: "it is of an unknown format, and was skipped" },
   ]));
   const { items } = await get(`/api/runs/${body.runId}/results?limit=100`);
   expect(items.map((item: { case: string; outcome: string }) => `${item.case} ${item.outcome}`).sort())

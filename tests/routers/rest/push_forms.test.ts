@@ -21,7 +21,7 @@ async function pushForm(files: [name: string, content: string][]) {
 
 // Regression: the unread rest of each of these files blocked the form forever.
 test.each([
-  ["of no known format", "notes.md", LONG, 415, "no known format"],
+  ["of no known format", "notes.md", LONG, 415, "unknown format"],
   ["broken at its beginning", "a.xml", `<testsuite><testcase></a>${LONG}`, 400, "line 1"],
   ["broken in its middle", "a.xml", `<testsuite>${LONG}<testcase></a>${LONG}`, 400, "line 20001"],
   [

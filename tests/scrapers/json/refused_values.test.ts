@@ -62,11 +62,11 @@ test("what of a record cannot be stored costs nothing but itself, and is named",
   );
   expect(ignored).toMatchObject({
     "a result's case has more than 1000 characters, and was cut": 1,
-    "a result's case holds a NUL or a lone surrogate, which was replaced": 1,
+    "a result's case contains a NUL or a lone surrogate, which was replaced": 1,
     "a result is invalid: case: Too small: expected string to have >=1 characters": 1,
     "a result's message has more than 4000 characters, and was cut": 1,
     "a result's word has more than 64 characters, and was cut": 1,
-    "a result's durationMs is no time from 0 to 1e12 ms, and was left out": 2,
+    "a result's durationMs is not a time from 0 to 1e12 ms, and was omitted": 2,
     "a result's samples has texts that were cut or replaced": 1,
     "a run's startedAt is not a time from 1970 to 9999, and was omitted": 1,
     "a run's url is not an http, https or file URL, and was omitted": 1,
