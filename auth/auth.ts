@@ -142,7 +142,7 @@ export function createAuth(options: AuthOptions): Auth {
       const attempt = await throttle.attempt({ account: name, address: client.address });
       let reason = "";
       const person = await check(name, password, (why) => reason = why).catch(async (error) => {
-        await attempt.wasNone();
+        await attempt.discard();
         throw error;
       });
       const by = { name: person?.name ?? "unknown", via: "sign-in", address: client.address, requestId };
@@ -154,7 +154,7 @@ export function createAuth(options: AuthOptions): Auth {
         await new Promise((resolve) => setTimeout(resolve, Math.max(0, left)));
         throw new HubError("UNAUTHORIZED", "The name or the password is wrong.");
       }
-      await attempt.wasGood();
+      await attempt.succeeded();
       const sessionId = randomId();
       const at = now();
       const expiresAt = new Date(at.getTime() + options.sessionMaxMs);

@@ -23,9 +23,9 @@ export interface Throttle {
 /** Outcome of an attempt. If neither method is called, the attempt counts as failed. */
 export interface Attempt {
   /** The sign-in succeeded: clears the account's failures. */
-  wasGood(): Promise<void>;
+  succeeded(): Promise<void>;
   /** The password was not checked, for example because the directory is unreachable: does not count. */
-  wasNone(): Promise<void>;
+  discard(): Promise<void>;
 }
 
 /** An exceeded allowance, with its state for the headers. */
@@ -117,12 +117,12 @@ export function createThrottle({ sql, readsPerMinute, writesPerMinute }: Throttl
         }
       }
       return {
-        async wasGood() {
+        async succeeded() {
           await failures.delete(kept[0]!.key);
           await waits.delete(kept[0]!.key);
           await failures.reward(kept[1]!.key);
         },
-        async wasNone() {
+        async discard() {
           for (const { key } of kept) {
             await failures.reward(key);
             await waits.delete(key);

@@ -56,7 +56,7 @@ export interface Reply {
   /** Whether the response already has all its headers. */
   isWhole?: boolean;
   /** The cached page, if it is the whole response. */
-  held?: CachedPage;
+  cachedPage?: CachedPage;
   /** For tRPC: results of the request's calls that are serialized JSON already. */
   texts?: JsonText<unknown>[];
 }

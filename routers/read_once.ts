@@ -35,7 +35,7 @@ export async function readOnce<T>(
     }
     if (isCurrent) {
       if (!isBatch) reply.etag = cached.tag;
-      reply.held = cached;
+      reply.cachedPage = cached;
       return cached.answer as JsonText<T>;
     }
   }

@@ -24,7 +24,7 @@ export function guardLauncher(config: GuardConfig): GuardLauncher {
     ...[`--allow-run=${vrlsubmitPath}`, "--allow-ffi", `${home}/run/guard.ts`, vrlsubmitPath],
   ].map((word) => `'${word.replaceAll("'", "'\\''")}'`);
   const text = `#!/bin/sh
-# Made by the start of the hub, see run/guard_launcher.ts: runs VRLSUBMIT_PATH in a process group of its own.
+# Written at the start of the hub, see run/guard_launcher.ts: runs VRLSUBMIT_PATH in its own process group.
 exec ${words.join(" ")} "$@"
 `;
   // Versions and settings that share a data folder have separate launchers.

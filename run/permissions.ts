@@ -42,7 +42,7 @@ export function hubPermissions(config: Readonly<Config>): Permission[] {
     },
     { flag: "env", values: [...ENV_NAMES], reason: "its settings" },
     { flag: "env", values: [...PROGRAM_ENV], reason: "passes them on to vrlsubmit" },
-    { flag: "env", values: [IGNORE_HANGUP], reason: "goes on after its terminal closes (nohup)" },
+    { flag: "env", values: [IGNORE_HANGUP], reason: "keeps running after its terminal closes (nohup)" },
     {
       flag: "read",
       values: [`${config.dataDir}/${USERS_LOCK}`],

@@ -54,8 +54,8 @@ export function toHandler(route: Route, options: MountOptions): (c: RestContext)
         getRawInput: () => Promise.resolve(input),
       });
       if (answer === UNCHANGED) return answerUnchanged(hub, hub.reply.etag!);
-      const { held: page } = hub.reply;
-      if (page !== undefined && takesGzip(c)) return await answerPacked(hub, page);
+      const { cachedPage } = hub.reply;
+      if (cachedPage !== undefined && takesGzip(c)) return await answerPacked(hub, cachedPage);
       const text = answer instanceof JsonText ? answer.text : JSON.stringify(answer);
       if (isRead && hub.reply.status === 200) return answerRead(hub, text);
       return c.body(text, hub.reply.status as 200, JSON_TYPE);

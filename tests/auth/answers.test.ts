@@ -73,5 +73,5 @@ test("a 401 and a 403 begin with the required role and state how to get it", asy
     403,
     expect.stringMatching(/^This route requires the role admin; admin has /),
   ]);
-  expect(detail).toContain("a token of the scopes read");
+  expect(detail).toContain("a token of scopes read");
 });

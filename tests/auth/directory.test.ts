@@ -82,7 +82,7 @@ test("every route admits exactly the callers with its role", async () => {
     submitter: await signedIn("bob"),
     admin: await signedIn("ada"),
   };
-  const held: Record<string, string[]> = {
+  const roles: Record<string, string[]> = {
     nobody: [],
     viewer: ["viewer"],
     submitter: ["viewer", "submitter"],
@@ -100,10 +100,10 @@ test("every route admits exactly the callers with its role", async () => {
         method === "GET" ? {} : { body: {} },
       );
       await response.body?.cancel();
-      const isIn = wanted === "anyone" || held[who]!.includes(wanted);
+      const isIn = wanted === "anyone" || roles[who]!.includes(wanted);
       const expected = isIn ? "in" : who === "nobody" ? 401 : 403;
-      const told = [401, 403].includes(response.status) ? response.status : "in";
-      expect([who, method, path, told]).toEqual([who, method, path, expected]);
+      const actual = [401, 403].includes(response.status) ? response.status : "in";
+      expect([who, method, path, actual]).toEqual([who, method, path, expected]);
     }
   }
 });

@@ -70,7 +70,7 @@ test("reads and writes are counted per caller; beyond the limit is a 429 with Re
   expect((await write()).status).toBe(429);
 });
 
-test("a request line that says https makes nothing secure", () => {
+test("a request line with https does not make a request secure", () => {
   const of = (peer: string) => clientOf(new Request("https://hub.test/x"), peer, ["10.0.0.1"]);
   for (const peer of ["192.0.2.1", "10.0.0.1"]) {
     expect(of(peer)).toMatchObject({ isSecure: false, origin: "http://hub.test" });

@@ -200,8 +200,8 @@ test("if a server is unreachable the next is tried, and a refusal is final", asy
   const hub = await directory({ urls: [unreachable, slapd.ldaps] });
   expect(await hub.signIn("ada", PASSWORD)).toMatchObject({ name: "ada" });
   expect(await hub.signIn("ada", "wrong")).toBeUndefined();
-  const away = await directory({ urls: [unreachable, "ldap://localhost:1"] });
-  await expect(away.signIn("ada", PASSWORD)).rejects.toMatchObject({
+  const unreachableHub = await directory({ urls: [unreachable, "ldap://localhost:1"] });
+  await expect(unreachableHub.signIn("ada", PASSWORD)).rejects.toMatchObject({
     code: "SERVICE_UNAVAILABLE",
     retryAfter: 10,
   });
@@ -210,28 +210,28 @@ test("if a server is unreachable the next is tried, and a refusal is final", asy
 test("while a directory restarts under load, each sign-in succeeds, is refused or is a 503, and is never wrong", async () => {
   const hub = await directory({ timeoutMs: 10_000 });
   let isOver = false;
-  const told = new Map<string, number>();
+  const outcomes = new Map<string, number>();
   const load = Array.from({ length: 4 }, async () => {
     while (!isOver) {
       const outcome = await hub.signIn("ada", PASSWORD).then(
         (person) => person?.name ?? "refused",
         (error) => error.code,
       );
-      told.set(outcome, (told.get(outcome) ?? 0) + 1);
+      outcomes.set(outcome, (outcomes.get(outcome) ?? 0) + 1);
     }
   });
-  await expect.poll(() => told.get("ada") ?? 0).toBeGreaterThan(5);
+  await expect.poll(() => outcomes.get("ada") ?? 0).toBeGreaterThan(5);
   await slapd.kill();
-  await expect.poll(() => told.get("SERVICE_UNAVAILABLE") ?? 0).toBeGreaterThan(3);
+  await expect.poll(() => outcomes.get("SERVICE_UNAVAILABLE") ?? 0).toBeGreaterThan(3);
   await slapd.start();
-  const before = told.get("ada")!;
-  await expect.poll(() => told.get("ada")!).toBeGreaterThan(before + 5);
+  const before = outcomes.get("ada")!;
+  await expect.poll(() => outcomes.get("ada")!).toBeGreaterThan(before + 5);
   isOver = true;
   await Promise.all(load);
-  expect([...told.keys()].toSorted()).toEqual(["SERVICE_UNAVAILABLE", "ada"]);
+  expect([...outcomes.keys()].toSorted()).toEqual(["SERVICE_UNAVAILABLE", "ada"]);
 });
 
-plainTest("a DN's special characters are escaped as RFC 4514 says", async () => {
+plainTest("a DN's special characters are escaped as in RFC 4514", async () => {
   const { escapeDn } = await import("../../auth/ldap_escape.ts");
   expect(escapeDn(' a,b+c"d\\e<f>g;h=i#j\0 ')).toBe(
     "\\20a\\2cb\\2bc\\22d\\5ce\\3cf\\3eg\\3bh\\3di\\23j\\00\\20",

@@ -22,18 +22,18 @@ export interface TestApp {
   queue: Queue;
   config: Readonly<Config>;
   token: string;
-  /** Moves what the hub takes for now, where it asks no database. */
+  /** Shifts the hub's clock, except for times from the database. */
   clock: { offsetMs: number };
-  /** What was logged, as JSON. */
+  /** Log lines, as JSON. */
   logged: string[];
   fetch(request: Request, peer?: { remote: string }): Response | Promise<Response>;
-  /** Asks as the admin unless `signedOut`; a plain object is sent as JSON. */
+  /** Sends a request as the admin unless `signedOut`. `body` is sent as JSON. */
   ask(method: string, path: string, options?: AskOptions): Promise<Response>;
   close(): Promise<void>;
 }
 
 export interface TestAppOptions {
-  /** Gives the URL of what stands between the hub and its database. */
+  /** Returns the URL of a proxy between the hub and its database. */
   via?(url: string): Promise<string>;
   limits?: Partial<SilenceLimits>;
 }
@@ -43,11 +43,11 @@ export interface AskOptions {
   raw?: BodyInit;
   headers?: Record<string, string>;
   signedOut?: boolean;
-  /** Address of the peer; this machine unless told. */
+  /** Address of the peer (default: this machine). */
   remote?: string;
 }
 
-/** The whole HTTP side over a database and a queue of its own, with a data folder in a temporary one. */
+/** Starts the whole HTTP side on its own database and queue, with a temporary data folder. */
 export async function testApp(
   env: Record<string, string> = {},
   { via, limits = {} }: TestAppOptions = {},

@@ -1,6 +1,6 @@
 import type { TestApp } from "./app.ts";
 
-/** Asks as a browser on https behind a trusted proxy would: with its cookies, and what it says of itself. */
+/** Sends requests like a browser on https behind a trusted proxy, with cookies and a browser's headers. */
 export class Browser {
   readonly cookies = new Map<string, string>();
 

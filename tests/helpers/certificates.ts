@@ -1,12 +1,12 @@
 /** Paths of PEM files. */
 export interface Certificates {
   ca: string;
-  /** Of another authority, that vouches for nothing here. */
+  /** Another authority, which issued none of these certificates. */
   otherCa: string;
   /** For localhost and 127.0.0.1. */
   cert: string;
   key: string;
-  /** For elsewhere.test alone. */
+  /** For elsewhere.test only. */
   elsewhereCert: string;
   elsewhereKey: string;
 }
@@ -17,7 +17,7 @@ async function openssl(folder: string, args: string[]): Promise<void> {
   if (!success) throw new Error(new TextDecoder().decode(stderr));
 }
 
-/** Makes an authority and certificates of it in `folder`, by openssl. */
+/** Creates an authority and certificates issued by it in `folder`, with openssl. */
 export async function makeCertificates(folder: string): Promise<Certificates> {
   const authority = (name: string) =>
     openssl(folder, [

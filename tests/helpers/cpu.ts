@@ -1,6 +1,6 @@
 import process from "node:process";
 
-/** Milliseconds of CPU time that this process takes for `work`: unlike those of a clock, the same on a busy machine. */
+/** CPU time that this process takes for `work`, in ms. Unlike elapsed time, independent of other load. */
 export async function cpuMs(work: () => unknown): Promise<number> {
   const before = process.cpuUsage();
   await work();

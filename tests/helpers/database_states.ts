@@ -9,16 +9,16 @@ export interface StateWorld {
   /** A superuser's connection to the hub's database. */
   sql: Db;
   random: Random;
-  /** Whether the state has made pushes fail, each of those under way more than once. */
+  /** Whether the state has made every push in progress fail more than once. */
   hasFailed(): boolean;
 }
 
 const EVERY_MS = 30;
 
-/** Brings the database into a state, and out of it once pushes have failed for it. */
+/** Puts the database into a state, and ends the state once pushes have failed because of it. */
 type State = (world: StateWorld) => Promise<void>;
 
-/** Repeats what may meet a server that is starting again after an earlier state. */
+/** Retries an action, because the server may still be restarting after an earlier state. */
 export async function persist<T>(work: () => PromiseLike<T>): Promise<T> {
   const found = await until(
     async () => await work().then((value) => ({ value }), () => undefined),
@@ -27,12 +27,12 @@ export async function persist<T>(work: () => PromiseLike<T>): Promise<T> {
   return found!.value;
 }
 
-/** Ends the hub's connections; its watch's too. */
+/** Ends all connections of the hub, its watchdog's too. */
 async function endConnections({ server: { admin } }: StateWorld): Promise<void> {
   await persist(() => admin`select pg_terminate_backend(pid) from pg_stat_activity where usename = 'hub'`);
 }
 
-/** Runs `begin` until pushes fail, then `end`. Connections are ended before both: what is set is read as they start. */
+/** Runs `begin`, waits until pushes fail, then runs `end`. Ends connections before both, because new ones read the settings. */
 async function within(world: StateWorld, begin: string, end: string): Promise<void> {
   const { admin } = world.server;
   await persist(() => admin.unsafe(begin));
@@ -63,7 +63,7 @@ function setting(name: string, values: readonly string[]): State {
 
 const BACKENDS = "select pid from pg_stat_activity where usename = 'hub' and backend_type = 'client backend'";
 
-/** Tables that each push writes. */
+/** Tables that every push writes. */
 const WRITTEN = ["runs", "results", "idempotency_keys", "audit"];
 
 export const STATES: Record<string, State> = {
@@ -116,7 +116,7 @@ export const STATES: Record<string, State> = {
 };
 
 async function rename({ server: { admin } }: StateWorld, from: string, to: string): Promise<void> {
-  // Connections may be made again between the two statements.
+  // New connections may appear between the two statements.
   await persist(async () => {
     await admin`select pg_terminate_backend(pid) from pg_stat_activity where datname = ${from}`;
     await admin.unsafe(`alter database ${from} rename to ${to}`);
@@ -129,7 +129,7 @@ async function refuse(world: StateWorld, code: string): Promise<void> {
   await persist(() => world.sql`delete from refusal`);
 }
 
-/** Makes the hub's database refuse results by the SQLSTATE in a table, as a server does that is short of something. */
+/** Makes the hub's database reject results with the SQLSTATE in a table, like a server that lacks a resource. */
 export async function prepareStates(sql: Db): Promise<void> {
   await sql.unsafe(`
     create table refusal (code text);

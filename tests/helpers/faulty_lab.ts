@@ -1,4 +1,4 @@
-/** What a lab does with a submission: whether it stores it, and how it answers. */
+/** What the lab does with a submission: whether it stores it, and how it answers. */
 export const LAB_FAULTS = [
   "none",
   "refuses",
@@ -26,18 +26,18 @@ export interface OddLab {
   url: string;
   /** Every submission that was stored, in order. */
   journal: OddJob[];
-  /** What happens to the next submissions; the last one stays. */
+  /** Faults of the next submissions; the last one repeats. */
   faults: LabFault[];
-  /** Serials that the lab does not know any more. */
+  /** Serials that the lab has forgotten. */
   forgotten: Set<number>;
-  /** Serials that the lab answers 500 to. */
+  /** Serials for which the lab answers 500. */
   broken: Set<number>;
-  /** Changes a job, as the list of changes then shows. */
+  /** Changes a job, visibly in the list of changes. */
   change(serial: number, fields: Partial<OddJob>): void;
   close(): void;
 }
 
-/** A lab that speaks the contract of docs/reference/lab-contract.md and breaks it on request, by hand on TCP so that it can cut a connection. */
+/** A lab that implements docs/reference/lab-contract.md and breaks it on request. Written on plain TCP, so that it can cut connections. */
 export function startOddLab(
   port: number,
   before?: Pick<OddLab, "journal" | "forgotten" | "faults">,
@@ -75,7 +75,7 @@ export function startOddLab(
       .sort((a, b) => a.change - b.change);
     return { jobs, nextCursor: String(jobs.at(-1)?.change ?? after) };
   };
-  /** The whole answer; "" cuts the connection, undefined keeps it open. */
+  /** The complete response; "" cuts the connection, undefined keeps it open. */
   const answer = (method: string, path: string, body: string): string | undefined => {
     const url = new URL(path, lab.url);
     if (method === "GET" && url.pathname === "/jobs") return json(200, list(url.searchParams));

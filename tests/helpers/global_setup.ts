@@ -5,13 +5,13 @@ import { startEmbedded } from "../../run/embedded.ts";
 
 declare module "vitest" {
   export interface ProvidedContext {
-    /** The server tests use: the one CHUB_TEST_DATABASE_URL names, else an embedded one of their own. */
+    /** The server that tests use: CHUB_TEST_DATABASE_URL, else an embedded one. */
     serverUrl: string;
     template: string;
   }
 }
 
-/** One server for the whole run, with one migrated database that each test file clones. */
+/** Provides one server for the whole run, with a migrated database that each test file clones. */
 export async function setup(project: TestProject): Promise<() => Promise<void>> {
   const named = Deno.env.get("CHUB_TEST_DATABASE_URL");
   const home = import.meta.dirname!.replace(/\/tests\/helpers$/, "");
@@ -37,7 +37,7 @@ export async function setup(project: TestProject): Promise<() => Promise<void>> 
     await embedded?.stop();
     if (folder === undefined) return;
     await Deno.remove(folder, { recursive: true });
-    // A temporary folder that the database's user could not enter.
+    // The data moved here because the database's user could not enter the temporary folder.
     if (embedded?.moved !== undefined) {
       await Deno.remove(embedded.dataDir.replace(/\/pg$/, ""), { recursive: true });
     }

@@ -4,13 +4,13 @@ import { runInNewContext } from "node:vm";
 
 let collect: (() => void) | undefined;
 
-/** Bytes that are still referenced, on the heap and in array buffers: counted after a full collection. */
+/** Referenced bytes on the heap and in array buffers, after a full collection. */
 export function retainedBytes(): number {
   if (collect === undefined) {
     setFlagsFromString("--expose-gc");
     collect = runInNewContext("gc") as () => void;
   }
-  // What the first collection finalizes, the second frees.
+  // The second collection frees what the first one finalizes.
   collect();
   collect();
   const { heapUsed, external } = process.memoryUsage();

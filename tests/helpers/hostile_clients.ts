@@ -4,13 +4,13 @@ import { type HostileLine, openLine } from "./hostile_line.ts";
 export interface HostileWorld {
   port: number;
   token: string;
-  /** PUSH_JSON_LIMIT of the hub. */
+  /** The hub's PUSH_JSON_LIMIT. */
   pushLimit: number;
-  /** Resolves at the end of the trial, for clients that nothing ends earlier. */
+  /** Resolves at the end of the trial, for clients that nothing else ends. */
   over: Promise<void>;
 }
 
-/** Acts until the hub has closed its connections, or hangs up itself. Returns the statuses of the answers. */
+/** Runs until the hub has closed its connections, or hangs up itself. Returns the statuses of the responses. */
 type Hostile = (world: HostileWorld, random: Random) => Promise<number[]>;
 
 const PATHS = ["/api/results", "/api/tests", "/api/trpc/results.push", "/api/results?test=cut&changelist=1"];
@@ -21,7 +21,7 @@ function head({ port }: HostileWorld, first: string, headers: string[] = []): st
   return [`${first} HTTP/1.1`, `host: 127.0.0.1:${port}`, ...headers, "", ""].join("\r\n");
 }
 
-/** Headers of a body: half the time of one who may push. */
+/** Headers of a body; half of the time with permission to push. */
 function bodyHeaders({ token }: HostileWorld, random: Random): string[] {
   const right = random.below(2) === 0 ? [`authorization: Bearer ${token}`] : [];
   return [...right, `content-type: ${random.pick(["application/json", "application/xml", "text/csv"])}`];

@@ -1,23 +1,23 @@
 import { HOME } from "./app.ts";
 import { freePort, until } from "./lab.ts";
 
-/** MB that a hub may grow by for other reasons: caches fill, code is compiled. */
+/** Memory growth of a hub for other reasons, such as caches and compiled code, in MB. */
 export const USUAL_MB = 120;
-/** Memory that a JSON body takes, in its lengths: its bytes, its text, the value, and what is not collected yet. */
+/** Memory per byte of a JSON body: its bytes, its text, the value, and garbage. */
 export const COPIES = 5;
 
 export interface HubProcess extends AsyncDisposable {
   port: number;
   token: string;
-  /** Resident memory, in MB: now, and the most it ever was. */
+  /** Resident memory in MB: present and maximum. */
   residentMb(): { now: number; most: number };
-  /** Files and connections that it has open. */
+  /** Number of open files and connections. */
   openFiles(): number;
-  /** What it has written to stderr. */
+  /** Its stderr so far. */
   log(): Promise<string>;
 }
 
-/** The hub as ops start it, in a process of its own and under its own flags, on a database that is there. */
+/** Starts the hub as in production, as a separate process with its own permission flags, on an existing database. */
 export async function startHubProcess(
   databaseUrl: string,
   env: Record<string, string> = {},
@@ -25,7 +25,7 @@ export async function startHubProcess(
   const folder = await Deno.makeTempDir({ prefix: "chub-hub-" });
   const port = freePort();
   const hub = new Deno.Command("sh", {
-    // The shell becomes the hub: its process id is the hub's.
+    // The shell execs the hub, so the shell's pid is the hub's.
     args: ["-c", `exec sh run/start.sh 2>"${folder}/log"`],
     cwd: HOME,
     env: {

@@ -13,25 +13,25 @@ import { testDatabase } from "./postgres.ts";
 
 export interface JobBench {
   deps: JobDeps;
-  /** Settings of the hub, for one in a process of its own. */
+  /** Settings for a hub in a separate process. */
   env: Record<string, string>;
   lab: OddLab;
-  /** Warnings that were logged. */
+  /** Logged warnings. */
   logged: string[];
-  /** Stops the lab, or starts it anew on its port, with its jobs. */
+  /** Stops the lab, or restarts it on its port with its jobs. */
   setLab(isUp: boolean): void;
   /** The same hub with other settings. */
   withConfig(change: Partial<Config>): Promise<JobDeps>;
   makeJob(): Promise<number>;
   get(id: number): Promise<JobDetail>;
   submit(id: number, deps?: JobDeps): Promise<JobDetail>;
-  /** What a minute and more bring: whatever may be looked up, is, and what is due goes out. */
+  /** Simulates a minute: looks up every job that may be looked up, and runs all due tasks. */
   minute(id: number, deps?: JobDeps): Promise<JobDetail>;
   follow(deps?: JobDeps): Promise<void>;
   close(): Promise<void>;
 }
 
-/** The tasks of jobs over a database of their own, the embedded vrlsubmit, and a lab that does as it is asked. */
+/** The job tasks on their own database, with the embedded vrlsubmit and a lab that behaves as scripted. */
 export async function jobBench(env: Record<string, string> = {}): Promise<JobBench> {
   const database = await testDatabase();
   const { sql } = database;
@@ -48,7 +48,7 @@ export async function jobBench(env: Record<string, string> = {}): Promise<JobBen
   };
   const config = loadConfig({ PATH: Deno.env.get("PATH"), HOME: Deno.env.get("HOME"), ...settings }, HOME);
   await ensureGuard(config);
-  // No worker takes from the queue: a test decides what runs, and when.
+  // The queue has no workers, so that tests decide what runs and when.
   const queue = await startQueue(sql, { onError: () => {} });
   const logged: string[] = [];
   const base: JobDeps = {

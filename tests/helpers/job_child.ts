@@ -1,4 +1,4 @@
-/** Submits a job as a hub does, and ends itself with SIGKILL where it is asked to; what a crash of the hub does. */
+/** Submits a job like a hub, and on request ends itself with SIGKILL, to simulate a crash of the hub. */
 import { loadConfig } from "../../config/config.ts";
 import { startQueue } from "../../cron/boss.ts";
 import { submitJob } from "../../cron/tasks/jobs.ts";
@@ -11,11 +11,11 @@ export interface JobChild {
   /** Settings. */
   env: Record<string, string>;
   jobId: number;
-  /** The step after which it ends, or how many ms after it has begun. */
+  /** The step after which it ends, or the time in ms after its begin. */
   dieAt: string | number;
 }
 
-/** Runs this file; returns how it ended. */
+/** Runs this file as a process. Returns how it ended. */
 export async function submitAndDie(child: JobChild): Promise<Deno.CommandStatus> {
   return await new Deno.Command(Deno.execPath(), {
     args: ["run", "-A", import.meta.filename!, JSON.stringify(child)],

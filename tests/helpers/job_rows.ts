@@ -10,10 +10,10 @@ export const PACKAGE = "calc_main_Release_Linux_AMD64_compiler";
 export interface JobRows {
   sql: Db;
   options: RequestOptions;
-  /** Ids of the jobs that were enqueued. */
+  /** Ids of the enqueued jobs. */
   sent: number[];
   createJob(asked: JobInput, by?: RequestOptions): Promise<{ id: number; isNew: boolean }>;
-  /** Makes a job of `calc` at 1085. */
+  /** Creates a job of `calc` at 1085. */
   make(): Promise<number>;
   close(): Promise<void>;
 }

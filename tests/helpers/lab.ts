@@ -10,8 +10,8 @@ export interface TestLab extends Lab {
 }
 
 /**
- * A port nobody listens on, below those that the system gives away: one of these may be a client's, or another test's, before
- * a server that is started with it listens. No other process that calls this gets the same one.
+ * Returns a port on which nothing listens, below the system's ephemeral ports: an ephemeral port could be taken by a client or
+ * another test before the server that is started with it listens. No other process that calls this gets the same port.
  */
 export function freePort(): number {
   while (true) {
@@ -26,7 +26,7 @@ export function freePort(): number {
   }
 }
 
-/** Whether this process has a port for itself: the first to make a file for it, until the process ends. */
+/** Claims a port until this process ends. Returns whether this process was the first to create the port's file. */
 function claim(port: number): boolean {
   const folder = `${Deno.env.get("TMPDIR") ?? "/tmp"}/chub-ports-${Deno.uid()}`;
   Deno.mkdirSync(folder, { recursive: true });
@@ -41,7 +41,7 @@ function claim(port: number): boolean {
   }
 }
 
-/** Removes the claim of a process that has ended, so that the port can be claimed the next time. */
+/** Removes the claim of a process that has ended, so that the port can be claimed again. */
 function release(file: string): void {
   try {
     const owner = Deno.readTextFileSync(file);
@@ -58,7 +58,7 @@ function release(file: string): void {
   }
 }
 
-/** The real lab, as a process under its own flags, with a drop of a few sample builds. */
+/** Starts the embedded lab as a process with its own permission flags, and a drop of a few sample builds. */
 export async function testLab({ from = 1080, to = 1085 } = {}): Promise<TestLab> {
   const data = await Deno.makeTempDir({ prefix: "chub-lab-" });
   const token = "chub_lab_0123456789abcdef0123456789abcdef";
@@ -83,10 +83,10 @@ export async function testLab({ from = 1080, to = 1085 } = {}): Promise<TestLab>
   };
 }
 
-/** After so long the value never comes, however busy the machine. */
+/** After this time the value will never come, even on a busy machine. */
 const HANG_MS = 60_000;
 
-/** Reads until `isDone`. @throws when it still is not after a minute */
+/** Reads until `isDone`. @throws Error after `HANG_MS` */
 export async function until<T>(read: () => Promise<T>, isDone: (value: T) => boolean): Promise<T> {
   const end = performance.now() + HANG_MS;
   while (true) {

@@ -2,7 +2,7 @@ import type { ReadPolicy } from "../../scrapers/http/read_policy.ts";
 import { createContext } from "../../scrapers/core/context.ts";
 import { createFetch, type FetchOptions } from "../../scrapers/http/fetch.ts";
 
-/** A real HTTP server on 127.0.0.1 that answers as a test says. */
+/** An HTTP server on 127.0.0.1 with a test's handler. */
 export function serve(handler: (request: Request, url: URL) => Response | Promise<Response>) {
   const server = Deno.serve(
     { port: 0, hostname: "127.0.0.1", onListen() {}, onError: () => new Response("broken", { status: 500 }) },
@@ -19,7 +19,7 @@ export function allowance(options: Partial<ReadPolicy> = {}): ReadPolicy {
   return { hosts: [], roots: [], dataDir: "/nowhere/data", labUrl: undefined, secrets: [], ...options };
 }
 
-/** A context over the real fetch, whose waits between tries are noted, not waited for. */
+/** A context with the real fetch, whose pauses between attempts are recorded and skipped. */
 export function scrapeContext(allow: ReadPolicy, options: Partial<FetchOptions> = {}) {
   const waits: number[] = [];
   const fetch = createFetch({

@@ -4,9 +4,9 @@ import { migrate } from "../../db/core/migrate.ts";
 import { startEmbedded } from "../../run/embedded.ts";
 import { HOME } from "./app.ts";
 
-/** A database server of a test's own, for what would disturb other tests: restarts, and settings of the whole server. */
+/** A database server for one test, for actions that would disturb others: restarts and server-wide settings. */
 export interface OwnPostgres extends AsyncDisposable {
-  /** The migrated database `hub`, of a user of that name who is no superuser. */
+  /** The migrated database `hub`, owned by the user `hub`, who is not a superuser. */
   url: string;
   /** A superuser's connection to the database `postgres`. */
   admin: Db;
@@ -22,7 +22,7 @@ export async function ownPostgres(): Promise<OwnPostgres> {
   const admin = openDatabase(server.url, { max: 1 });
   await admin`create role hub login`;
   await admin`create database hub owner hub`;
-  // What is committed must outlive a crash of the server, if not one of the machine.
+  // Committed data must survive a crash of the server, though not of the machine.
   await admin`alter database hub set synchronous_commit = on`;
   const url = new URL(server.url);
   url.username = "hub";
@@ -41,7 +41,7 @@ export async function ownPostgres(): Promise<OwnPostgres> {
       await admin.end({ timeout: 1 });
       await server.stop();
       await Deno.remove(folder, { recursive: true });
-      // A temporary folder that the database's user could not enter.
+      // The data moved here because the database's user could not enter the temporary folder.
       if (server.moved !== undefined) {
         await Deno.remove(server.dataDir.replace(/\/pg$/, ""), { recursive: true });
       }

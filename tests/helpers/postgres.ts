@@ -8,7 +8,7 @@ export interface TestDatabase {
   drop(): Promise<void>;
 }
 
-/** A migrated database of the test file's own, cloned from the run's template. */
+/** Creates a migrated database for one test file, cloned from the run's template. */
 export async function testDatabase({ max = 10 } = {}): Promise<TestDatabase> {
   const serverUrl = inject("serverUrl");
   const name = `chub_test_${crypto.randomUUID().replaceAll("-", "")}`;

@@ -1,6 +1,6 @@
 import { signalProcess } from "../../run/kill.ts";
 
-/** Asks a process to end, if it is there. @throws RangeError if `pid` is not the id of one process */
+/** Sends SIGTERM to a process; no effect if it has ended. @throws RangeError if `pid` is not the id of one process */
 export function endProcess(pid: number, signal: Deno.Signal = "SIGTERM"): void {
   signalProcess(pid, signal);
 }
@@ -12,7 +12,7 @@ export interface ProcessInfo {
   command: string;
 }
 
-/** The processes of this machine, as far as /proc shows them; none where there is no /proc. */
+/** The processes of this machine from /proc; none without /proc. */
 export async function listProcesses(): Promise<ProcessInfo[]> {
   const found: ProcessInfo[] = [];
   const entries = await Array.fromAsync(Deno.readDir("/proc")).catch(() => []);
@@ -21,11 +21,11 @@ export async function listProcesses(): Promise<ProcessInfo[]> {
     try {
       const stat = await Deno.readTextFile(`/proc/${name}/stat`);
       const command = await Deno.readTextFile(`/proc/${name}/cmdline`);
-      // The second field, the program's name in brackets, may have spaces.
+      // The second field, the program's name in parentheses, may contain spaces.
       const parent = Number(stat.slice(stat.lastIndexOf(")")).split(" ")[2]);
       found.push({ pid: Number(name), parent, command: command.replaceAll("\0", " ").trim() });
     } catch {
-      // It has ended.
+      // The process has ended.
     }
   }
   return found;

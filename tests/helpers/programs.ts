@@ -13,7 +13,7 @@ export const SUBMISSION: Submission = {
   report: "none",
   pool: "linux",
 };
-/** A line of shell that names the serial 7. */
+/** A line of shell that reports acceptance with serial 7. */
 export const ACCEPTED = "echo 'Submission accepted as job(s) 7'";
 
 export interface RunExtra {
@@ -24,9 +24,9 @@ export interface RunExtra {
 }
 export type Outcome = Awaited<ReturnType<typeof runVrlsubmit>>;
 
-/** Programs in a folder, made of lines of shell, that stand in for vrlsubmit. */
+/** Creates shell programs in a folder that replace vrlsubmit. */
 export function programs(folder: string) {
-  /** Makes a program and returns its path. */
+  /** Creates a program and returns its path. */
   async function script(body: string): Promise<string> {
     const path = `${folder}/${crypto.randomUUID()}`;
     await Deno.writeTextFile(path, `#!/bin/sh\n${body}\n`, { mode: 0o755 });
@@ -43,7 +43,7 @@ export function programs(folder: string) {
     const guard = extra.guard ?? await ensureGuard({ ...config, programEnv });
     return await runVrlsubmit(SUBMISSION, { guard, until: Date.now() + timeoutMs, signal: extra.signal });
   }
-  /** Runs what is ended by its time limit: as short a limit as this machine starts a program in. */
+  /** Runs a program until its time limit, which is as short as this machine's start of programs permits. */
   async function runHanging(body: string, firstMs = 500): Promise<Outcome> {
     for (let timeoutMs = firstMs;; timeoutMs *= 2) {
       const outcome = await run(body, { timeoutMs });

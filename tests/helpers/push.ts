@@ -1,9 +1,9 @@
 import { HOME } from "./app.ts";
 
-/** What chub-push runs besides its sender. */
+/** Programs that chub-push runs besides its sender. */
 const TOOLS = "sh cat sed cut tr mktemp sha256sum rm dirname readlink sleep tail".split(" ");
 
-/** Makes a folder with Deno and the tools of chub-push, but without curl. Returns its path, to be a PATH. */
+/** Creates a folder with Deno and the tools of chub-push, but without curl. Returns its path, for use as PATH. */
 export async function makePathWithoutCurl(parent: string, { deno = true } = {}): Promise<string> {
   const folder = await Deno.makeTempDir({ dir: parent, prefix: "bin-" });
   for (const tool of TOOLS) {

@@ -1,31 +1,31 @@
 import type { Queryable } from "../../db/core/queryable.ts";
 
-/** Sends a push; undefined: no answer came. */
+/** Sends a push. Returns undefined if there was no response. */
 export type SendPush = (headers: Record<string, string>, body: string) => Promise<Response | undefined>;
 
 /**
- * Pushes that go on until they are ended: each is sent by its own Idempotency-Key until it is acknowledged. Every member throws
- * once an answer was one that no good client may get.
+ * A continuous load of pushes. Each push has its own Idempotency-Key and is retried until it is acknowledged. Every member
+ * throws once there was a response that a correct client must never get.
  */
 export interface PushLoad {
-  /** External ids of those acknowledged so far. */
+  /** External ids of the pushes acknowledged so far. */
   readonly taken: ReadonlySet<string>;
-  /** How many tries were answered by a 503 or 507, or not at all. */
+  /** Number of attempts answered with a 503 or 507, or not at all. */
   readonly failed: number;
-  /** Ends once what is under way is acknowledged. */
+  /** Stops the load and waits until pushes in progress are acknowledged. */
   end(): Promise<void>;
 }
 
 export interface StoredRun {
   externalId: string;
-  /** Results stored of it. */
+  /** Number of its stored results. */
   results: number;
 }
 
-/** Results of each push. */
+/** Number of results per push. */
 const RESULTS = 3;
 const PAUSE_MS = 50;
-/** An acknowledgement that takes so long after the end never comes, however busy the machine. */
+/** After this time past the end, an acknowledgement will never come, even on a busy machine. */
 const HANG_MS = 60_000;
 
 export function startPushing(
@@ -87,14 +87,14 @@ export function startPushing(
   };
 }
 
-/** What is stored of the loads whose names begin with `name`. */
+/** The stored runs of loads whose names begin with `name`. */
 export async function storedRuns(sql: Queryable, name: string): Promise<StoredRun[]> {
   return await sql<StoredRun[]>`
     select external_id as "externalId", (select count(*)::int from results where run_id = runs.id) as results
     from runs where starts_with(external_id, ${name})`;
 }
 
-/** Pushes that were acknowledged and are not stored whole, and pushes that are stored more than once. */
+/** Acknowledged pushes that are not stored completely, and pushes that are stored more than once. */
 export function compare(
   taken: Iterable<string>,
   stored: readonly StoredRun[],

@@ -6,7 +6,7 @@ interface Report {
   testResults: { assertionResults: { title: string; status: string; failureMessages: string[] }[] }[];
 }
 
-/** Runs the tests of `tests/fixtures/require`, which are each form of a test with and without its part. */
+/** Runs the tests of `tests/fixtures/require`: every form of a test, with and without its part. */
 async function outcomes(requireAll: string): Promise<Record<string, string[]>> {
   const { imports } = JSON.parse(await Deno.readTextFile(`${HOME}/deno.json`));
   const file = await Deno.makeTempFile({ prefix: "chub-require-" });
@@ -35,8 +35,8 @@ const FORMS = [
   "for 5",
 ];
 const present = FORMS.map((form) => [`present: ${form}`, ["passed"]]);
-const missing = (told: string[]) =>
-  FORMS.map((form) => [`missing: ${form} [needs a part: install it]`, told]);
+const missing = (outcome: string[]) =>
+  FORMS.map((form) => [`missing: ${form} [needs a part: install it]`, outcome]);
 
 test("tests without a part they need are skipped, and each name states the part", async () => {
   expect(await outcomes("0")).toEqual(Object.fromEntries([...missing(["skipped"]), ...present]));

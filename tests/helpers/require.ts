@@ -11,8 +11,8 @@ export interface GatedTest {
 }
 
 /**
- * Vitest's `test` if a required part is present; else tests that are skipped, each with the part and how to install it in its
- * name. With CHUB_REQUIRE_ALL=1 a missing part is a failure.
+ * Vitest's `test` if a required part is present; else skips tests and adds the part and its installation to their names. With
+ * CHUB_REQUIRE_ALL=1 a missing part is a failure.
  */
 export function requires(part: string, isPresent: boolean, howToGet: string): GatedTest {
   if (isPresent) return test;

@@ -2,8 +2,8 @@ import { expect } from "vitest";
 import type { Db } from "../../db/core/queryable.ts";
 
 /**
- * Waits until versions of what was written can be told: once no older transaction runs. Other files' tests run theirs on the
- * same server, and snapshots are of the whole server.
+ * Waits until versions of written data can be determined, which requires that no older transaction runs on the server. Tests
+ * of other files run transactions on the same server.
  */
 export async function settled(sql: Db): Promise<void> {
   await expect.poll(async () => {

@@ -2,7 +2,7 @@ import { isListening } from "../../run/listening.ts";
 import { type Certificates, makeCertificates } from "./certificates.ts";
 import { freePort, until } from "./lab.ts";
 
-/** A real slapd with TLS, some people and groups, in a temporary folder. */
+/** A slapd with TLS, some people and groups, in a temporary folder. */
 export interface Slapd {
   ldaps: string;
   ldap: string;
@@ -10,15 +10,15 @@ export interface Slapd {
   certificates: Certificates;
   service: { dn: string; password: string };
   start(options?: { cert?: string; key?: string }): Promise<void>;
-  /** At once, as by kill -9. */
+  /** Kills it, as by kill -9. */
   kill(): Promise<void>;
-  /** Changes entries by LDIF, as the directory's manager. */
+  /** Changes entries with LDIF, as the directory's manager. */
   modify(ldif: string): Promise<void>;
   remove(): Promise<void>;
 }
 
 export const BASE = "dc=example,dc=test";
-/** Everyone's password, but where said otherwise. */
+/** Everyone's password unless stated otherwise. */
 export const PASSWORD = "correct horse";
 
 const PEOPLE = ["ada", "bob", "eve", "mal", "old", "we(i)rd*", "com,ma"];
@@ -87,7 +87,7 @@ function configOf(folder: string, { cert, key, ca, hasPolicy }: ConfigOptions): 
   ].join("\n") + "\n";
 }
 
-/** Makes the directory and starts it. `hasPolicy`: with the overlay ppolicy, whose attributes are unknown without it. */
+/** Creates and starts the directory. `hasPolicy`: with the overlay ppolicy, without which its attributes are unknown. */
 export async function startSlapd({ hasPolicy = true } = {}): Promise<Slapd> {
   const folder = await Deno.makeTempDir({ prefix: "chub-slapd-" });
   await Deno.mkdir(`${folder}/db`);

@@ -1,6 +1,6 @@
 import { HOME } from "./app.ts";
 
-/** Paths of the project's own source files below its folder, sorted. */
+/** Paths of the project's source files relative to its folder, sorted. */
 export async function sourceFiles(): Promise<string[]> {
   const files = await Array.fromAsync(walk(""));
   return files.sort();

@@ -14,29 +14,29 @@ export interface Started {
   readyMs: number;
 }
 
-/** Hubs started by run/start.sh on a data folder of their own, with ports of their own. */
+/** Starts hubs with run/start.sh on a separate data folder and separate ports. */
 export interface StartWorld {
-  /** Folder of everything; the hub's data folder is `hub` in it. */
+  /** Folder of all files; the hub's data folder is `hub` in it. */
   data: string;
   port: number;
   labPort: number;
   url: string;
   spawn(options?: StartOptions): Deno.ChildProcess;
-  /** Starts one and waits until it is ready. */
+  /** Starts a hub and waits until it is ready. */
   start(options?: StartOptions): Promise<Started>;
   /** Whether a process is a hub on the port. */
   isHub(process: ProcessInfo): boolean;
-  /** The hub itself: the process below `parent` that listens on the port. */
+  /** The hub's process: the descendant of `parent` that listens on the port. */
   hubPid(parent: number): Promise<number>;
-  /** The oldest process of this world whose command line is such: of Postgres the server, not one for a connection. */
+  /** The oldest process with a matching command line; for Postgres the server, not a connection's process. */
   processOf(part: RegExp): Promise<number | undefined>;
-  /** Pushes one result by an id of its own, and returns the status. */
+  /** Pushes one result with its own id. Returns the status. */
   push(id: string): Promise<number>;
-  /** The processes that have the data folder in their command line, but those of this test. */
+  /** Processes with the data folder in their command line, except this test's. */
   leftOver(): Promise<ProcessInfo[]>;
   isDatabaseUp(): Promise<boolean>;
   token(): Promise<string>;
-  /** Ends what a failed test left. */
+  /** Ends processes that a failed test left. */
   clear(): Promise<void>;
   remove(): Promise<void>;
 }
@@ -130,7 +130,7 @@ export async function startWorld(): Promise<StartWorld> {
         try {
           child.kill("SIGTERM");
         } catch {
-          // It has ended.
+          // The process has ended.
         }
         await child.status;
       }

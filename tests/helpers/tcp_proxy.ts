@@ -2,18 +2,18 @@ import type { Buffer } from "node:buffer";
 import { connect as connectNode, createServer, type Socket } from "node:net";
 import { TLSSocket } from "node:tls";
 
-/** A TCP proxy before a database, whose connections can fall silent, as where a firewall forgets them. */
+/** A TCP proxy before a database, whose connections can fall silent, as when a firewall drops their state. */
 export interface TcpProxy {
-  /** The database's URL by way of the proxy. */
+  /** The database's URL through the proxy. */
   url: string;
   port: number;
-  /** Connections that are open. */
+  /** Number of open connections. */
   readonly open: number;
-  /** From now on the connections that are open pass nothing on, in neither direction; they stay open. Returns how many. */
+  /** Makes open connections forward nothing in either direction, but keeps them open. Returns their number. */
   freeze(): number;
-  /** Ends the connections that are open by a reset. */
+  /** Resets all open connections. */
   reset(): void;
-  /** Whether new connections are silent from the start too. */
+  /** Whether new connections are silent too. */
   freezesNew: boolean;
   close(): Promise<void>;
 }
@@ -24,7 +24,7 @@ interface Pair {
 }
 
 export interface ProxyOptions {
-  /** PEM texts, where the proxy offers TLS; it refuses it otherwise. */
+  /** PEM texts, if the proxy offers TLS; otherwise it refuses TLS. */
   tls?: { cert: string; key: string };
 }
 
@@ -43,7 +43,7 @@ export async function openProxy(databaseUrl: string, { tls }: ProxyOptions = {})
     });
   });
 
-  /** `outer`: what is frozen; `near`: what is read and written. */
+  /** `outer`: the socket that is frozen; `near`: the stream that is read and written. */
   function join(outer: Socket, near: Socket): void {
     const far = folder === null
       ? connectNode(Number(port || 5432), hostname)
@@ -71,7 +71,7 @@ export async function openProxy(databaseUrl: string, { tls }: ProxyOptions = {})
     freeze() {
       for (const pair of pairs) {
         pair.isFrozen = true;
-        // Nothing is read any more, so that what is sent fills the buffers, as on a network that drops it.
+        // Reading stops, so that sent data fills the buffers, as on a network that drops packets.
         for (const socket of pair.sockets) socket.pause();
       }
       return pairs.size;

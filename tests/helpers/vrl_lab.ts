@@ -30,7 +30,7 @@ export function job(serial: unknown, more: Record<string, unknown> = {}) {
 
 export type Answer = (request: Request, url: URL) => Response | Promise<Response>;
 
-/** Scrapes a lab that answers `/jobs` as told, and any artifact with `artifact`. */
+/** Scrapes a lab that answers `/jobs` by the handler `jobs`, and other paths by `artifact`. */
 export async function scrape(
   jobs: Answer,
   options: { artifact?: Answer; watermark?: string | null; stop?: number } = {},

@@ -7,12 +7,12 @@ export interface WireAnswer {
   body: string;
 }
 
-/** The app behind a real socket, for what `Request` would put right before it is sent. */
+/** The app behind a real socket, for malformed requests that `Request` would correct. */
 export interface WireHub extends AsyncDisposable {
   port: number;
-  /** Sends a request as it is and reads its answer; `Host`, `Connection: close` and a length are added. */
+  /** Sends a request unchanged, except that it adds `Host`, `Connection: close` and a length. Reads the response. */
   ask(method: string, path: string, options?: WireOptions): Promise<WireAnswer>;
-  /** Sends bytes as they are, and reads one answer. */
+  /** Sends bytes unchanged, and reads one response. */
   send(bytes: string | Uint8Array): Promise<WireAnswer>;
 }
 
@@ -21,7 +21,7 @@ export interface WireOptions {
   body?: string;
 }
 
-/** Serves the app on a port of its own. */
+/** Serves the app on a free port. */
 export function serveOnWire(app: TestApp): WireHub {
   const server = listen(
     (request, info) => app.fetch(request, { remote: info.remoteAddr.hostname }),
@@ -55,7 +55,7 @@ export function serveOnWire(app: TestApp): WireHub {
   };
 }
 
-/** Sends bytes on a new connection, and reads one answer. */
+/** Sends bytes on a new connection, and reads one response. */
 export async function exchange(port: number, bytes: string | Uint8Array): Promise<WireAnswer> {
   using connection = await Deno.connect({ hostname: "127.0.0.1", port });
   const sent = typeof bytes === "string" ? new TextEncoder().encode(bytes) : bytes;
@@ -64,8 +64,8 @@ export async function exchange(port: number, bytes: string | Uint8Array): Promis
 }
 
 /**
- * What comes until one answer is whole, or the connection is closed or reset. A hub that refuses a body keeps the connection
- * open for the rest of it, and has answered.
+ * Reads until one response is complete, or the connection is closed or reset. Does not wait for the close, because a hub that
+ * refuses a body answers and keeps the connection open for the rest of the body.
  */
 export async function readAll(connection: Deno.Conn): Promise<string> {
   const decoder = new TextDecoder("latin1");
@@ -89,7 +89,7 @@ function isWhole(text: string): boolean {
     : body.length >= Number(length) && text.includes("\r\n\r\n");
 }
 
-/** The first answer in what was read; status 0 where there is none. */
+/** Parses the first response; status 0 if there is none. */
 export function parseAnswer(text: string): WireAnswer {
   const end = text.indexOf("\r\n\r\n");
   const [first = "", ...lines] = text.slice(0, Math.max(0, end)).split("\r\n");

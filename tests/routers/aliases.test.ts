@@ -70,7 +70,7 @@ test("names can change again and back, and an alias can be deleted", async () =>
   expect((await ask("DELETE", "/api/tests/s/aliases?case=two")).status).toBe(404);
 });
 
-test("an invalid rename is rejected and changes nothing", async () => {
+test("an invalid or conflicting rename is rejected and changes nothing", async () => {
   await push("t", 1, { a: "passed", b: "passed", c: "passed" });
   const both = await rename("t", "a", "b");
   expect([both.status, both.body.detail]).toEqual([

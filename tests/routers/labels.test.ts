@@ -184,7 +184,7 @@ test("a list is read from the axis's URL, only if changed, and failures are repo
   const deps = {
     sql: app.sql,
     config: app.config,
-    log: (...said: unknown[]) => void logged.push(said),
+    log: (...value: unknown[]) => void logged.push(value),
   };
   const read = () => readListsTask(deps, new AbortController().signal);
   await read();

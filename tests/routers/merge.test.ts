@@ -20,8 +20,8 @@ function push(externalId: string | undefined, results: Results, more: Record<str
     changelist: 7,
     ...(externalId === undefined ? {} : { externalId }),
     mode: "merge",
-    results: Object.entries(results).map(([name, said]) => {
-      const [outcome, value] = Array.isArray(said) ? said : [said];
+    results: Object.entries(results).map(([name, result]) => {
+      const [outcome, value] = Array.isArray(result) ? result : [result];
       const samples = value === undefined ? {} : { samples: [{ metric: "m", value }] };
       return { case: name.replace(/#.*/, ""), outcome, ...samples };
     }),

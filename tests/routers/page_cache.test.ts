@@ -53,7 +53,7 @@ async function push(test: string, externalId: string, names: string[], to = app)
   expect(response.status, await response.clone().text()).toBeLessThan(300);
 }
 
-/** Locks a table during `use`, so that responses given meanwhile do not read it. */
+/** Locks a table during `act`, so that responses given meanwhile cannot have read it. */
 async function withLocked<T>(table: string, act: () => Promise<T>): Promise<T> {
   return await app.sql.begin(async (tx) => {
     await tx.unsafe(`lock table ${table} in access exclusive mode`);

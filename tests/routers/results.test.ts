@@ -244,17 +244,17 @@ describe("pushes and queries", () => {
       lab: ["lab_error"],
     });
     const counts = { newlyFailing: 1, fixed: 1, stillFailing: 1, flaky: 1, labErrors: 1, missing: 1, new: 1 };
-    const told: [string, string][] = [];
+    const kinds: [string, string][] = [];
     let cursor = "";
     do {
       const page = await json(
         app.ask("GET", `/api/results/compare?test=compared&base=1&head=2&limit=2${cursor}`),
       );
       expect(page.counts).toEqual(counts);
-      told.push(...page.items.map((item: { case: string; kind: string }) => [item.case, item.kind]));
+      kinds.push(...page.items.map((item: { case: string; kind: string }) => [item.case, item.kind]));
       cursor = page.nextCursor === null ? "" : `&cursor=${page.nextCursor}`;
     } while (cursor !== "");
-    expect(told.toSorted()).toEqual([
+    expect(kinds.toSorted()).toEqual([
       ["broke", "newlyFailing"],
       ["came", "new"],
       ["flaky", "flaky"],

@@ -97,11 +97,11 @@ describe("a database that accepts connections and never answers", () => {
     const givenUp = Promise.withResolvers<void>();
     let connections = 0;
     const silent = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-    const held: Deno.Conn[] = [];
+    const open: Deno.Conn[] = [];
     const accepting = (async () => {
       for await (const connection of silent) {
         connections++;
-        held.push(connection);
+        open.push(connection);
         // Waits until the driver gives up, after five seconds.
         new Response(connection.readable).arrayBuffer().then(() => givenUp.resolve(), givenUp.reject);
       }

@@ -207,9 +207,9 @@ bySenders(
     before = [() => new Response("not here", { status: 501 })];
     expect(await push(args)).toMatchObject({ code: 1, err: "not here\n" });
     const silent = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-    const held: Deno.Conn[] = [];
+    const open: Deno.Conn[] = [];
     const accepting = (async () => {
-      for await (const connection of silent) held.push(connection);
+      for await (const connection of silent) open.push(connection);
     })();
     const stalled = await push([
       "-s",
@@ -222,7 +222,7 @@ bySenders(
     ]);
     expect([stalled.code, stalled.err]).toEqual([3, expect.stringContaining("gave up after 1 attempts")]);
     silent.close();
-    for (const connection of held) connection.close();
+    for (const connection of open) connection.close();
     await accepting;
     // 127.0.0.1:8000, where a hub may or may not be.
     expect((await push(["--retries", "0", ...args], { CHUB_URL: "" })).err).not.toContain("must be");

@@ -48,9 +48,9 @@ test.each([
   ],
   ["read other variables", `Deno.env.get("AWS_SECRET_ACCESS_KEY")`],
 ])("under the hub's own flags nothing can %s", async (_what, code) => {
-  const said = await probe(code);
-  expect(said).not.toContain("allowed");
-  expect(said).toMatch(/NotCapable|Requires|not capable|--no-remote|remote specifier/i);
+  const output = await probe(code);
+  expect(output).not.toContain("allowed");
+  expect(output).toMatch(/NotCapable|Requires|not capable|--no-remote|remote specifier/i);
 });
 
 test.each(["127.0.0.1", "::1"])("the hub may listen on HOST=%s", async (host) => {
@@ -154,11 +154,11 @@ test("only the tasks test, faults and bench have all permissions", async () => {
 test("every way to start the hub sets the same allocator variables", async () => {
   const script = await Deno.readTextFile(`${HOME}/run/start.sh`);
   const exec = /exec env ([^]*?) "\$CHUB_DENO" run \$hub main\.ts/.exec(script)![1]!;
-  const told = Object.fromEntries(
+  const variables = Object.fromEntries(
     [...exec.matchAll(/(\w+)="\$\{\1:-(\d+)\}"/g)].map(([, name, value]) => [name, value]),
   );
-  expect(told).toEqual(allocatorEnv({}));
-  expect(allocatorEnv({ MALLOC_ARENA_MAX: "4" })).toEqual({ ...told, MALLOC_ARENA_MAX: "4" });
+  expect(variables).toEqual(allocatorEnv({}));
+  expect(allocatorEnv({ MALLOC_ARENA_MAX: "4" })).toEqual({ ...variables, MALLOC_ARENA_MAX: "4" });
 });
 
 test("with the hub's flags V8 does not mark memory in separate tasks, which would block network polling", async () => {

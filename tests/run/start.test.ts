@@ -173,7 +173,7 @@ test("finds a Deno that was started by its path and is not on PATH", async () =>
 
 test.each([
   [{ LAB_PORT: "abc" }, "", "LAB_PORT must be 1 to 65535, got abc."],
-  [{ PORT: "0" }, " --demo", "The demo requires a PORT"],
+  [{ PORT: "0" }, " --demo", "PORT must not be 0"],
 ])("%j is refused before anything is started", async (env, mode, message) => {
   const child = spawn({ env: { DATA_DIR: `${data}/refused`, ...env }, by: `exec sh run/start.sh${mode}` });
   const errors = await new Response(child.stderr).text();

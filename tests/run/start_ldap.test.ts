@@ -49,7 +49,7 @@ test("with its own permission flags the hub signs users in by StartTLS and by ld
       stdout: "null",
       stderr: "piped",
     }).spawn();
-    const said = new Response(hub.stderr).text();
+    const output = new Response(hub.stderr).text();
     try {
       const url = `http://127.0.0.1:${port}`;
       await until(
@@ -69,7 +69,7 @@ test("with its own permission flags the hub signs users in by StartTLS and by ld
     } finally {
       hub.kill("SIGTERM");
       const { code } = await hub.status;
-      expect([code, await said]).toEqual([0, expect.not.stringContaining('"level":"error"')]);
+      expect([code, await output]).toEqual([0, expect.not.stringContaining('"level":"error"')]);
     }
   }
 });

@@ -8,8 +8,8 @@ test("reports a change of a source file once, and ignores other files", async ()
   await Deno.mkdir(`${folder}/data`);
   const watcher = watchSources(folder);
   try {
-    const told: (string | undefined)[] = [];
-    const first = watcher.next().then((path) => told.push(path));
+    const changes: (string | undefined)[] = [];
+    const first = watcher.next().then((path) => changes.push(path));
     for (const other of ["notes.md", "tests/a.test.ts", "data/x.json"]) {
       await Deno.writeTextFile(`${folder}/${other}`, "x");
     }
@@ -17,7 +17,7 @@ test("reports a change of a source file once, and ignores other files", async ()
     Deno.writeTextFileSync(`${folder}/db/a.ts`, "1");
     Deno.writeTextFileSync(`${folder}/db/a.ts`, "2");
     await first;
-    expect(told).toEqual(["db/a.ts"]);
+    expect(changes).toEqual(["db/a.ts"]);
     const second = watcher.next();
     await Deno.remove(`${folder}/db/a.ts`);
     expect(await second).toBe("db/a.ts");

@@ -236,9 +236,9 @@ describe("incomplete bodies", () => {
           expect: "100-continue",
         });
         // The hub sends 100 Continue when it begins to read.
-        const said = new Uint8Array(100);
-        const count = await connection.read(said);
-        expect(new TextDecoder().decode(said.subarray(0, count!))).toContain("100 Continue");
+        const bytes = new Uint8Array(100);
+        const count = await connection.read(bytes);
+        expect(new TextDecoder().decode(bytes.subarray(0, count!))).toContain("100 Continue");
         await write(connection, name === "content-length" ? "{" : "1\r\n{\r\n");
         connection.close();
       }

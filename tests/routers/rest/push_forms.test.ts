@@ -32,15 +32,18 @@ test.each([
     "version",
   ],
   ["packed by another program", "a.tar.xz", `\xfd7zXZ\0${LONG}`, 415, ""],
-])("a long file %s is told of, alone and beside good ones", async (_what, name, content, status, reason) => {
-  const alone = await pushForm([[name, content]]);
-  expect([alone.status, alone.body.detail]).toEqual([status, expect.stringContaining(reason)]);
-  const beside = await pushForm([["a.tap", TAP], [name, content], ["b.tap", TAP]]);
-  expect([beside.status, beside.body]).toMatchObject([beside.status < 300 ? beside.status : 201, {
-    accepted: 2,
-    rejected: [{ file: name, place: "the file" }],
-  }]);
-});
+])(
+  "a long file %s is reported, alone and next to valid files",
+  async (_what, name, content, status, reason) => {
+    const alone = await pushForm([[name, content]]);
+    expect([alone.status, alone.body.detail]).toEqual([status, expect.stringContaining(reason)]);
+    const beside = await pushForm([["a.tap", TAP], [name, content], ["b.tap", TAP]]);
+    expect([beside.status, beside.body]).toMatchObject([beside.status < 300 ? beside.status : 201, {
+      accepted: 2,
+      rejected: [{ file: name, place: "the file" }],
+    }]);
+  },
+);
 
 test("a run's url must be http, https or file, and a wrong changelist gets an error that lists valid forms", async () => {
   const push = (more: Record<string, unknown>) =>

@@ -62,15 +62,15 @@ test.each(LINES)(
         CHUB_RESTART: "true",
       },
     }).output();
-    const said = new TextDecoder().decode(stdout) + new TextDecoder().decode(stderr);
+    const output = new TextDecoder().decode(stdout) + new TextDecoder().decode(stderr);
     expect(code).toBe(1);
     if (value === undefined) {
-      expect(said).toMatch(/^deploy: .*lines\.conf: line \d+ .*; nothing was changed\n$/);
+      expect(output).toMatch(/^deploy: .*lines\.conf: line \d+ .*; nothing was changed\n$/);
       // Values may be secret and must not be printed.
-      expect(said).not.toContain("two words");
+      expect(output).not.toContain("two words");
       return;
     }
-    expect(said).toContain("there is no user no-such-user");
+    expect(output).toContain("there is no user no-such-user");
     const sh = await new Deno.Command("sh", { args: ["-c", `. "$1"; printf %s "$X"`, "sh", settings] })
       .output();
     expect(new TextDecoder().decode(sh.stdout)).toBe(value);
