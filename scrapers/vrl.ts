@@ -6,7 +6,7 @@ import { parseLocation } from "./binarydrop/names.ts";
 import { isoTime } from "./core/records.ts";
 import type { ScrapeContext } from "./core/context.ts";
 import { MAX_ARTIFACT, MAX_RESULTS, readArtifact, resultFiles } from "../formats/artifact.ts";
-import { parseInSlices } from "../formats/json_slices.ts";
+import { parseLabPage, reasonLine, type ScrapedJob, scrapedJob } from "./http/lab_contract.ts";
 import { type ScrapeBatch, type ScrapedTest, Scraper } from "./scraper.ts";
 
 const settings = z.strictObject({
@@ -15,23 +15,6 @@ const settings = z.strictObject({
   }),
 });
 type Settings = z.infer<typeof settings>;
-
-const text = z.string().max(2000);
-const labJob = z.object({
-  serial: z.number().int().positive(),
-  state: z.enum(["queued", "running", "done", "failed", "cancelled", "lost"]),
-  os: text.nullish(),
-  machine: text.nullish(),
-  pool: text.nullish(),
-  packageUrl: text,
-  startedAt: z.iso.datetime({ offset: true }).nullish(),
-  finishedAt: z.iso.datetime({ offset: true }).nullish(),
-  // Free text: an invalid one must not make the job invalid.
-  reason: z.string().nullish().catch(null),
-  artifacts: z.array(z.object({ name: text, size: z.number().min(0) })).max(1000).default([]),
-});
-type LabJob = z.infer<typeof labJob>;
-const labPage = z.object({ jobs: z.array(z.unknown()).max(10_000), nextCursor: text.nullish() });
 
 const PAGE = 100;
 const MAX_PAGES = 10_000;
@@ -82,18 +65,7 @@ async function readPage(
   const response = await context.fetch(url, { signal: context.signal, maxBytes: 16 << 20 });
   const body = await response.text();
   if (!response.ok) throw new HubError("BAD_GATEWAY", `The lab answered ${response.status} to ${url}.`);
-  let page: unknown;
-  try {
-    page = await parseInSlices(body);
-  } catch {
-    throw new HubError(
-      "BAD_GATEWAY",
-      `The lab's answer to ${url} is not JSON: it begins ${JSON.stringify(body.slice(0, 60))}.`,
-    );
-  }
-  const parsed = labPage.safeParse(page);
-  if (!parsed.success) throw new HubError("BAD_GATEWAY", `The lab's answer to ${url} is not a page of jobs.`);
-  const { jobs, nextCursor = null } = parsed.data;
+  const { jobs, nextCursor } = await parseLabPage(body, url);
   // The same jobs under a new cursor are a repeat too.
   const fingerprint = nextCursor === null ? body : body.replaceAll(JSON.stringify(nextCursor), "");
   return { jobs, nextCursor, fingerprint };
@@ -105,7 +77,7 @@ async function* toRuns(labUrl: string, jobs: unknown[], context: ScrapeContext):
   for (const one of jobs) {
     context.signal.throwIfAborted();
     context.seen();
-    const parsed = labJob.safeParse(one);
+    const parsed = scrapedJob.safeParse(one);
     const { serial } = (one ?? {}) as { serial?: unknown };
     const place = `job ${typeof serial === "number" || typeof serial === "string" ? serial : typeof serial}`;
     if (!parsed.success) {
@@ -130,7 +102,7 @@ async function* toRuns(labUrl: string, jobs: unknown[], context: ScrapeContext):
 }
 
 /** The job's run, or the reason why it has none. */
-async function toRun(labUrl: string, job: LabJob, context: ScrapeContext): Promise<RunRecord | string> {
+async function toRun(labUrl: string, job: ScrapedJob, context: ScrapeContext): Promise<RunRecord | string> {
   if (job.state === "queued" || job.state === "running") return "has not finished yet";
   if (job.state === "cancelled") return "was cancelled";
   const build = parseLocation(job.packageUrl);
@@ -156,7 +128,7 @@ async function toRun(labUrl: string, job: LabJob, context: ScrapeContext): Promi
     results: [],
   };
   const failed = (what: string): RunRecord => {
-    const words = job.reason?.replace(/\p{Cc}/gu, " ").trim();
+    const words = reasonLine(job.reason);
     return {
       ...run,
       status: "lab_error",
@@ -186,7 +158,7 @@ interface FoundArtifacts {
 }
 
 /** Reads the results in a job's result files, or in its logs if no result file can be read. */
-async function readArtifacts(url: string, job: LabJob, context: ScrapeContext): Promise<FoundArtifacts> {
+async function readArtifacts(url: string, job: ScrapedJob, context: ScrapeContext): Promise<FoundArtifacts> {
   const { named, logs } = resultFiles(job.artifacts);
   const found: FoundArtifacts = { results: [], files: 0, fault: undefined };
   for (const artifact of named) await addArtifact(found, artifact, { url, job, context });
@@ -198,7 +170,12 @@ async function readArtifacts(url: string, job: LabJob, context: ScrapeContext): 
 async function addArtifact(
   found: FoundArtifacts,
   { name, size }: Artifact,
-  { url, job, context, isLog = false }: { url: string; job: LabJob; context: ScrapeContext; isLog?: boolean },
+  { url, job, context, isLog = false }: {
+    url: string;
+    job: ScrapedJob;
+    context: ScrapeContext;
+    isLog?: boolean;
+  },
 ): Promise<void> {
   const place = `job ${job.serial} ${name}`;
   if (size > MAX_ARTIFACT) {

@@ -17,7 +17,7 @@ import {
   type LabJob,
   type LabOptions,
   listChangedLabJobs,
-} from "../../run/lab_client.ts";
+} from "../../scrapers/http/lab_client.ts";
 import { enqueueDue } from "./enqueue_due.ts";
 import { type JobDeps, labOf } from "./job_deps.ts";
 

@@ -1,7 +1,7 @@
 import type { Config } from "../../config/config.ts";
 import type { Db } from "../../db/core/queryable.ts";
 import { HubError } from "../../errors.ts";
-import type { LabOptions } from "../../run/lab_client.ts";
+import type { LabOptions } from "../../scrapers/http/lab_client.ts";
 import type { Queue } from "../queue.ts";
 
 /** Dependencies of the job tasks. */

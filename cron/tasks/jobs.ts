@@ -19,7 +19,7 @@ import { moveJob } from "../../db/jobs/jobs.ts";
 import { hasOpenLabJobs } from "../../db/jobs/lab_jobs.ts";
 import { reasonOf } from "../../errors.ts";
 import { guardLauncher } from "../../run/guard_launcher.ts";
-import type { LabJob } from "../../run/lab_client.ts";
+import type { LabJob } from "../../scrapers/http/lab_client.ts";
 import { checkExecutable, runVrlsubmit } from "../../run/vrlsubmit.ts";
 import { findByMark, readState } from "./follow_lab.ts";
 import type { JobDeps } from "./job_deps.ts";

@@ -1,20 +1,9 @@
-import { z } from "zod";
-import { HubError, reasonOf } from "../errors.ts";
+import type { z } from "zod";
+import { HubError, reasonOf } from "../../errors.ts";
+import { parseLabJson, parseLabPage, reasonLine, trackedJob } from "./lab_contract.ts";
 
 const TIME_LIMIT_MS = 15_000;
 const MAX_BYTES = 8 << 20;
-
-const labJob = z.object({
-  serial: z.number().int().positive(),
-  state: z.enum(["queued", "running", "done", "failed", "cancelled", "lost"]),
-  note: z.string().max(4000).nullish(),
-  // Informational, so an invalid reason does not invalidate the job.
-  reason: z.string().nullish().catch(null),
-});
-const labPage = z.object({
-  jobs: z.array(z.unknown()).max(10_000),
-  nextCursor: z.string().max(1000).nullish(),
-});
 
 export interface LabJob {
   serial: number;
@@ -35,9 +24,8 @@ export interface LabOptions {
 const MAX_REASON = 1000;
 const MAX_PAGES = 20;
 
-function toJob({ serial, state, note, reason }: z.infer<typeof labJob>): LabJob {
-  const words = reason?.replace(/\p{Cc}/gu, " ").trim().slice(0, MAX_REASON);
-  return { serial, state, note: note ?? "", reason: words || null };
+function toJob({ serial, state, note, reason }: z.infer<typeof trackedJob>): LabJob {
+  return { serial, state, note: note ?? "", reason: reasonLine(reason).slice(0, MAX_REASON) || null };
 }
 
 /** Every job whose note contains `note`. @throws HubError BAD_GATEWAY if the lab's answer violates the contract */
@@ -63,7 +51,7 @@ export async function findLabJob(lab: LabOptions, serial: number): Promise<LabJo
   if (!response.ok) {
     throw new HubError("BAD_GATEWAY", `The lab answered ${response.status} to /jobs/${serial}.`);
   }
-  const parsed = labJob.safeParse(parseJson(body, `/jobs/${serial}`));
+  const parsed = trackedJob.safeParse(await parseLabJson(body, `/jobs/${serial}`));
   if (!parsed.success || parsed.data.serial !== serial) {
     throw new HubError("BAD_GATEWAY", `The lab's answer to /jobs/${serial} is not that job.`);
   }
@@ -99,31 +87,13 @@ async function readPage(
   const response = await ask(lab, `/jobs?${query}`, "GET");
   const body = await readBounded(response);
   if (!response.ok) throw new HubError("BAD_GATEWAY", `The lab answered ${response.status} to /jobs.`);
-  const parsed = labPage.safeParse(parseJson(body, "/jobs"));
-  if (!parsed.success) {
-    throw new HubError(
-      "BAD_GATEWAY",
-      `The lab's answer to /jobs is not a page: ${z.prettifyError(parsed.error)}`,
-    );
-  }
+  const page = await parseLabPage(body, "/jobs");
   const jobs: LabJob[] = [];
-  for (const one of parsed.data.jobs) {
-    const job = labJob.safeParse(one);
+  for (const one of page.jobs) {
+    const job = trackedJob.safeParse(one);
     if (job.success) jobs.push(toJob(job.data));
   }
-  return { jobs, nextCursor: parsed.data.nextCursor ?? null };
-}
-
-/** @throws HubError BAD_GATEWAY */
-function parseJson(body: string, path: string): unknown {
-  try {
-    return JSON.parse(body);
-  } catch {
-    throw new HubError(
-      "BAD_GATEWAY",
-      `The lab's answer to ${path} is not JSON: ${JSON.stringify(body.slice(0, 80))}.`,
-    );
-  }
+  return { jobs, nextCursor: page.nextCursor };
 }
 
 async function ask(lab: LabOptions, path: string, method: string): Promise<Response> {
