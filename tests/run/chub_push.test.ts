@@ -139,7 +139,7 @@ bySenders(
     const wrong = await push(["-t", "t", "-c", "1", "b.tap"], { CHUB_TOKEN: "chub_wrong" });
     expect([wrong.code, wrong.err]).toEqual([1, expect.stringContaining("401")]);
     const unknown = await push(["-t", "t", "-c", "1", "notes.txt"]);
-    expect([unknown.code, unknown.err]).toEqual([1, expect.stringContaining("no known format")]);
+    expect([unknown.code, unknown.err]).toEqual([1, expect.stringContaining("unknown format")]);
     for (
       const [args, reason] of [
         [["-c", "1", "b.tap"], "set the test"],
