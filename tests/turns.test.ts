@@ -28,7 +28,7 @@ function handTurns() {
   };
 }
 
-test("of eight that work at once one goes on in each turn of the event loop, for a slice, in order", async () => {
+test("of eight concurrent tasks one continues in each turn of the event loop, for a slice, in order", async () => {
   const hand = handTurns();
   const done: number[] = [];
   let since: number[] = [];
@@ -55,7 +55,7 @@ test("of eight that work at once one goes on in each turn of the event loop, for
   expect(done).toEqual([0, 1, 2, 3, 4, 5, 6, 7]);
 });
 
-test("short work waits once, and never while others have nothing to do", async () => {
+test("short work waits once, and never while no other task waits", async () => {
   const hand = handTurns();
   const first = hand.turns.take();
   expect(first).toBeDefined();
@@ -65,7 +65,7 @@ test("short work waits once, and never while others have nothing to do", async (
   expect(hand.isWaiting).toBe(false);
 });
 
-test("a large piece of a file is handed on in slices, each in its turn, and nothing of it is lost", async () => {
+test("a large chunk of a file is passed on in slices, one per turn, and completely", async () => {
   const bytes = crypto.getRandomValues(new Uint8Array(1 << 16));
   const input = Array.from({ length: 8 }, (_, at) => bytes.subarray(at, bytes.length - 7 * at));
   let isMine = false;
@@ -122,7 +122,7 @@ test.each([
     20_000,
   ],
 ])(
-  "of eight files that are read at once, one goes on for a slice in each turn: %s",
+  "of eight files read at once, one continues for a slice in each turn: %s",
   async (_what, bytes, count) => {
     let results = 0;
     const [most, inTurns] = await mostInTurn((happens) =>
@@ -139,7 +139,7 @@ test.each([
   },
 );
 
-test("records of a scrape go into their spool one by one, each in its turn where the slice is over", async () => {
+test("records of a scrape are spooled one by one, yielding when the slice is over", async () => {
   const records = Array.from(
     { length: 500 },
     (_, at) => ({ case: `case ${at}`, outcome: "passed" as const }),
@@ -152,7 +152,7 @@ test("records of a scrape go into their spool one by one, each in its turn where
   expect([most, inTurns]).toEqual([1, 500]);
 });
 
-test("chunks of a body that has come already are taken one by one, each in its turn but the first", async () => {
+test("buffered chunks of a body are read one per turn, except the first", async () => {
   const body = ReadableStream.from(Array.from({ length: 500 }, () => new Uint8Array(1000).fill(1)));
   const request = new Request("http://localhost/", { method: "POST", body });
   const hub = { room: new BodyRoom(1 << 20), roomTaken: 0, config: { bodyTimeoutMs: 30_000 } };
@@ -167,7 +167,7 @@ test("chunks of a body that has come already are taken one by one, each in its t
   expect([most, inTurns]).toEqual([1, 499]);
 });
 
-test("a server answers while eight work without end", async () => {
+test("a server answers while eight tasks work without pause", async () => {
   const hub = new Turns();
   let isOver = false;
   const works = Array.from({ length: 8 }, async () => {

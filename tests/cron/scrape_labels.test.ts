@@ -12,7 +12,7 @@ import { scrapeBench } from "../helpers/scrape_bench.ts";
 
 const bench = scrapeBench();
 
-test("a build whose commit its axis's list did not have yet is taken once it has it", async () => {
+test("a build is stored once its axis's list contains its commit", async () => {
   const { sql, url } = bench.database;
   const sha = (at: number) => String(at).repeat(40);
   const server = replay(({ pathname }) =>

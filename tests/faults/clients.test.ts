@@ -65,7 +65,7 @@ async function faultsLogged(): Promise<string[]> {
   });
 }
 
-test("hostile clients take nothing from good ones, and leave nothing behind", async () => {
+test("hostile clients do not affect good ones, and leave nothing behind", async () => {
   const seed = faultSeed();
   const figures = { clients: 0, pushes: 0, lost: 0, doubled: 0 };
   const statuses = new Map<number, number>();

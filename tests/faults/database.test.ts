@@ -54,7 +54,7 @@ async function readOn(isOver: () => boolean): Promise<string[]> {
 }
 
 test(
-  "a database in any state under load loses and doubles nothing, and refusals are a 503 or 507",
+  "no state of the database under load loses or duplicates data, and rejections are a 503 or 507",
   async () => {
     const seed = faultSeed();
     const trials = trialCount(NAMES.length, 4 * NAMES.length);

@@ -18,7 +18,7 @@ const FAULTS: Record<string, (app: TestApp, proxy: TcpProxy) => unknown> = {
   reset: (_app, proxy) => proxy.reset(),
 };
 
-test("connections that fall silent under load lose and double nothing", async () => {
+test("connections that go silent under load lose and duplicate nothing", async () => {
   const seed = faultSeed();
   let proxy!: TcpProxy;
   const app = await testApp({ RATE_WRITES: "1000000" }, {

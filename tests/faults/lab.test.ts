@@ -84,7 +84,7 @@ async function trial(
 }
 
 test(
-  "no job is in the lab twice, and none of the lab's is lost, whatever the lab, vrlsubmit and the hub do",
+  "no job is in the lab twice or lost, whatever the lab, vrlsubmit and the hub do",
   async () => {
     const seed = faultSeed();
     const trials = trialCount(9, 150);

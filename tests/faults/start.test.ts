@@ -32,7 +32,7 @@ async function storedRuns({ url }: StartWorld): Promise<StoredRun[]> {
   return runs;
 }
 
-test("kill -9 of any part loses and doubles no push, and all is well again", async () => {
+test("kill -9 of any process loses and duplicates no push, and the hub recovers", async () => {
   const seed = faultSeed();
   const world = await startWorld();
   let load: PushLoad | undefined;

@@ -33,7 +33,7 @@ test.each<[string, (pid: number) => unknown]>([
   ["the loss of its network", () => proxy.reset()],
   ["a cancellation", (pid) => database.sql`select pg_cancel_backend(${pid})`],
 ])(
-  "an answer that breaks off by %s among its rows leaves no gap in the next one",
+  "an answer interrupted by %s among its rows leaves no gap in the next answer",
   async (_by, end) => {
     const sql = openDatabase(proxy.url, { max: 1 });
     const [own] = await sql<[{ pid: number }]>`select pg_backend_pid() as pid`;
@@ -62,7 +62,7 @@ function message(letter: string, content = ""): Buffer {
   return bytes;
 }
 
-test("an end of the statement comes before each error, and nothing else changes, wherever bytes are cut", () => {
+test("each error is preceded by an end of statement, and nothing else changes, however the bytes are split", () => {
   const started = [message("R", "\0\0\0\0"), message("Z", "I")];
   const row = message("D", "E\0\0\0\x05EEEE");
   const error = message("E", "SERROR\0C57014\0\0");
@@ -93,7 +93,7 @@ test("an end of the statement comes before each error, and nothing else changes,
   }
 });
 
-test("an error that refuses a connection or a copy is passed on alone", () => {
+test("an error that rejects a connection or a copy is passed on unchanged", () => {
   const error = message("E", "SFATAL\0C28000\0\0");
   for (const before of [[message("R", "\0\0\0\0")], [message("Z", "I"), message("G", "\0\0\0")]]) {
     const socket = new EventEmitter() as Socket;

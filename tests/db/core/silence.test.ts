@@ -41,7 +41,7 @@ async function warm(sql: Db, count: number): Promise<Db> {
 const faultOf = (work: PromiseLike<unknown>) =>
   work.then(() => "no fault", (error) => databaseFault(error)?.status ?? error);
 
-test("silent connections fail what was asked, and what follows works", async () => {
+test("silent connections fail their queries, and later queries succeed", async () => {
   const sql = await warm(open({ max: 5 }), 5);
   expect(proxy.freeze()).toBeGreaterThanOrEqual(5);
   // In use by two, the others idle: none of them answers the next question either.
@@ -101,7 +101,7 @@ test("a copy that falls silent ends, while its rows are sent and at its end", as
   expect(await sql`select n from written`).toEqual([{ n: 7 }]);
 });
 
-test("a slow statement is not taken for a silent connection, nor is one that sends or gets much", async () => {
+test("slow statements and large transfers are not mistaken for silent connections", async () => {
   const sql = open({ max: 4, limits: { askMs: 1000 } });
   const text = "x".repeat(30_000_000);
   const [slept, long, many] = await Promise.all([
@@ -129,7 +129,7 @@ test("a statement that waits for a lock, or works for too long, is cancelled", a
   expect(await sql`select n from written`).toEqual([{ n: 1 }]);
 });
 
-test("a server that answers on no connection fails what waits for it, and works again once it answers", async () => {
+test("queries fail while a server answers on no connection, and succeed once it answers", async () => {
   const sql = await warm(open({ max: 2, limits: { askMs: 100, answerMs: 300, unreachableMs: 400 } }), 2);
   proxy.freezesNew = true;
   proxy.freeze();
@@ -138,7 +138,7 @@ test("a server that answers on no connection fails what waits for it, and works 
   await expect.poll(() => faultOf(sql`select 1`)).toBe("no fault");
 });
 
-test("a connection that the driver ends is closed though its server never answers", async () => {
+test("a connection that the driver ends is closed even if its server never answers", async () => {
   const sql = await warm(open({ max: 1 }), 1);
   proxy.freeze();
   // Ends the idle connection in order, which waits for the server's end; the pool has no other.
@@ -146,7 +146,7 @@ test("a connection that the driver ends is closed though its server never answer
   expect(await sql`select 1 as one`).toEqual([{ one: 1 }]);
 });
 
-test("a query that is asked in the moment of a reset ends, as do those after it", async () => {
+test("a query sent at the moment of a reset ends, as do later ones", async () => {
   const sql = await warm(open({ max: 1 }), 1);
   for (let round = 0; round < 5; round++) {
     const first = faultOf(sql`select pg_sleep(60)`);
@@ -166,13 +166,13 @@ test("a query that is asked in the moment of a reset ends, as do those after it"
   }
 });
 
-test("connections are named, and a name that Postgres would change is changed before", async () => {
+test("connections have names, limited to what Postgres keeps unchanged", async () => {
   const sql = open({ name: "näme ".repeat(20) });
   const [row] = await sql`select current_setting('application_name') as name`;
   expect(row!.name).toMatch(/^(?:n\?me ){8} [0-9a-f]{8}-1$/);
 });
 
-test("judge: what is done about a silent connection, by what the server says of it", () => {
+test("judge: the decision about a silent connection, by the server's report", () => {
   const working = { name: "a", isWorking: true, waitsForLock: false };
   const limits = { ...DEFAULT_LIMITS, unreachableMs: 10, unknownMs: 20, lockMs: 30, statementMs: 40 };
   const verdict = (silentMs: number, found: Parameters<typeof judge>[1], name = "a") =>
@@ -209,7 +209,7 @@ test("connections that were opened while the database was read-only are replaced
   }
 });
 
-test("a reserved connection that is lost is given to no other query", async () => {
+test("a lost reserved connection is not reused", async () => {
   const sql = open({ max: 2 });
   for (const end of ["server", "network"] as const) {
     const reserved = await sql.reserve();

@@ -95,7 +95,7 @@ test.each(ASKED)(
   },
 );
 
-test("an item of the list is, to the letter, what the changelist itself tells, whatever its file is named", async () => {
+test("a list item equals the changelist's own answer, whatever its file name", async () => {
   const { sql } = db;
   const names = [
     "plain-1.2_x~.tgz",

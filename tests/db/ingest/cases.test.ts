@@ -29,7 +29,7 @@ async function fetched(): Promise<number> {
 }
 
 test(
-  "names of a test that the table's statistics do not know cost a probe each, however many it has by then",
+  "names of a test without statistics cost one index probe each, however many cases it has",
   async () => {
     const spool = new ResultSpool();
     const count = 65_000;

@@ -40,7 +40,7 @@ const FILTERS = [
 ];
 
 test.each(FILTERS.flatMap((filter) => [1, 7, 41, 1000].map((limit) => ({ filter, limit }))))(
-  "pages of $limit with $filter hold each result once, in order",
+  "pages of $limit with $filter contain each result once, in order",
   async ({ filter, limit }) => {
     const input = resultList.parse({ test: "t", limit, ...filter });
     const paged: string[] = [];

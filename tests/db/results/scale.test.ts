@@ -131,7 +131,7 @@ const QUESTIONS: Record<string, { ask: () => Promise<unknown>; rows: number }> =
 };
 
 test.each(Object.entries(QUESTIONS))(
-  "%s reads no large table from end to end",
+  "%s scans no large table in full",
   async (_name, { ask, rows }) => {
     expect(packageId).toBeGreaterThan(0);
     const before = await reads();
