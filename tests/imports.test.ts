@@ -122,7 +122,7 @@ test("every import names a file that exists", () => {
   expect(missing.map(({ from, to }) => `${from} -> ${to}`)).toEqual([]);
 });
 
-/** Read by a program under another name, or by an address that is made when it runs. */
+/** Files loaded by another program under another name, or from an address computed at run time. */
 const ENTRIES = ["run/lab/sample/suite.ts", "run/lab/sample/compiler.ts", "tests/helpers/global_setup.ts"];
 
 test("every exported function, class and constant is imported somewhere; every exported type is imported or used in its file", () => {

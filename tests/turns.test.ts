@@ -8,7 +8,7 @@ import { readBody } from "../routers/rest/body.ts";
 import { BodyRoom } from "../routers/rest/body_room.ts";
 import { Turns, turns } from "../turns.ts";
 
-/** Turns under a clock and an event loop of the test's own: `next` runs one turn of it. */
+/** Turns with a fake clock and event loop: `next` runs one turn of it. */
 function handTurns() {
   let now = 0;
   const due: (() => void)[] = [];
@@ -22,7 +22,7 @@ function handTurns() {
     async next() {
       now += 1;
       for (const run of due.splice(0)) run();
-      // What was let go on does all it can without another turn.
+      // The resumed task does all it can without another turn.
       for (let at = 0; at < 2000; at++) await Promise.resolve();
     },
   };
@@ -80,7 +80,7 @@ test("a large chunk of a file is passed on in slices, one per turn, and complete
   expect(await new Blob(got as BlobPart[]).bytes()).toEqual(await new Blob(input as BlobPart[]).bytes());
 });
 
-/** The most that happens in one turn, and how many turns there are, where each piece of work waits for a turn of its own. */
+/** Returns the maximum work in one turn, and the number of turns, if each piece of work waits for its own turn. */
 async function mostInTurn(
   work: (happens: (count: number) => void) => Promise<unknown>,
 ): Promise<[number, number]> {
@@ -178,7 +178,7 @@ test("a server answers while eight tasks work without pause", async () => {
     }
   });
   const server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen() {} }, () => new Response("here"));
-  // By `setImmediate` or messages no answer came within a minute.
+  // With `setImmediate` or messages no answer came within a minute.
   for (let at = 0; at < 20; at++) {
     const answer = await fetch(`http://127.0.0.1:${server.addr.port}/`, {
       signal: AbortSignal.timeout(30_000),

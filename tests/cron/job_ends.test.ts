@@ -10,7 +10,7 @@ import { until } from "../helpers/lab.ts";
 import { listProcesses } from "../helpers/processes.ts";
 import { hasProgram, requires } from "../helpers/require.ts";
 
-/** Time limit of a vrlsubmit that hangs; a machine that starts it slower finds it unsent. */
+/** Time limit of a vrlsubmit that hangs. On a machine that starts it more slowly, nothing is submitted. */
 const HANG_MS = 5000;
 
 let bench: JobBench;
@@ -31,7 +31,7 @@ beforeEach(async () => {
 const stored = (id: number) =>
   bench.lab.journal.filter((job) => job.note.startsWith(`[chub job ${id}.`)).length;
 
-/** Settings with a line of shell as vrlsubmit, which counts its runs; `LAB` is the address to submit to. */
+/** Settings with a shell command as vrlsubmit, which counts its runs; `LAB` is the address to submit to. */
 async function program(body: string) {
   const path = `${folder}/${crypto.randomUUID()}`;
   await Deno.writeTextFile(path, `#!/bin/sh\necho run >> ${path}.runs\n${body}\n`, { mode: 0o755 });
@@ -89,7 +89,7 @@ test("while the lab is unreachable jobs wait with the reason, and continue once 
     reason: expect.stringContaining("cannot be reached"),
     nextAttemptAt: expect.any(String),
   });
-  // The other one is not tried in vain.
+  // The other job is not tried.
   expect(await bench.submit(second)).toMatchObject({
     state: "queued",
     attempt: 0,
@@ -201,7 +201,7 @@ test("a job cancelled while unknown is also cancelled in the lab", async () => {
 
 needsSetsid("what left the group of a submission whose hub is killed submits nothing any more", async () => {
   const name = crypto.randomUUID();
-  // A chain of sessions, whose last one would submit.
+  // A chain of sessions, of which the last would submit.
   const late = `setsid sh -c 'setsid sh -c "sleep 15; echo ${name} >> ${folder}/${name}" & sleep 15'`;
   const path = `${folder}/${crypto.randomUUID()}`;
   await Deno.writeTextFile(
@@ -238,7 +238,7 @@ test("a serial unknown to the lab is lost after a time, but not while the lab is
   await age();
   await bench.follow();
   expect(await state()).toBe("submitted");
-  // It comes back, and goes again: the time counts from then.
+  // It reappears, and disappears again: the time counts from then.
   bench.lab.forgotten.delete(serial!);
   await age();
   await bench.follow();

@@ -27,7 +27,7 @@ test("a note without a hub belongs to an attempt before notes named hubs", () =>
 });
 
 let benches: [JobBench, JobBench];
-/** Of the second hub, which submits to the first one's lab. */
+/** Dependencies of the second hub, which submits to the first one's lab. */
 let deps: JobDeps;
 beforeAll(async () => {
   benches = [await jobBench(), await jobBench()];
@@ -43,7 +43,7 @@ test("two hubs that submit to one lab never claim each other's jobs", async () =
   expect(await one.submit(id)).toMatchObject({ state: "submitted" });
   one.lab.faults = ["answers 502", "none"];
   expect(await other.submit(id, deps)).toMatchObject({ state: "unknown" });
-  // The first look-up finds the other's job only: this one goes out again.
+  // The first search finds only the other hub's job, so this job is resubmitted.
   const job = await other.minute(id, deps);
   expect(job).toMatchObject({ state: "submitted", attempt: 2, needsPerson: false });
   expect(job.serials).not.toEqual((await one.get(id)).serials);

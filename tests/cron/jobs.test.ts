@@ -125,7 +125,7 @@ test("a job whose package is under a root removed from DROP_URLS is never submit
       code: "CONFLICT",
       message: expect.stringContaining("which is no longer in DROP_URLS"),
     });
-    // A root that is named anew, or one around it, will do.
+    // A root that is added again, or one that contains it, is enough.
     await configureRoots(sql, [{ name: "all", url: removed.replace(/\/[^/]*$/, "") }]);
     await submitJob(deps, (await retryJob(sql, id, options)).id, signal());
     expect(await inLab((await getJob(sql, id)).id + 1)).toBe(1);

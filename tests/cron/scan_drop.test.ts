@@ -152,7 +152,7 @@ test("a root removed from DROP_URLS is unavailable from the start on, and no old
     const old = { ...bench.deps().config, dropRoots: roots };
     await bench.scan({ config: old });
     expect(await bench.available("a")).toEqual([1, 2]);
-    // As a process with other settings starts.
+    // Simulates the start of a process with other settings.
     await configureRoots(bench.db.sql, roots.slice(0, 1));
     expect(await bench.available("a")).toEqual([1]);
     const logged: unknown[] = [];
@@ -169,7 +169,7 @@ test("a root removed from DROP_URLS is unavailable from the start on, and no old
     expect(items[0]!.root).toBe("one");
     await configureRoots(bench.db.sql, roots);
     expect(await bench.available("a")).toEqual([1, 2]);
-    // Many that start at once, each with its own order.
+    // Many processes start at once, each with its own order.
     await Promise.all(
       Array.from(
         { length: 8 },

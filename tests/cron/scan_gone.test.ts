@@ -142,4 +142,4 @@ test("a package larger than a batch loses the builds that no batch of its readin
   expect(await bench.rowsOfBuilds()).toEqual(before);
 });
 
-/** More packages than the batches take that are read and written at once. */
+/** More packages than fit the batches that are read and written at once. */

@@ -59,7 +59,7 @@ test("a build is stored once its axis's list contains its commit", async () => {
   expect(await bench.runsOf(row!.id)).toBe(2);
   const before = server.asked.length;
   await bench.scrape(row!.id, deps);
-  // What is stored is not asked for again.
+  // Stored builds are not requested again.
   expect(server.asked.length - before).toBe(1);
   await server.close();
 });

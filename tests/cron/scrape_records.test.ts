@@ -8,7 +8,7 @@ const bench = scrapeBench();
 
 const scrapesOf = async (id: number) => (await listScrapes(bench.database.sql, id, { limit: 10 })).items;
 
-/** Runs and results as a source may tell them, each with what is stored of it. */
+/** Runs and results that a source may report, each with what is stored of it. */
 const ODD: Record<
   string,
   { run?: object; results?: unknown[]; stored: unknown[] | undefined; reason: string }

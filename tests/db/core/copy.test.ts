@@ -39,7 +39,8 @@ test("an error while producing rows ends the copy, and the connection stays usab
 
 test("a connection lost during a copy, or between statements, fails only the transaction", async () => {
   const sql = openDatabase(database.url, { max: 2, name: "lost" });
-  // Not one that the driver still asks for the types of the database, whose loss is another matter.
+  // Not a connection on which the driver is still fetching the types of the database: losing that one is a different
+  // case.
   const kill = async () =>
     (await database.sql`
       select pg_terminate_backend(pid) as done from pg_stat_activity

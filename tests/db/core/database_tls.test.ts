@@ -9,7 +9,7 @@ import { openProxy, type TcpProxy } from "../../helpers/tcp_proxy.ts";
 const isThere = hasProgram("openssl");
 const test = requires("openssl", isThere, "install openssl") as typeof plainTest;
 let database: TestDatabase;
-/** A server with TLS, by a certificate of an authority that is not a usual one, and one without. */
+/** A server with TLS, with a certificate of an unknown authority, and a server without TLS. */
 let secure: TcpProxy;
 let plain: TcpProxy;
 let folder: string;
@@ -38,7 +38,7 @@ function open(proxy: TcpProxy, sslmode: string): Db {
 test.each(["require", "prefer", "allow"])("sslmode=%s uses TLS if the server supports it", async (mode) => {
   const sql = open(secure, mode);
   expect(await sql`select 1 as one`).toEqual([{ one: 1 }]);
-  // Silent connections are found below TLS too.
+  // Silent connections are also detected with TLS.
   secure.freeze();
   await expect(sql`select 2`).rejects.toMatchObject({ code: "CONNECTION_CLOSED" });
   expect(await sql`select 3 as three`).toEqual([{ three: 3 }]);

@@ -22,7 +22,7 @@ afterAll(async () => {
   await database.drop();
 });
 
-/** The first statement that is answered: only its rows would be behind a gap. */
+/** Returns the first statement that is answered: only its rows could follow a gap. */
 async function firstAnswer(sql: Db): Promise<unknown[]> {
   const rows = await until(() => sql`select 1 as one`.catch(() => undefined), (found) => found !== undefined);
   return [...rows!];
@@ -37,7 +37,7 @@ test.each<[string, (pid: number) => unknown]>([
   async (_by, end) => {
     const sql = openDatabase(proxy.url, { max: 1 });
     const [own] = await sql<[{ pid: number }]>`select pg_backend_pid() as pid`;
-    // The rows before the last one are on their way while the server sleeps.
+    // The rows before the last are sent while the server sleeps.
     const lost = sql`
     select repeat('x', 100000) as long, case when n = 5 then pg_sleep(3600) end as slept
     from generate_series(1, 5) as n`.then(() => undefined, (error) => databaseFault(error)?.status);
@@ -53,7 +53,7 @@ test.each<[string, (pid: number) => unknown]>([
   },
 );
 
-/** A message of a server. */
+/** Encodes a server message. */
 function message(letter: string, content = ""): Buffer {
   const bytes = Buffer.alloc(5 + content.length);
   bytes.write(letter);

@@ -37,7 +37,7 @@ auth_file = ${folder}/users
 pool_mode = session
 `,
   );
-  // It refuses to run as root, and must reach the server's socket.
+  // PgBouncer refuses to run as root, and must be able to reach the server's socket.
   const owner = Deno.uid() !== 0
     ? undefined
     : (await Deno.stat(host.startsWith("/") ? host : "/var/empty").catch(() => undefined))?.uid || 65534;

@@ -15,7 +15,7 @@ function open(url: string, max = 1): Db {
   return sql;
 }
 
-/** A statement that does not end is one of these tests' faults: each has the limit of a test. */
+/** A statement that never ends is one of the faults tested here, so each has the time limit of a test. */
 const faultOf = (work: PromiseLike<unknown>) =>
   work.then(() => "no fault", (error) => databaseFault(error)?.message ?? error);
 

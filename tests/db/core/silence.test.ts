@@ -32,7 +32,7 @@ function open(options: OpenOptions = {}): Db {
   return sql;
 }
 
-/** A pool of which every connection has been used. */
+/** Opens a pool and uses every connection once. */
 async function warm(sql: Db, count: number): Promise<Db> {
   await Promise.all(Array.from({ length: count }, () => sql`select pg_sleep(0.05)`));
   return sql;
@@ -44,7 +44,7 @@ const faultOf = (work: PromiseLike<unknown>) =>
 test("silent connections fail their queries, and later queries succeed", async () => {
   const sql = await warm(open({ max: 5 }), 5);
   expect(proxy.freeze()).toBeGreaterThanOrEqual(5);
-  // In use by two, the others idle: none of them answers the next question either.
+  // Two connections are in use, the others idle: none of them answers the next query.
   const asked = [
     faultOf(sql`select 1`),
     faultOf(sql`insert into written values (1)`),
@@ -54,7 +54,7 @@ test("silent connections fail their queries, and later queries succeed", async (
   ];
   expect(await Promise.all(asked)).toEqual([503, 503, 503]);
   for (let at = 0; at < 20; at++) await sql`insert into written values (3)`;
-  // What never arrived was not sent again.
+  // Statements that never arrived were not sent again.
   expect(await sql`select n, count(*)::int from written group by n`).toEqual([{ n: 3, count: 20 }]);
 });
 
@@ -178,7 +178,7 @@ test("judge: the decision about a silent connection, by the server's report", ()
   const verdict = (silentMs: number, found: Parameters<typeof judge>[1], name = "a") =>
     judge({ name, silentMs }, found, limits);
   expect([verdict(10, "unreachable"), verdict(11, "unreachable")]).toEqual(["wait", "destroy"]);
-  // Behind a pooler that does not pass names on.
+  // Behind a pooler that does not pass on connection names.
   expect([verdict(20, undefined), verdict(21, undefined)]).toEqual(["wait", "destroy"]);
   expect([verdict(20, [working], ""), verdict(21, [working], "")]).toEqual(["wait", "destroy"]);
   expect([verdict(1, []), verdict(1, [{ ...working, isWorking: false }])]).toEqual(["suspect", "suspect"]);
@@ -199,9 +199,9 @@ test("connections that were opened while the database was read-only are replaced
     const write = () => faultOf(sql`insert into written values (1)`);
     expect(await write()).toBe(503);
     await setReadOnly("off");
-    // They stay what they are: each refuses.
+    // The connections stay read-only: each rejects writes.
     await expect.poll(write, { timeout: 60_000, interval: 100 }).toBe("no fault");
-    // And none of the old ones is left.
+    // None of the old connections is left.
     for (let at = 0; at < 20; at++) expect(await write()).toBe("no fault");
   } finally {
     await setReadOnly("off");
@@ -223,7 +223,7 @@ test("a lost reserved connection is not reused", async () => {
     else proxy.reset();
     expect(await script).toBe(503);
     reserved.release();
-    // An error outside of any promise would end the process.
+    // An error outside any promise would end the process.
     for (let at = 0; at < 5; at++) await sql`select 1`.catch(() => {});
     expect(await sql`select 1 as n`).toEqual([{ n: 1 }]);
   }

@@ -48,7 +48,7 @@ test("names with characters that copy escapes are stored unchanged", async () =>
 test("a rejected copy fails, and the connection stays usable", async () => {
   await drop.add(0, "p", [1]);
   const id = drop.packageId("p");
-  // Few rows: the refusal comes after their end was sent. Many: while they are sent.
+  // With few rows, the error arrives after the end of the rows was sent; with many, while they are being sent.
   for (const count of [1, 50_000]) {
     const twice = columnsOf(id, "p", Array.from({ length: count }, (_, at) => at + 1));
     const failed = await db.sql.begin((tx) => addBuilds(tx, root, twice, { seenAt })).catch((error) => error);

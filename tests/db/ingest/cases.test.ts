@@ -6,7 +6,7 @@ import { ResultSpool } from "../../../db/ingest/spool.ts";
 import { type TestDatabase, testDatabase } from "../../helpers/postgres.ts";
 
 let database: TestDatabase;
-/** One connection, so that what it did can be asked of it. */
+/** A single connection, so that its statistics can be queried. */
 let sql: Db;
 beforeAll(async () => {
   database = await testDatabase();

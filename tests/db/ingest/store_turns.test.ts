@@ -17,7 +17,7 @@ const passed = (count: number) =>
 const small = spoolOf(passed(20_000));
 const large = spoolOf(passed(20_001));
 
-/** Stores that go on when the test says so. */
+/** Stores that continue when the test lets them. */
 function handStores() {
   const begun: string[] = [];
   const ends = new Map<string, PromiseWithResolvers<void>>();

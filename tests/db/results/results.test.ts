@@ -5,7 +5,7 @@ import { resultList } from "../../../schemas/result.ts";
 import { type TestDatabase, testDatabase } from "../../helpers/postgres.ts";
 
 let database: TestDatabase;
-/** In some runs there is much, in some nothing. */
+/** Some runs have many matching results, others none. */
 const SIZES = [3, 0, 40, 1, 0, 0, 7, 120, 2, 5, 0, 1];
 beforeAll(async () => {
   database = await testDatabase();

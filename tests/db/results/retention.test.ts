@@ -15,7 +15,7 @@ async function ask(method: string, path: string, body?: unknown) {
   return { status: response.status, body: await response.json() };
 }
 
-/** Pushes a run that came in some days ago. */
+/** Pushes a run and dates it some days back. */
 async function push(name: string, externalId: string, ageDays: number, more: Record<string, unknown> = {}) {
   const { status, body } = await ask("POST", "/api/results", {
     test: name,
@@ -104,7 +104,7 @@ test("pinned runs stay, as do bad runs under an active waiver", async () => {
   const rows = [];
   for (const id of [pinned, waived, good, elsewhere, later]) rows.push((await rowsOf(id))[0]);
   expect(rows).toEqual([2, 2, 0, 0, 0]);
-  // Once the waiver is over, and the pin is taken off, they go too.
+  // Once the waiver has expired and the pin is removed, they are deleted too.
   await app.sql`update waivers set expires_at = now() - interval '1 hour'`;
   await ask("PATCH", `/api/runs/${pinned}`, { pinned: false });
   expect(await planOf("held")).toMatchObject({ runs: 2, held: 0 });
