@@ -18,7 +18,7 @@ function fill(path: string): string {
 }
 
 describe("errors", () => {
-  test("an unknown route names the site map; a wrong method says what is taken", async () => {
+  test("an unknown route's error names the site map; an unsupported method's error lists the supported ones", async () => {
     const unknown = await app.ask("GET", "/api/nope");
     expect(unknown.status).toBe(404);
     expect(unknown.headers.get("content-type")).toBe("application/problem+json");
@@ -28,7 +28,7 @@ describe("errors", () => {
     expect(wrong.headers.get("allow")).toBe("GET, POST, HEAD");
   });
 
-  test("a request id comes back, and a bad one is replaced", async () => {
+  test("a request id is returned, and an invalid one is replaced", async () => {
     expect(
       (await app.ask("GET", "/api/health/live", { headers: { "x-request-id": "trace-12345" } })).headers.get(
         "x-request-id",
@@ -64,7 +64,7 @@ describe("errors", () => {
     expect((await json(response)).code).toBeTypeOf("string");
   });
 
-  test("whatever changes something refuses the signed-out", async () => {
+  test("every write rejects anonymous users", async () => {
     const { routes, extra } = allRoutes();
     for (const { method, path, role } of [...routes, ...extra]) {
       if (role === "anyone") continue;
@@ -74,7 +74,7 @@ describe("errors", () => {
     }
   });
 
-  test("no parameter, however wrong, makes the hub fail", async () => {
+  test("invalid parameters never cause a 5xx", async () => {
     const bad = [
       "",
       "-1",
@@ -112,7 +112,7 @@ describe("errors", () => {
 });
 
 describe("reads", () => {
-  test("a list has a tag, and who has it gets a 304", async () => {
+  test("a list has an ETag, and a request that sends it gets a 304", async () => {
     const first = await app.ask("GET", "/api/tests");
     const tag = first.headers.get("etag")!;
     expect(tag).toMatch(/^".+"$/);
@@ -121,7 +121,7 @@ describe("reads", () => {
     expect(await second.text()).toBe("");
   });
 
-  test("documents answer; pages load nothing from outside", async () => {
+  test("documents are served; pages load nothing from other origins", async () => {
     for (const path of ["/", "/api/docs", "/api/site-map"]) {
       const response = await app.ask("GET", path, { headers: { accept: "text/html" } });
       const html = await response.text();
@@ -132,7 +132,7 @@ describe("reads", () => {
     expect((await json(app.ask("GET", "/api/site-map"))).items.length).toBeGreaterThan(30);
   });
 
-  test("ready tells each part", async () => {
+  test("ready reports the state of each part", async () => {
     const answer = await json(app.ask("GET", "/api/health/ready"));
     expect(answer.checks.map((check: { name: string; state: string }) => [check.name, check.state])).toEqual([
       ["database", "ok"],
@@ -143,7 +143,7 @@ describe("reads", () => {
   });
 });
 
-describe("the signed-out", () => {
+describe("anonymous users", () => {
   test("do not see settings, job output, errors or payloads", async () => {
     await app.ask("POST", "/api/tests", { body: { name: "secret", scraper: "push", settings: {} } });
     await app.queue.send("scrape", { testId: 1, cause: "request" }, { singletonKey: "x" });
@@ -156,7 +156,7 @@ describe("the signed-out", () => {
 });
 
 describe("tests", () => {
-  test("are made, changed, refused with a reason, and deleted with or without results", async () => {
+  test("are created, changed, rejected with a reason, and deleted with or without results", async () => {
     const bad = await app.ask("POST", "/api/tests", { body: { name: "t", scraper: "nope" } });
     expect((await json(bad)).detail).toContain("use one of vrl, files, ");
     const outside = await app.ask("POST", "/api/tests", {

@@ -56,7 +56,7 @@ test("the typed client reaches every router", async () => {
   ]);
 });
 
-test("errors come with their code and issues", async () => {
+test("errors have their code and issues", async () => {
   await expect(createHubClient(url).tests.create.mutate({ name: "x", scraper: "push" })).rejects
     .toMatchObject({ data: { code: "UNAUTHORIZED", httpStatus: 401 } });
   await expect(createHubClient(url).tests.get.query({ name: "nobody" })).rejects.toMatchObject({

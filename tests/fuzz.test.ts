@@ -10,9 +10,9 @@ const REQUESTS = 20_000;
 const SLOWEST_MS = 1000;
 /** Longest a request may take on a slower machine, in median requests of the same run. */
 const SLOWEST_RATIO = 200;
-/** A request that is slow for a reason of its own is slow each time. */
+/** A request that is inherently slow is slow each time. */
 const TRIES = 3;
-/** Growth of what is in use that is not a leak, in bytes, while half of the requests are made: caches fill. */
+/** Permitted growth of used memory, in bytes, while half of the requests are made: caches fill. */
 const GROWTH = 10 << 20;
 
 interface Schema {
@@ -227,7 +227,7 @@ test(
     const slowest = Math.max(SLOWEST_MS, SLOWEST_RATIO * median);
     expect(slow.filter((one) => one.ms > slowest).map((one) => one.line)).toEqual([]);
     expect(count).toBeGreaterThanOrEqual(REQUESTS);
-    // The requests were not all refused at the door.
+    // Not all requests were rejected at input validation.
     expect(statuses.get(200)).toBeGreaterThan(REQUESTS / 10);
     expect(retainedBytes() - before).toBeLessThan(GROWTH);
   },

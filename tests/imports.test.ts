@@ -122,10 +122,10 @@ test("every import names a file that exists", () => {
   expect(missing.map(({ from, to }) => `${from} -> ${to}`)).toEqual([]);
 });
 
-/** Read by a program under another name, or by an address that is made when it runs. */
+/** Files loaded by another program under another name, or from an address computed at run time. */
 const ENTRIES = ["run/lab/sample/suite.ts", "run/lab/sample/compiler.ts", "tests/helpers/global_setup.ts"];
 
-test("every function, class and constant that is exported is imported somewhere; so is every type, or used beside it", () => {
+test("every exported function, class and constant is imported somewhere; every exported type is imported or used in its file", () => {
   const whole = new Set(imports.filter(({ names }) => names === undefined).map(({ to }) => to));
   const named = new Set(imports.flatMap(({ to, names = [] }) => names.map((name) => `${to} ${name}`)));
   const unused = files.filter((file) => !whole.has(file) && !ENTRIES.includes(file)).flatMap((file) => {

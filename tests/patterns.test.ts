@@ -27,7 +27,7 @@ test.each([
   ["(", "is not a regular expression: "],
   ["(?:a{1,100}){1,100}", "is too long: it has more than 1000 steps"],
   [`${"a{0,1000}".repeat(40)}`, "is too long: it has more than 1000 steps"],
-])("what a linear engine cannot do is refused by name: %s", (source, reason) => {
+])("a feature that cannot run in linear time is rejected by name: %s", (source, reason) => {
   expect(() => compilePattern(source)).toThrow(HubError);
   expect(patternFault(source)).toContain(`The pattern ${JSON.stringify(source)} ${reason}`);
 });
@@ -38,7 +38,7 @@ test.each([
   ["jenkins", "artifacts", { ...CI, job: "a" }],
   ["github", "artifacts", { ...CI, repository: "a/b" }],
   ["buildbot", "logs", { ...CI, builder: "a" }],
-])("the setting %s.%s refuses such a pattern as it is saved", (tag, name, rest) => {
+])("the setting %s.%s rejects such a pattern when it is saved", (tag, name, rest) => {
   const parse = (pattern: string) =>
     scrapers.get(tag)!.settings.safeParse({ ...rest, [name]: pattern }).error?.issues;
   expect(parse("(?<changelist>\\d+).*\\.xml")).toBeUndefined();
@@ -47,7 +47,7 @@ test.each([
   ]);
 });
 
-test("a pattern that lacks its named group is refused, also where its text only looks like one", () => {
+test("a pattern without its named group is rejected, also if its text only looks like one", () => {
   expect(patternFault("(?<label>\\w+)", ["changelist", "label"])).toBeUndefined();
   const fault = "lacks the named group (?<changelist>…)";
   expect(patternFault("\\d+", ["changelist"])).toContain(fault);
@@ -83,7 +83,7 @@ const pattern = fc.letrec<{ one: string; atom: string; sequence: string; any: st
   any: fc.array(tie("sequence"), { minLength: 1, maxLength: 3 }).map((parts) => parts.join("|")),
 }));
 
-test("random patterns find in random texts what JavaScript's engine finds", () => {
+test("random patterns match random texts as in JavaScript's engine", () => {
   const seed = Math.trunc(Math.random() * 2 ** 31);
   const character = fc.constantFrom(..."abA0c-/\n\r \u2028\u00a0α\b");
   const text = fc.array(character, { maxLength: 8 }).map((parts) => parts.join(""));
@@ -118,7 +118,7 @@ test.each([
   "(?:a?){50}a{50}$",
   "[ab]*a[ab]{40}$",
 ])(
-  "what hangs JavaScript's engine takes time in the text's length only: %s",
+  "a pattern that hangs JavaScript's engine runs in linear time: %s",
   async (source) => {
     const compiled = compilePattern(source);
     const least = async (length: number) => {

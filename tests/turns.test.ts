@@ -8,7 +8,7 @@ import { readBody } from "../routers/rest/body.ts";
 import { BodyRoom } from "../routers/rest/body_room.ts";
 import { Turns, turns } from "../turns.ts";
 
-/** Turns under a clock and an event loop of the test's own: `next` runs one turn of it. */
+/** Turns with a fake clock and event loop: `next` runs one turn of it. */
 function handTurns() {
   let now = 0;
   const due: (() => void)[] = [];
@@ -22,13 +22,13 @@ function handTurns() {
     async next() {
       now += 1;
       for (const run of due.splice(0)) run();
-      // What was let go on does all it can without another turn.
+      // The resumed task does all it can without another turn.
       for (let at = 0; at < 2000; at++) await Promise.resolve();
     },
   };
 }
 
-test("of eight that work at once one goes on in each turn of the event loop, for a slice, in order", async () => {
+test("of eight concurrent tasks one continues in each turn of the event loop, for a slice, in order", async () => {
   const hand = handTurns();
   const done: number[] = [];
   let since: number[] = [];
@@ -55,7 +55,7 @@ test("of eight that work at once one goes on in each turn of the event loop, for
   expect(done).toEqual([0, 1, 2, 3, 4, 5, 6, 7]);
 });
 
-test("short work waits once, and never while others have nothing to do", async () => {
+test("short work waits once, and never while no other task waits", async () => {
   const hand = handTurns();
   const first = hand.turns.take();
   expect(first).toBeDefined();
@@ -65,7 +65,7 @@ test("short work waits once, and never while others have nothing to do", async (
   expect(hand.isWaiting).toBe(false);
 });
 
-test("a large piece of a file is handed on in slices, each in its turn, and nothing of it is lost", async () => {
+test("a large chunk of a file is passed on in slices, one per turn, and completely", async () => {
   const bytes = crypto.getRandomValues(new Uint8Array(1 << 16));
   const input = Array.from({ length: 8 }, (_, at) => bytes.subarray(at, bytes.length - 7 * at));
   let isMine = false;
@@ -80,7 +80,7 @@ test("a large piece of a file is handed on in slices, each in its turn, and noth
   expect(await new Blob(got as BlobPart[]).bytes()).toEqual(await new Blob(input as BlobPart[]).bytes());
 });
 
-/** The most that happens in one turn, and how many turns there are, where each piece of work waits for a turn of its own. */
+/** Returns the maximum work in one turn, and the number of turns, if each piece of work waits for its own turn. */
 async function mostInTurn(
   work: (happens: (count: number) => void) => Promise<unknown>,
 ): Promise<[number, number]> {
@@ -122,7 +122,7 @@ test.each([
     20_000,
   ],
 ])(
-  "of eight files that are read at once, one goes on for a slice in each turn: %s",
+  "of eight files read at once, one continues for a slice in each turn: %s",
   async (_what, bytes, count) => {
     let results = 0;
     const [most, inTurns] = await mostInTurn((happens) =>
@@ -139,7 +139,7 @@ test.each([
   },
 );
 
-test("records of a scrape go into their spool one by one, each in its turn where the slice is over", async () => {
+test("records of a scrape are spooled one by one, yielding when the slice is over", async () => {
   const records = Array.from(
     { length: 500 },
     (_, at) => ({ case: `case ${at}`, outcome: "passed" as const }),
@@ -152,7 +152,7 @@ test("records of a scrape go into their spool one by one, each in its turn where
   expect([most, inTurns]).toEqual([1, 500]);
 });
 
-test("chunks of a body that has come already are taken one by one, each in its turn but the first", async () => {
+test("buffered chunks of a body are read one per turn, except the first", async () => {
   const body = ReadableStream.from(Array.from({ length: 500 }, () => new Uint8Array(1000).fill(1)));
   const request = new Request("http://localhost/", { method: "POST", body });
   const hub = { room: new BodyRoom(1 << 20), roomTaken: 0, config: { bodyTimeoutMs: 30_000 } };
@@ -167,7 +167,7 @@ test("chunks of a body that has come already are taken one by one, each in its t
   expect([most, inTurns]).toEqual([1, 499]);
 });
 
-test("a server answers while eight work without end", async () => {
+test("a server answers while eight tasks work without pause", async () => {
   const hub = new Turns();
   let isOver = false;
   const works = Array.from({ length: 8 }, async () => {
@@ -178,7 +178,7 @@ test("a server answers while eight work without end", async () => {
     }
   });
   const server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen() {} }, () => new Response("here"));
-  // By `setImmediate` or messages no answer came within a minute.
+  // With `setImmediate` or messages no answer came within a minute.
   for (let at = 0; at < 20; at++) {
     const answer = await fetch(`http://127.0.0.1:${server.addr.port}/`, {
       signal: AbortSignal.timeout(30_000),

@@ -13,19 +13,19 @@ const LONG: string[] = [];
 const files = await sourceFiles();
 const read = (path: string) => Deno.readTextFileSync(`${HOME}/${path}`);
 
-test("no file is over the limit but those listed, and a listed one still is", () => {
+test("only listed files exceed the size limit, and every listed file does", () => {
   const long = files.filter((file) => read(file).split("\n").length - 1 > LIMIT);
   expect(long).toEqual(LONG);
 });
 
-test("SQL stands in db/ only", () => {
+test("only db/ contains SQL", () => {
   const found = files.filter((file) =>
     /^(?!db\/|tests\/|bench\/)/.test(file) && /\b(?:sql|tx)(?:<[^`]*>)?`/.test(read(file))
   );
   expect(found).toEqual([]);
 });
 
-test("only config/config.ts and programs of their own read the environment", () => {
+test("only config/config.ts and separate programs read the environment", () => {
   const allowed = [
     "config/config.ts",
     "config/sources.ts",
@@ -39,7 +39,7 @@ test("only config/config.ts and programs of their own read the environment", () 
   expect(found.filter((file) => !allowed.includes(file))).toEqual([]);
 });
 
-test("signals to process ids are sent by run/kill.ts and run/process_group.ts alone, which check the ids", () => {
+test("only run/kill.ts and run/process_group.ts, which check process ids, send signals to them", () => {
   const calls =
     /\b(?:Deno|process)\.kill\(|\bsymbols\.kill\(|\bkill: \{ parameters|"kill"\]|Command\("p?kill/;
   const senders = files.filter((file) => calls.test(read(file)));
@@ -49,7 +49,7 @@ test("signals to process ids are sent by run/kill.ts and run/process_group.ts al
   }
 });
 
-test("every task is told in the README and every dependency in docs/dependencies.md", () => {
+test("the README lists every task, and docs/dependencies.md every dependency", () => {
   const { tasks, imports } = JSON.parse(read("deno.json")) as {
     tasks: Record<string, unknown>;
     imports: Record<string, string>;
@@ -86,7 +86,7 @@ test("the OpenAPI document is valid 3.1", async () => {
   expect(result.valid).toBe(true);
 });
 
-test("every route states a role, and whatever changes something wants one", () => {
+test("every route states a role, and every write requires one", () => {
   const { routes, extra } = allRoutes();
   for (const { method, path, role } of [...routes, ...extra]) {
     const isLogin = path === "/api/auth/login";

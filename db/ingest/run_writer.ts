@@ -220,7 +220,7 @@ async function writeHeads(
       "CONFLICT",
       `The run ${
         JSON.stringify(refused.externalId)
-      } (attempt ${refused.attempt}) of ${source} already exists. Push it with mode replace, keep or append.`,
+      } (attempt ${refused.attempt}) of ${source} already exists. Push it with mode replace, merge or append.`,
     );
   }
   return [...rows];

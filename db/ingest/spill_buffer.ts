@@ -5,7 +5,7 @@ import { openSpoolFile, spoolFault, writeAll } from "../core/spool_file.ts";
 /** Number of characters joined before they are encoded. */
 const BLOCK = 1 << 16;
 /** Number of bytes kept in memory before they are written to the file. */
-const HELD = 1 << 20;
+const MEMORY_BYTES = 1 << 20;
 /** Number of bytes read back at once. */
 const CHUNK = 1 << 16;
 
@@ -22,7 +22,7 @@ export class SpillBuffer {
   #pending: string[] = [];
   #pendingLength = 0;
   #blocks: Buffer[] = [];
-  #heldBytes = 0;
+  #memoryBytes = 0;
   #file: Deno.FsFile | undefined;
   #fileBytes = 0;
   #hash = createHash("sha256");
@@ -43,7 +43,7 @@ export class SpillBuffer {
 
   /** Number of bytes written, not counting the last few KiB. */
   get bytes(): number {
-    return this.#fileBytes + this.#heldBytes;
+    return this.#fileBytes + this.#memoryBytes;
   }
 
   mark(): SpillPlace {
@@ -62,7 +62,7 @@ export class SpillBuffer {
     }
     const kept = Buffer.concat(this.#blocks).subarray(0, bytes - this.#fileBytes);
     this.#blocks = kept.length === 0 ? [] : [kept];
-    this.#heldBytes = kept.length;
+    this.#memoryBytes = kept.length;
   }
 
   /** SHA-256 of everything written. */
@@ -113,8 +113,8 @@ export class SpillBuffer {
     this.#pendingLength = 0;
     this.#hash.update(block);
     this.#blocks.push(block);
-    this.#heldBytes += block.length;
-    if (this.#folder !== undefined && this.#heldBytes >= HELD) this.#spill(this.#folder);
+    this.#memoryBytes += block.length;
+    if (this.#folder !== undefined && this.#memoryBytes >= MEMORY_BYTES) this.#spill(this.#folder);
   }
 
   /** @throws HubError INSUFFICIENT_STORAGE, SERVICE_UNAVAILABLE */
@@ -125,8 +125,8 @@ export class SpillBuffer {
     } catch (error) {
       throw spoolFault(error);
     }
-    this.#fileBytes += this.#heldBytes;
+    this.#fileBytes += this.#memoryBytes;
     this.#blocks = [];
-    this.#heldBytes = 0;
+    this.#memoryBytes = 0;
   }
 }

@@ -52,7 +52,7 @@ export class ResultSpool {
   readonly #rests: SpillBuffer;
   readonly #sampled: SpillBuffer;
   #lookUp: LookUp | undefined;
-  #asked: { names: string[]; places: number[] } = { names: [], places: [] };
+  #pending: { names: string[]; places: number[] } = { names: [], places: [] };
   #lookups = new Set<Promise<void>>();
   #fault: unknown;
 
@@ -91,11 +91,11 @@ export class ResultSpool {
     if (this.#lookUp === undefined) return;
     const id = this.#lookUp.now(record.case);
     if (id !== 0) return this.caseIds.set(place, id);
-    const { names, places } = this.#asked;
+    const { names, places } = this.#pending;
     names.push(record.case);
     places.push(place);
     if (names.length % FREED_AT_ONCE === 0) names.push(...freed(names.splice(-FREED_AT_ONCE)));
-    if (names.length >= NAMES_AT_ONCE) this.#ask(this.#lookUp);
+    if (names.length >= NAMES_AT_ONCE) this.#startLookup(this.#lookUp);
   }
 
   /** Whether the caller should await `ready` before it adds more. */
@@ -111,14 +111,14 @@ export class ResultSpool {
 
   /** Waits for all lookups. @throws the error of a lookup */
   async settle(): Promise<void> {
-    if (this.#lookUp !== undefined && this.#asked.names.length > 0) this.#ask(this.#lookUp);
+    if (this.#lookUp !== undefined && this.#pending.names.length > 0) this.#startLookup(this.#lookUp);
     await Promise.all(this.#lookups);
     if (this.#fault !== undefined) throw this.#fault;
   }
 
-  #ask(lookUp: LookUp): void {
-    const { names, places } = this.#asked;
-    this.#asked = { names: [], places: [] };
+  #startLookup(lookUp: LookUp): void {
+    const { names, places } = this.#pending;
+    this.#pending = { names: [], places: [] };
     const lookup: Promise<void> = lookUp.later(names).then((ids) => {
       ids.forEach((id, at) => this.caseIds.set(places[at]!, id));
     }, (error) => {

@@ -25,7 +25,7 @@ function oldRuns(sql: Queryable, { keepDays, now }: Keeping) {
  * SQL condition for runs whose results are kept regardless of age: a pin, or an active waiver that covers a bad result of
  * the run.
  */
-function isHeld(sql: Queryable, { now }: Keeping) {
+function isKept(sql: Queryable, { now }: Keeping) {
   return sql`(
     exists (select from run_pins where run_pins.run_id = runs.id)
     or exists (
@@ -49,7 +49,7 @@ const FROM =
 export async function planSweep(sql: Db, keeping: Keeping): Promise<RetentionPlan> {
   const items = await sql<RetentionPlan["items"]>`
     with old as materialized (
-      select runs.id, runs.test_id, runs.updated_at, runs.samples, ${isHeld(sql, keeping)} as held,
+      select runs.id, runs.test_id, runs.updated_at, runs.samples, ${isKept(sql, keeping)} as held,
         (select coalesce(sum(value::int), 0) from jsonb_each_text(runs.counts)) as results
       from ${sql.unsafe(FROM)} where ${oldRuns(sql, keeping)}
     )
@@ -90,7 +90,7 @@ export async function listSlots(sql: Queryable, keeping: Keeping): Promise<Slot[
         where inhparent = 'results'::regclass
       ), staying as (
         select runs.id / ${PARTITION} as slot,
-          count(*) filter (where ${oldRuns(sql, keeping)} and not ${isHeld(sql, keeping)}) as going,
+          count(*) filter (where ${oldRuns(sql, keeping)} and not ${isKept(sql, keeping)}) as going,
           count(*) as runs
         from ${sql.unsafe(FROM)} where runs.expired_at is null group by 1
       )
@@ -113,7 +113,7 @@ async function expire(
     update runs set expired_at = ${keeping.now} where id in (
       select runs.id from ${tx.unsafe(FROM)}
       where runs.id >= ${slot * PARTITION} and runs.id < ${(slot + 1) * PARTITION}
-        and ${oldRuns(tx, keeping)} and not ${isHeld(tx, keeping)}
+        and ${oldRuns(tx, keeping)} and not ${isKept(tx, keeping)}
       order by runs.id limit ${limit} for update of runs
     ) returning id`;
   return rows.map((row) => row.id);

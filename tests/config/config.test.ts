@@ -2,7 +2,7 @@ import { expect, test } from "vitest";
 import { ENV_NAMES, loadConfig } from "../../config/config.ts";
 import { HubError } from "../../errors.ts";
 
-test("nothing set is a hub on loopback that keeps all under data", () => {
+test("without settings the hub listens on loopback and keeps everything under data", () => {
   const config = loadConfig({}, "/srv/hub");
   expect(config).toMatchObject({
     host: "127.0.0.1",
@@ -15,7 +15,7 @@ test("nothing set is a hub on loopback that keeps all under data", () => {
   expect(Object.isFrozen(config)).toBe(true);
 });
 
-test("roots may be named, be folders, indexes and buckets", () => {
+test("roots may have names, and be folders, indexes or buckets", () => {
   const { dropRoots } = loadConfig({
     DROP_URLS: "a=file:///x/ /y/z index+http://h/i s3+https://b.example/p?x=1",
   }, "/srv");
@@ -47,7 +47,7 @@ test("every problem is listed at once, with the present value", () => {
   }
 });
 
-test("a DROP_PATTERN that cannot run in linear time ends the start, with what to write", () => {
+test("a DROP_PATTERN that cannot run in linear time ends the start with an alternative", () => {
   const load = (pattern: string) => () => loadConfig({ DROP_PATTERN: pattern }, "/srv");
   expect(load("^b(?<changelist>\\d+)_(?<package>\\w+)\\.tgz$")).not.toThrow();
   expect(load("(?<changelist>\\d+)(?!x)")).toThrow(
@@ -56,7 +56,7 @@ test("a DROP_PATTERN that cannot run in linear time ends the start, with what to
   expect(load("(\\d+)")).toThrow(/DROP_PATTERN.*lacks the named group \(\?<changelist>…\)/s);
 });
 
-test("docs/reference/settings.md tells every setting", () => {
+test("docs/reference/settings.md lists every setting", () => {
   const docs = Deno.readTextFileSync(new URL("../../docs/reference/settings.md", import.meta.url));
   for (const name of ENV_NAMES) expect(docs).toContain(`\`${name}\``);
 });

@@ -16,7 +16,7 @@ afterAll(async () => {
   await database.drop();
 });
 
-test("a second task with a key that waits is not added", async () => {
+test("a second task with the key of a waiting task is not added", async () => {
   expect(await queue.send("scan_drop", { full: false, cause: "request" }, { singletonKey: "scan" })).toBe(
     true,
   );
@@ -27,7 +27,7 @@ test("a second task with a key that waits is not added", async () => {
   expect(await queue.send("scrape", { testId: 2, cause: "request" }, { singletonKey: "2" })).toBe(true);
 });
 
-test("many are sent at once; those that wait already are not added", async () => {
+test("many tasks are enqueued at once; those already waiting are not added", async () => {
   const task = (testId: number) => ({
     data: { testId, cause: "schedule" as const },
     singletonKey: String(testId),
@@ -37,7 +37,7 @@ test("many are sent at once; those that wait already are not added", async () =>
   expect(await queue.sendAll("scrape", [])).toBe(0);
 });
 
-test("a task sent in a transaction that fails was never sent", async () => {
+test("a task enqueued in a failed transaction is not enqueued", async () => {
   await expect(database.sql.begin(async (tx) => {
     await queue.send("cancel_job", { jobId: 1 }, { singletonKey: "1", tx });
     throw new Error("no");
@@ -45,7 +45,7 @@ test("a task sent in a transaction that fails was never sent", async () => {
   expect((await countQueuedTasks(database.sql)).some((row) => row.name === "cancel_job")).toBe(false);
 });
 
-test("a worker gets what was sent; one that fails is not tried again, and says why", async () => {
+test("a worker receives the task's input; a failed task is not retried, and its error is shown", async () => {
   const got: number[] = [];
   const both = Promise.withResolvers<void>();
   await queue.work("submit_job", 1, ({ jobId }) => {
@@ -61,7 +61,7 @@ test("a worker gets what was sent; one that fails is not tried again, and says w
   expect(got.sort()).toEqual([1, 2]);
 });
 
-test("workers that start at the same moment on a new database all start", async () => {
+test("workers that start concurrently on a new database all start", async () => {
   const fresh = await testDatabase();
   try {
     const queues = await Promise.all(

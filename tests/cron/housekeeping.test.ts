@@ -8,7 +8,7 @@ beforeAll(async () => {
 });
 afterAll(() => database.drop());
 
-test("old records are forgotten, but the last of each test and root", async () => {
+test("old records are deleted, except the last of each test and root", async () => {
   const { sql } = database;
   const old = "2026-01-01T00:00:00Z";
   const recent = "2026-05-30T00:00:00Z";

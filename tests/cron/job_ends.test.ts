@@ -10,7 +10,7 @@ import { until } from "../helpers/lab.ts";
 import { listProcesses } from "../helpers/processes.ts";
 import { hasProgram, requires } from "../helpers/require.ts";
 
-/** Time limit of a vrlsubmit that hangs; a machine that starts it slower finds it unsent. */
+/** Time limit of a vrlsubmit that hangs. On a machine that starts it more slowly, nothing is submitted. */
 const HANG_MS = 5000;
 
 let bench: JobBench;
@@ -31,7 +31,7 @@ beforeEach(async () => {
 const stored = (id: number) =>
   bench.lab.journal.filter((job) => job.note.startsWith(`[chub job ${id}.`)).length;
 
-/** Settings with a line of shell as vrlsubmit, which counts its runs; `LAB` is the address to submit to. */
+/** Settings with a shell command as vrlsubmit, which counts its runs; `LAB` is the address to submit to. */
 async function program(body: string) {
   const path = `${folder}/${crypto.randomUUID()}`;
   await Deno.writeTextFile(path, `#!/bin/sh\necho run >> ${path}.runs\n${body}\n`, { mode: 0o755 });
@@ -62,7 +62,7 @@ test.each(
 });
 
 test.each(["cuts the connection", "answers 502", "answers nonsense", "hangs"] as const)(
-  "a lab that %s and stores nothing gets the job again, once",
+  "a lab that %s and stores nothing gets the job once more",
   async (fault) => {
     bench.lab.faults = [fault, "none"];
     const id = await bench.makeJob();
@@ -73,14 +73,14 @@ test.each(["cuts the connection", "answers 502", "answers nonsense", "hangs"] as
   },
 );
 
-test("a refusal fails the job with the lab's own words", async () => {
+test("a refusal fails the job with the lab's message", async () => {
   bench.lab.faults = ["refuses"];
   const id = await bench.makeJob();
   expect(await bench.submit(id)).toMatchObject({ state: "failed", reason: "no such pool" });
   expect(stored(id)).toBe(0);
 });
 
-test("while the lab cannot be reached jobs wait, with the reason, and go on once it can", async () => {
+test("while the lab is unreachable jobs wait with the reason, and continue once it is reachable", async () => {
   const [first, second] = [await bench.makeJob(), await bench.makeJob()];
   bench.setLab(false);
   const waiting = await bench.submit(first);
@@ -89,7 +89,7 @@ test("while the lab cannot be reached jobs wait, with the reason, and go on once
     reason: expect.stringContaining("is unreachable"),
     nextAttemptAt: expect.any(String),
   });
-  // The other one is not tried in vain.
+  // The other job is not tried.
   expect(await bench.submit(second)).toMatchObject({
     state: "queued",
     attempt: 0,
@@ -117,7 +117,7 @@ test.each([
   ["hangs", "sleep 60"],
   ["is ended by a signal", "kill -9 $$"],
   ["does not know", "exit 76"],
-])("a vrlsubmit that %s goes out twice and then waits for a person", async (_what, body) => {
+])("a job whose vrlsubmit %s is submitted twice and then waits for a person", async (_what, body) => {
   const { deps, runs } = await program(body);
   const id = await bench.makeJob();
   await bench.submit(id, deps);
@@ -131,7 +131,7 @@ test.each([
 const needsSetsid = requires("setsid", hasProgram("setsid"), "apt-get install util-linux");
 
 needsSetsid(
-  "what a vrlsubmit leaves behind may submit late: the job is not sent again, and is found when it does",
+  "if a process left by vrlsubmit submits late, the job is not resubmitted, and is found then",
   async () => {
     await Deno.writeTextFile(
       `${folder}/late.ts`,
@@ -157,7 +157,7 @@ needsSetsid(
 
 const options = { by: BY, idempotencyKey: undefined, dropRoots: [], enqueue: () => Promise.resolve() };
 
-test("an unknown job that a person retries does not go out again by itself too", async () => {
+test("an unknown job that a person retries is not resubmitted automatically as well", async () => {
   const { sql } = bench.deps;
   bench.lab.faults = ["answers 502", "none"];
   const id = await bench.makeJob();
@@ -168,7 +168,7 @@ test("an unknown job that a person retries does not go out again by itself too",
   expect(stored(id) + stored(retry)).toBe(1);
 });
 
-test("of a look-up and a retry at one moment one sends an unknown job out again", async () => {
+test("of a concurrent search and retry, only one resubmits an unknown job", async () => {
   const { sql } = bench.deps;
   for (let count = 0; count < 20; count++) {
     bench.lab.faults = ["answers 502", "none"];
@@ -184,7 +184,7 @@ test("of a look-up and a retry at one moment one sends an unknown job out again"
   }
 });
 
-test("a job that is cancelled while it is unknown is cancelled in the lab too", async () => {
+test("a job cancelled while unknown is also cancelled in the lab", async () => {
   const { sql } = bench.deps;
   bench.lab.faults = ["stores, answers 502", "none"];
   const id = await bench.makeJob();
@@ -201,7 +201,7 @@ test("a job that is cancelled while it is unknown is cancelled in the lab too", 
 
 needsSetsid("what left the group of a submission whose hub is killed submits nothing any more", async () => {
   const name = crypto.randomUUID();
-  // A chain of sessions, whose last one would submit.
+  // A chain of sessions, of which the last would submit.
   const late = `setsid sh -c 'setsid sh -c "sleep 15; echo ${name} >> ${folder}/${name}" & sleep 15'`;
   const path = `${folder}/${crypto.randomUUID()}`;
   await Deno.writeTextFile(
@@ -218,7 +218,7 @@ needsSetsid("what left the group of a submission whose hub is killed submits not
   expect(await Deno.stat(`${folder}/${name}`).catch(() => undefined)).toBeUndefined();
 });
 
-test("a serial that the lab does not know is lost after a time, and not while the lab cannot be reached", async () => {
+test("a serial unknown to the lab is lost after a time, but not while the lab is unreachable", async () => {
   const { sql } = bench.deps;
   const id = await bench.makeJob();
   const { serials: [serial] } = await bench.submit(id);
@@ -238,7 +238,7 @@ test("a serial that the lab does not know is lost after a time, and not while th
   await age();
   await bench.follow();
   expect(await state()).toBe("submitted");
-  // It comes back, and goes again: the time counts from then.
+  // It reappears, and disappears again: the time counts from then.
   bench.lab.forgotten.delete(serial!);
   await age();
   await bench.follow();
@@ -254,7 +254,7 @@ test("a serial that the lab does not know is lost after a time, and not while th
   });
 });
 
-test("one job that the lab cannot answer for keeps no other from being found lost", async () => {
+test("a job that the lab returns an error for does not prevent other jobs from being marked lost", async () => {
   const { sql } = bench.deps;
   const serials: number[] = [];
   for (let count = 0; count < 3; count++) {
@@ -274,7 +274,7 @@ test("one job that the lab cannot answer for keeps no other from being found los
   expect(states.map((row) => row.state)).toEqual(["queued", "lost", "lost"]);
 });
 
-test("a job that fails in the lab carries the lab's own reason", async () => {
+test("a job that fails in the lab shows the lab's reason", async () => {
   const id = await bench.makeJob();
   const { serials: [serial] } = await bench.submit(id);
   bench.lab.change(serial!, { state: "running", reason: "a machine\u0000 was found" });

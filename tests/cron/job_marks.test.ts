@@ -6,7 +6,7 @@ import { type JobBench, jobBench } from "../helpers/job_bench.ts";
 const HUB = "0123456789ab";
 const OTHER = "ba9876543210";
 
-test("a mark names the job, the attempt and the hub, and is read from the note's beginning", () => {
+test("a mark names the job, the attempt and the hub, and is read from the start of the note", () => {
   const mark = formatMark({ id: 7, attempt: 2, hub: HUB });
   expect(mark).toBe(`[chub job 7.2] [hub ${HUB}]`);
   const own = { id: 7, hub: HUB, markedFrom: 2 };
@@ -19,7 +19,7 @@ test("a mark names the job, the attempt and the hub, and is read from the note's
   expect(isMarkOf("[chub job 7.x]", own)).toBe(false);
 });
 
-test("a note without a hub is that of an attempt before hubs were named", () => {
+test("a note without a hub belongs to an attempt before notes named hubs", () => {
   const own = { id: 7, hub: HUB, markedFrom: 2 };
   expect(isMarkOf("[chub job 7.1] nightly", own)).toBe(true);
   expect(isMarkOf("[chub job 7.2] nightly", own)).toBe(false);
@@ -27,7 +27,7 @@ test("a note without a hub is that of an attempt before hubs were named", () => 
 });
 
 let benches: [JobBench, JobBench];
-/** Of the second hub, which submits to the first one's lab. */
+/** Dependencies of the second hub, which submits to the first one's lab. */
 let deps: JobDeps;
 beforeAll(async () => {
   benches = [await jobBench(), await jobBench()];
@@ -36,21 +36,21 @@ beforeAll(async () => {
 });
 afterAll(() => Promise.all(benches.map((bench) => bench.close())));
 
-test("two hubs that submit to one lab never take each other's jobs for their own", async () => {
+test("two hubs that submit to one lab never claim each other's jobs", async () => {
   const [one, other] = benches;
   const id = await one.makeJob();
   expect(await other.makeJob()).toBe(id);
   expect(await one.submit(id)).toMatchObject({ state: "submitted" });
   one.lab.faults = ["answers 502", "none"];
   expect(await other.submit(id, deps)).toMatchObject({ state: "unknown" });
-  // The first look-up finds the other's job only: this one goes out again.
+  // The first search finds only the other hub's job, so this job is resubmitted.
   const job = await other.minute(id, deps);
   expect(job).toMatchObject({ state: "submitted", attempt: 2, needsPerson: false });
   expect(job.serials).not.toEqual((await one.get(id)).serials);
   expect(one.lab.journal).toHaveLength(2);
 });
 
-test("a job that was under way before hubs were named is found by its old note", async () => {
+test("a job submitted before notes named hubs is found by its old note", async () => {
   const [one] = benches;
   one.lab.faults = ["none"];
   const id = await one.makeJob();

@@ -62,7 +62,7 @@ async function inLab(id: number): Promise<number> {
 
 const signal = () => AbortSignal.timeout(120_000);
 
-test("a job goes through the binary to the lab, and is followed to its end", async () => {
+test("a job is submitted to the lab by vrlsubmit, and followed to its end", async () => {
   const id = await makeJob();
   await submitJob(deps, id, signal());
   const job = await until(async () => {
@@ -106,7 +106,7 @@ test("without an authoritative note search a job that is not found waits for a p
   expect((await getJob(database.sql, id)).state).toBe("unknown");
 });
 
-test("a job whose package lies in a root that DROP_URLS names no more never goes out", async () => {
+test("a job whose package is under a root removed from DROP_URLS is never submitted", async () => {
   const { sql } = database;
   const removed = `file://${lab.drop}`;
   await configureRoots(sql, [{ name: "drop", url: removed }]);
@@ -125,7 +125,7 @@ test("a job whose package lies in a root that DROP_URLS names no more never goes
       code: "CONFLICT",
       message: expect.stringContaining("which is no longer in DROP_URLS"),
     });
-    // A root that is named anew, or one around it, will do.
+    // A root that is added again, or one that contains it, is enough.
     await configureRoots(sql, [{ name: "all", url: removed.replace(/\/[^/]*$/, "") }]);
     await submitJob(deps, (await retryJob(sql, id, options)).id, signal());
     expect(await inLab((await getJob(sql, id)).id + 1)).toBe(1);
@@ -134,7 +134,7 @@ test("a job whose package lies in a root that DROP_URLS names no more never goes
   }
 });
 
-test("a missing binary leaves the job queued; a lab that refuses fails it with its reason", async () => {
+test("a missing vrlsubmit leaves the job queued; a refusal by the lab fails it with the reason", async () => {
   const id = await makeJob();
   await submitJob({ ...deps, config: { ...deps.config, vrlsubmitPath: "/nowhere/vrlsubmit" } }, id, signal());
   expect(await getJob(database.sql, id)).toMatchObject({ state: "queued", attempt: 0 });

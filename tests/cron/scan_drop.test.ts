@@ -10,7 +10,7 @@ import { HOUR, scanBench } from "../helpers/scan_bench.ts";
 
 const bench = scanBench();
 
-test("a first scan finds both layouts, and lists what does not parse", async () => {
+test("a first scan finds both layouts, and lists names that do not parse", async () => {
   await makePackage(bench.drop.path, "calc_main_Release_Linux_AMD64_compiler", [1000, 1005], {
     others: ["README", "SW_1010_other.tgz"],
     folders: ["1015", "latest"],
@@ -73,7 +73,7 @@ test("a second scan of an unchanged tree writes no build row, and moves last-see
   expect(await bench.rowsOfBuilds()).toEqual(before);
 });
 
-test("a package is read in full once DROP_FULL_SCAN_DAYS have gone by", async () => {
+test("a package is read in full after DROP_FULL_SCAN_DAYS", async () => {
   await makePackage(bench.drop.path, "a", [1]);
   await bench.scan();
   bench.clock = new Date(bench.clock.getTime() + 6 * 24 * HOUR);
@@ -83,7 +83,7 @@ test("a package is read in full once DROP_FULL_SCAN_DAYS have gone by", async ()
   expect(await bench.scan()).toMatchObject({ packagesUnchanged: 1 });
 });
 
-test("a build that vanishes is gone, one that comes back is not", async () => {
+test("a missing build is marked gone, and a returned one no longer", async () => {
   const a = await makePackage(bench.drop.path, "a", [1, 2, 3]);
   await makePackage(bench.drop.path, "b", [1, 2]);
   const first = await bench.scan();
@@ -108,7 +108,7 @@ test("a build that vanishes is gone, one that comes back is not", async () => {
   });
 });
 
-test("a bucket that names a build, or a package, twice has it once", async () => {
+test("a build or package that a bucket lists twice is stored once", async () => {
   const page = (inner: string) =>
     `<?xml version="1.0"?><ListBucketResult><IsTruncated>false</IsTruncated>${inner}</ListBucketResult>`;
   const build = "<Contents><Key>a/SW_5_a.tgz</Key><Size>7</Size></Contents>";
@@ -129,7 +129,7 @@ test("a bucket that names a build, or a package, twice has it once", async () =>
   ]);
 });
 
-test("a package that is not to be scanned is left alone", async () => {
+test("a package excluded from scans is not read", async () => {
   const a = await makePackage(bench.drop.path, "a", [1]);
   await makePackage(bench.drop.path, "b", [1]);
   await bench.scan();
@@ -143,7 +143,7 @@ test("a package that is not to be scanned is left alone", async () => {
   expect(await bench.available("a")).toEqual([1]);
 });
 
-test("a root that DROP_URLS names no more is unavailable from the start on, and no older process brings it back", async () => {
+test("a root removed from DROP_URLS is unavailable from the start on, and no older process restores it", async () => {
   const other = await makeDrop();
   try {
     await makePackage(bench.drop.path, "a", [1]);
@@ -152,7 +152,7 @@ test("a root that DROP_URLS names no more is unavailable from the start on, and 
     const old = { ...bench.deps().config, dropRoots: roots };
     await bench.scan({ config: old });
     expect(await bench.available("a")).toEqual([1, 2]);
-    // As a process with other settings starts.
+    // Simulates the start of a process with other settings.
     await configureRoots(bench.db.sql, roots.slice(0, 1));
     expect(await bench.available("a")).toEqual([1]);
     const logged: unknown[] = [];
@@ -169,7 +169,7 @@ test("a root that DROP_URLS names no more is unavailable from the start on, and 
     expect(items[0]!.root).toBe("one");
     await configureRoots(bench.db.sql, roots);
     expect(await bench.available("a")).toEqual([1, 2]);
-    // Many that start at once, each with its own order.
+    // Many processes start at once, each with its own order.
     await Promise.all(
       Array.from(
         { length: 8 },
@@ -181,7 +181,7 @@ test("a root that DROP_URLS names no more is unavailable from the start on, and 
   }
 });
 
-test("a root whose server dies under the scan costs a few requests, marks nothing gone, and the next root is read", async () => {
+test("a root whose server dies during the scan costs a few requests, marks nothing gone, and the next root is read", async () => {
   const names = Array.from({ length: 200 }, (_, at) => `p${at}`);
   const listing = (links: string[]) =>
     `<html><body><pre>${links.map((link) => `<a href="${link}">x</a>`).join("\n")}</pre></body></html>`;
@@ -225,7 +225,7 @@ test("a root whose server dies under the scan costs a few requests, marks nothin
   }
 });
 
-test("a root that fails does not stop the others, and a root named no more is not available", async () => {
+test("a failed root does not stop the others, and a removed root is unavailable", async () => {
   const other = await makeDrop();
   try {
     await makePackage(bench.drop.path, "a", [1]);

@@ -6,7 +6,7 @@ import { scanBench } from "../helpers/scan_bench.ts";
 
 const bench = scanBench();
 
-test("an empty listing is believed after three readings in a row, while the others read well", async () => {
+test("an empty listing is believed after three consecutive readings if the other packages were read well", async () => {
   const a = await makePackage(bench.drop.path, "a", [1, 2]);
   await makePackage(bench.drop.path, "b", [1]);
   await makePackage(bench.drop.path, "c", [1]);
@@ -31,7 +31,7 @@ test("an empty listing is believed after three readings in a row, while the othe
   expect(await bench.scan()).toMatchObject({ packagesUnread: 0, buildsGone: 0 });
 });
 
-test("an empty listing in between two full ones begins the count anew", async () => {
+test("a full listing resets the count of empty ones", async () => {
   const a = await makePackage(bench.drop.path, "a", [1]);
   await makePackage(bench.drop.path, "b", [1]);
   await bench.scan();
@@ -56,7 +56,7 @@ test("empty listings are never believed while most packages are empty", async ()
   expect(await bench.available("a")).toEqual([1]);
 });
 
-test("a package that vanishes from the root is treated as an empty one", async () => {
+test("a package that the root no longer lists is treated as empty", async () => {
   const a = await makePackage(bench.drop.path, "a", [1]);
   await makePackage(bench.drop.path, "b", [1]);
   await bench.scan();
@@ -85,7 +85,7 @@ test("a root that is empty, or cannot be listed, marks nothing gone", async () =
   expect(await bench.available("a")).toEqual([1]);
 });
 
-test("listings that fail or are cut short mark nothing gone, and their reason is kept", async () => {
+test("failed or truncated listings mark nothing gone, and their reason is stored", async () => {
   const a = await makePackage(bench.drop.path, "a", [1, 2]);
   await makePackage(bench.drop.path, "b", [1]);
   const b2 = await makePackage(bench.drop.path, "c", [1, 2, 3]);
@@ -119,7 +119,7 @@ test("listings that fail or are cut short mark nothing gone, and their reason is
     });
 });
 
-test("a package that no batch holds loses what no batch of its reading saw", async () => {
+test("a package larger than a batch loses the builds that no batch of its reading saw", async () => {
   const numbers = Array.from({ length: 40_001 }, (_, at) => at + 1);
   const big = await makePackage(bench.drop.path, "big", numbers, { kind: "file" });
   await makePackage(bench.drop.path, "small", [1]);
@@ -142,4 +142,4 @@ test("a package that no batch holds loses what no batch of its reading saw", asy
   expect(await bench.rowsOfBuilds()).toEqual(before);
 });
 
-/** More packages than the batches take that are read and written at once. */
+/** More packages than fit the batches that are read and written at once. */

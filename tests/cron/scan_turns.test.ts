@@ -6,7 +6,7 @@ import { scanBench } from "../helpers/scan_bench.ts";
 
 const bench = scanBench();
 
-test("progress shows while a scan runs", async () => {
+test("progress is shown while a scan runs", async () => {
   const count = await bench.manyPackages();
   const seen: [string, number][] = [];
   await bench.scan({
@@ -47,7 +47,7 @@ test("a scan whose lease was taken over writes nothing more", async () => {
   });
 });
 
-test("of two scans at once the second is recorded as refused", async () => {
+test("of two concurrent scans the second is recorded as failed", async () => {
   await bench.manyPackages();
   let release = () => {};
   const held = new Promise<void>((resolve) => release = resolve);
@@ -78,7 +78,7 @@ test("of two scans at once the second is recorded as refused", async () => {
   expect(items.map((each) => each.state)).toEqual(["failed", "done"]);
 });
 
-test("a scan that is stopped is recorded, keeps what it wrote, and gives the lease back", async () => {
+test("a stopped scan is recorded, keeps what it wrote, and releases the lease", async () => {
   const count = await bench.manyPackages();
   const stop = new AbortController();
   const stopped = scanDropTask(
@@ -92,7 +92,7 @@ test("a scan that is stopped is recorded, keeps what it wrote, and gives the lea
   expect(await bench.db.sql`select count(*)::int as count from builds`).toEqual([{ count }]);
 });
 
-test("a scan that was killed is lost, and the next one finds the rest", async () => {
+test("a killed scan is marked lost, and the next one finds the rest", async () => {
   const count = await bench.manyPackages();
   const child = new Deno.Command(Deno.execPath(), {
     args: ["run", "-A", "tests/helpers/scan_child.ts", bench.db.url, bench.drop.url],

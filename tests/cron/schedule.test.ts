@@ -12,7 +12,7 @@ test("a scan missed while the hub was down is overdue; one that ran is not", () 
   expect(isOverdue(scan, new Date("2026-03-02T03:00:05Z"), now)).toBe(false);
 });
 
-test("the schedule tells last and next times, in UTC", () => {
+test("the schedule shows last and next times in UTC", () => {
   const described = describeSchedule(lines, new Map([["drop_scan", new Date("2026-03-02T03:00:05Z")]]), now);
   expect(described).toMatchObject([
     { name: "tick", lastAt: null, nextAt: "2026-03-02T10:01:00.000Z" },
@@ -28,6 +28,6 @@ test("the schedule tells last and next times, in UTC", () => {
   ]);
 });
 
-test("an expression that is none is refused", () => {
+test("an invalid expression is rejected", () => {
   expect(() => timesOf("61 25 * * *", now)).toThrow("61 25 * * *");
 });

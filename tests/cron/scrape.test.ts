@@ -28,7 +28,7 @@ test("a scrape stores its batches, moves the watermark, leaves a record, and is 
   expect(await bench.runsOf(id)).toBe(3);
 });
 
-test("one that fails midway keeps what it wrote, says why, waits longer each time, and goes on from there", async () => {
+test("a scrape that fails midway keeps what it wrote, shows the reason, waits longer each time, and continues from there", async () => {
   const id = await bench.makeTest("failing");
   bench.stepped.before = (batch) => {
     if (batch === 3) throw new Error("the source is broken");
@@ -70,7 +70,7 @@ test("a worker whose lease was taken over writes nothing more", async () => {
   expect((await getTest(bench.database.sql, "slow")).failures).toBe(0);
 });
 
-test("of two scrapes of one test at once, one does nothing; what a dead worker left running is lost", async () => {
+test("of two concurrent scrapes of a test, one does nothing; a scrape left running by a dead worker is marked lost", async () => {
   const id = await bench.makeTest("twice");
   await bench.database
     .sql`insert into scrapes (test_id, state, cause, started_at) values (${id}, 'running', 'schedule', now())`;
@@ -80,7 +80,7 @@ test("of two scrapes of one test at once, one does nothing; what a dead worker l
   expect(await bench.runsOf(id)).toBe(3);
 });
 
-test("settings that no longer fit, and a scraper that is gone, are recorded like any failure", async () => {
+test("invalid settings and a missing scraper are recorded like any failure", async () => {
   const id = await bench.makeTest("gone");
   await bench.database.sql`update tests set scraper = 'nowhere' where id = ${id}`;
   await bench.scrape(id);
@@ -90,7 +90,7 @@ test("settings that no longer fit, and a scraper that is gone, are recorded like
   });
 });
 
-test("what is due is enqueued once, by each test's own interval", async () => {
+test("due tests are enqueued once, by their own intervals", async () => {
   const id = await bench.makeTest("due");
   expect(await listDueTests(bench.database.sql, 100)).toContain(id);
   const sent: number[] = [];
@@ -106,7 +106,7 @@ test("what is due is enqueued once, by each test's own interval", async () => {
   expect(await listDueTests(bench.database.sql, 100)).not.toContain(id);
 });
 
-test("labels are numbered as runs are stored; a run whose label has no number is ignored, and says why", async () => {
+test("labels are numbered when runs are stored; a run whose label has no number is ignored with the reason", async () => {
   const { sql } = bench.database;
   await sql`insert into axes (name, labels) values ('by-time', 'time'), ('by-list', 'list')`;
   const id = await bench.makeTest("labelled");

@@ -10,7 +10,7 @@ const bench = scrapeBench();
 
 const scrapesOf = async (id: number) => (await listScrapes(bench.database.sql, id, { limit: 10 })).items;
 
-test("a stop of the hub is no failure: what was read is kept, and the rest is due at once", async () => {
+test("a stop of the hub is not a failure: what was read is kept, and the rest is due at once", async () => {
   const id = await bench.makeTest("stopped");
   const stop = new AbortController();
   bench.stepped.before = (batch) => {
@@ -28,7 +28,7 @@ test("a stop of the hub is no failure: what was read is kept, and the rest is du
   expect(await bench.runsOf(id)).toBe(3);
 });
 
-test("one that hangs, whatever it is told, is over at the time limit", async () => {
+test("a scrape that hangs and ignores its signal ends at the time limit", async () => {
   const id = await bench.makeTest("hanging");
   // Time is up once the first batch is stored, however long that takes.
   const limit = new AbortController();
@@ -52,7 +52,7 @@ test("one that hangs, whatever it is told, is over at the time limit", async () 
   expect(await bench.runsOf(id)).toBe(1);
 });
 
-test("a slow source loses no lease: it is renewed while the source is waited for", async () => {
+test("the lease is renewed while a slow source is awaited", async () => {
   const id = await bench.makeTest("slow");
   const name = `scrape:${id}`;
   bench.stepped.before = async (batch) => {
@@ -69,7 +69,7 @@ test("a slow source loses no lease: it is renewed while the source is waited for
   expect(await bench.runsOf(id)).toBe(3);
 });
 
-test("a worker whose lease is taken while it waits is ended by that", async () => {
+test("a waiting worker ends when its lease is taken over", async () => {
   const id = await bench.makeTest("taken");
   bench.stepped.before = async (batch) => {
     if (batch !== 2) return;
@@ -81,7 +81,7 @@ test("a worker whose lease is taken while it waits is ended by that", async () =
   expect(await bench.runsOf(id)).toBe(1);
 });
 
-test("settings changed under a scrape: nothing it read by the old ones is written after", async () => {
+test("if settings change during a scrape, nothing read with the old ones is written afterwards", async () => {
   const id = await bench.makeTest("changed");
   bench.stepped.before = async (batch) => {
     if (batch !== 3) return;
@@ -103,7 +103,7 @@ test("settings changed under a scrape: nothing it read by the old ones is writte
   });
 });
 
-test("a test deleted under a scrape gets nothing more, and its last scrape has ended", async () => {
+test("a test deleted during a scrape gets no more runs, and its last scrape has ended", async () => {
   const id = await bench.makeTest("deleted");
   bench.stepped.before = async (batch) => {
     if (batch === 2) await deleteTest(bench.database.sql, "deleted", { results: true }, BY);
@@ -113,7 +113,7 @@ test("a test deleted under a scrape gets nothing more, and its last scrape has e
   expect((await scrapesOf(id))[0]).toMatchObject({ state: "lost", error: "the test was deleted" });
 });
 
-test("what is read of a test that is deleted meanwhile makes no cases, and its source is told to stop", async () => {
+test("a test deleted during a scrape gets no new cases, and its source is stopped", async () => {
   const { sql } = bench.database;
   const id = await bench.makeTest("forgotten");
   let signal: AbortSignal | undefined;
@@ -129,7 +129,7 @@ test("what is read of a test that is deleted meanwhile makes no cases, and its s
   expect(await sql`select name from cases where test_id = ${id}`).toEqual([]);
 });
 
-test("a run that is being stored as its test is deleted goes with the others", async () => {
+test("a run being stored while its test is deleted is deleted too", async () => {
   const { sql } = bench.database;
   const id = await bench.makeTest("deleted meanwhile");
   await bench.scrape(id);
@@ -157,7 +157,7 @@ test("a run that is being stored as its test is deleted goes with the others", a
   expect(await bench.runsOf(id)).toBe(0);
 });
 
-test("a test disabled after it was enqueued is left alone, unless someone asks", async () => {
+test("a test disabled after it was enqueued is not scraped, unless requested", async () => {
   const id = await bench.makeTest("disabled");
   await updateTest(bench.database.sql, { name: "disabled", enabled: false }, BY);
   await bench.scrape(id, { cause: "schedule" });
@@ -166,7 +166,7 @@ test("a test disabled after it was enqueued is left alone, unless someone asks",
   expect(await bench.runsOf(id)).toBe(3);
 });
 
-test("a run that cannot be kept is ignored with the reason; the others of its batch are stored", async () => {
+test("a run that cannot be stored is ignored with the reason; the rest of its batch is stored", async () => {
   const id = await bench.makeTest("unfit");
   bench.stepped.more = (batch) => batch === 2 ? { changelist: -5 } : {};
   await bench.scrape(id);
@@ -186,7 +186,7 @@ test("after a failure the wait is never shorter than the interval", async () => 
   expect(Date.parse(nextScrapeAt!) - Date.now()).toBeGreaterThan(4.9 * 86_400_000);
 });
 
-test("a change of words alone neither makes a test due nor forgives its failures", async () => {
+test("a change of descriptive fields neither makes a test due nor resets its failures", async () => {
   const id = await bench.makeTest("described");
   bench.stepped.before = () => {
     throw new Error("broken");

@@ -12,7 +12,7 @@ import { scrapeBench } from "../helpers/scrape_bench.ts";
 
 const bench = scrapeBench();
 
-test("a build whose commit its axis's list did not have yet is taken once it has it", async () => {
+test("a build is stored once its axis's list contains its commit", async () => {
   const { sql, url } = bench.database;
   const sha = (at: number) => String(at).repeat(40);
   const server = replay(({ pathname }) =>
@@ -59,7 +59,7 @@ test("a build whose commit its axis's list did not have yet is taken once it has
   expect(await bench.runsOf(row!.id)).toBe(2);
   const before = server.asked.length;
   await bench.scrape(row!.id, deps);
-  // What is stored is not asked for again.
+  // Stored builds are not requested again.
   expect(server.asked.length - before).toBe(1);
   await server.close();
 });

@@ -8,7 +8,7 @@ const bench = scrapeBench();
 
 const scrapesOf = async (id: number) => (await listScrapes(bench.database.sql, id, { limit: 10 })).items;
 
-/** Runs and results as a source may tell them, each with what is stored of it. */
+/** Runs and results that a source may report, each with what is stored of it. */
 const ODD: Record<
   string,
   { run?: object; results?: unknown[]; stored: unknown[] | undefined; reason: string }
@@ -124,7 +124,7 @@ const ODD: Record<
 };
 
 test.each(Object.entries(ODD))(
-  "%s costs nothing but itself, and is named in `ignored`",
+  "only %s is left out, and it is counted in `ignored`",
   async (what, odd) => {
     const { sql } = bench.database;
     const id = await bench.makeTest(what);
@@ -157,7 +157,7 @@ test.each(Object.entries(ODD))(
   },
 );
 
-test("samples of what was ignored name run and case; only a test's last scrape keeps them", async () => {
+test("examples of ignored records name run and case; only a test's last scrape keeps them", async () => {
   const id = await bench.makeTest("sampled");
   bench.stepped.more = () => ({ results: [{ case: "slow\u0001", outcome: "passed", durationMs: -5 }] });
   await bench.scrape(id);
@@ -169,7 +169,7 @@ test("samples of what was ignored name run and case; only a test's last scrape k
   expect((await scrapesOf(id)).map((one) => one.samples)).toEqual([[], null]);
 });
 
-test("a watermark that cannot be stored fails the scrape with what the source did, not with Postgres's words", async () => {
+test("an invalid watermark fails the scrape with a message about the source, not with Postgres's error", async () => {
   const id = await bench.makeTest("nul watermark");
   const scrape = bench.stepped.scrape;
   bench.stepped.scrape = async function* () {
@@ -183,7 +183,7 @@ test("a watermark that cannot be stored fails the scrape with what the source di
   expect((await scrapesOf(id))[0]!.error).toContain("watermark contains a NUL");
 });
 
-test("a source's words with a NUL or half a character in them are recorded all the same", async () => {
+test("a source's messages with a NUL or a lone surrogate are recorded", async () => {
   const id = await bench.makeTest("nul error");
   bench.stepped.before = () => {
     throw new Error("it said \0 and \ud800");

@@ -9,11 +9,11 @@ import { exchange } from "../helpers/wire.ts";
 
 const TRIALS = trialCount(3, 40);
 const NAMES = Object.keys(HOSTILE);
-/** Hostile clients at once: each kind, and some of them twice. */
+/** Concurrent hostile clients: each kind, some kinds twice. */
 const CLIENTS = NAMES.length + 10;
 const PUSH_LIMIT = 4 << 20;
 const ROOM = 16 << 20;
-/** Connections to the database that may be open or not: the pool's, the queue's and the watch's. */
+/** Number of database connections that may be open: those of the pool, the queue and the watch. */
 const DATABASE = 16;
 
 let database: TestDatabase;
@@ -43,7 +43,7 @@ const pushes = (name: string) =>
       body,
     }).catch(() => undefined), { name });
 
-/** Reads on until `isOver`, on a new connection each. Returns the answers that no good client may get. */
+/** Keeps reading until `isOver`, each time on a new connection. Returns the answers that no good client may get. */
 async function readOn(paths: string[], allowed: number[], isOver: () => boolean): Promise<string[]> {
   const bad: string[] = [];
   while (!isOver()) {
@@ -56,7 +56,7 @@ async function readOn(paths: string[], allowed: number[], isOver: () => boolean)
   return bad;
 }
 
-/** What the hub logged that is no warning of a limit: an error, or what is no line of its log. */
+/** Returns what the hub logged other than warnings of a limit: errors, and lines that are not in its log format. */
 async function faultsLogged(): Promise<string[]> {
   const lines = (await hub.log()).split("\n").filter((line) => line !== "");
   return lines.filter((line) => {
@@ -65,7 +65,7 @@ async function faultsLogged(): Promise<string[]> {
   });
 }
 
-test("hostile clients take nothing from good ones, and leave nothing behind", async () => {
+test("hostile clients do not affect good ones, and leave nothing behind", async () => {
   const seed = faultSeed();
   const figures = { clients: 0, pushes: 0, lost: 0, doubled: 0 };
   const statuses = new Map<number, number>();
@@ -96,7 +96,7 @@ test("hostile clients take nothing from good ones, and leave nothing behind", as
         const bad = answers.filter((status) => status >= 500 && status !== 503 && status !== 507);
         expect([kind, bad]).toEqual([kind, []]);
       });
-      // Those that nothing ends earlier are still there when the others have gone.
+      // Clients that nothing ends earlier remain when the others have ended.
       const waiting = clients.filter((_, at) => !order[at % NAMES.length]!.includes("never reads"));
       const ended = await Promise.allSettled(waiting);
       over.resolve();

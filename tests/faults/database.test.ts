@@ -9,11 +9,11 @@ import { type OwnPostgres, ownPostgres } from "../helpers/own_postgres.ts";
 import { compare, startPushing, storedRuns } from "../helpers/push_load.ts";
 
 const NAMES = Object.keys(STATES);
-/** What the issue allows. */
+/** Permitted recovery time. */
 const WELL_AGAIN_MS = 30_000;
-/** Pushes that are acknowledged before a state begins, and after it has ended, of each trial. */
+/** Number of pushes acknowledged before a state begins, and after it has ended, in each trial. */
 const PUSHES = 4;
-/** Tries that fail in a state: its first may find connections that were just ended. */
+/** Number of requests that fail in a state: the first may find connections that were just ended. */
 const FAILURES = 3 * PUSHES;
 
 let server: OwnPostgres;
@@ -23,7 +23,7 @@ beforeAll(async () => {
   server = await ownPostgres();
   app = await testApp({ RATE_WRITES: "1000000", RATE_READS: "1000000" }, {
     via: () => Promise.resolve(server.url),
-    // Waits for a lock end soon, as for a clock that runs faster.
+    // Waits for a lock end early, as if the clock ran faster.
     limits: { askMs: 300, answerMs: 2000, lockMs: 1000 },
   });
   const url = new URL(server.url);
@@ -37,7 +37,7 @@ afterAll(async () => {
   await server[Symbol.asyncDispose]();
 });
 
-/** Reads on until `isOver`. Returns the answers that no good client may get. */
+/** Keeps reading until `isOver`. Returns the answers that no good client may get. */
 async function readOn(isOver: () => boolean): Promise<string[]> {
   const bad: string[] = [];
   while (!isOver()) {
@@ -54,7 +54,7 @@ async function readOn(isOver: () => boolean): Promise<string[]> {
 }
 
 test(
-  "a database in any state under load loses and doubles nothing, and refusals are a 503 or 507",
+  "no state of the database under load loses or duplicates data, and rejections are a 503 or 507",
   async () => {
     const seed = faultSeed();
     const trials = trialCount(NAMES.length, 4 * NAMES.length);
@@ -62,7 +62,7 @@ test(
     const figures = { pushes: 0, lost: 0, doubled: 0 };
     try {
       for (let trial = 0; trial < trials; trial++) {
-        // Every state once before one comes a second time.
+        // Every state occurs once before any occurs twice.
         const round = Math.floor(trial / NAMES.length);
         const state = shuffled(NAMES, seeded(seed, -1 - round))[trial % NAMES.length]!;
         const name = `trial-${trial}-`;

@@ -5,7 +5,7 @@ import { compare, startPushing, storedRuns } from "../helpers/push_load.ts";
 import { openProxy, type TcpProxy } from "../helpers/tcp_proxy.ts";
 
 const TRIALS = trialCount(3, 40);
-/** What the issue allows, with the hub's own limits; the trials use shorter ones. */
+/** Permitted recovery time with the hub's own limits; the trials use shorter ones. */
 const WELL_AGAIN_MS = 30_000;
 
 const FAULTS: Record<string, (app: TestApp, proxy: TcpProxy) => unknown> = {
@@ -18,7 +18,7 @@ const FAULTS: Record<string, (app: TestApp, proxy: TcpProxy) => unknown> = {
   reset: (_app, proxy) => proxy.reset(),
 };
 
-test("connections that fall silent under load lose and double nothing", async () => {
+test("connections that go silent under load lose and duplicate nothing", async () => {
   const seed = faultSeed();
   let proxy!: TcpProxy;
   const app = await testApp({ RATE_WRITES: "1000000" }, {
@@ -39,7 +39,7 @@ test("connections that fall silent under load lose and double nothing", async ()
       await new Promise((resolve) => setTimeout(resolve, 200 + random.below(400)));
       FAULTS[name]!(app, proxy);
       const began = performance.now();
-      // Well again: reads and the pushes under way.
+      // The hub has recovered: reads and the pushes in progress succeed.
       await expect.poll(async () => (await app.ask("GET", "/api/tests")).status, { timeout: WELL_AGAIN_MS })
         .toBe(200);
       await load.end();

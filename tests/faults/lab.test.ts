@@ -11,18 +11,18 @@ import { hasProgram } from "../helpers/require.ts";
 
 const TIME_LIMIT_S = 3;
 const AT_ONCE = 3;
-/** After so many minutes a job is in the lab, refused, or waits for a person. */
+/** Minutes after which a job is in the lab, rejected, or waiting for a person. */
 const MINUTES = 8;
 const STEPS = ["begun", "ran", "accepted", "postponed", "lost track"] as const;
 
-/** Each with a lab and a database of its own: an outage is one trial's. */
+/** Each trial has its own lab and database, so an outage affects only one trial. */
 let benches: JobBench[];
 let folder: string;
 beforeAll(async () => {
   const settings = { VRLSUBMIT_TIMEOUT: String(TIME_LIMIT_S) };
   benches = await Promise.all(Array.from({ length: AT_ONCE }, () => jobBench(settings)));
   folder = await Deno.makeTempDir();
-  // Submits some time after the program that starts it has ended, or is to be.
+  // Submits some time after the program that starts it has ended, or should have.
   await Deno.writeTextFile(
     `${folder}/late.sh`,
     `#!/bin/sh\nsleep "$1"; shift; exec ${HOME}/run/vrlsubmit "$@" >/dev/null 2>&1\n`,
@@ -34,7 +34,7 @@ afterAll(async () => {
   await Deno.remove(folder, { recursive: true });
 });
 
-/** A vrlsubmit that starts what submits in its stead, within its group or outside, and ends or hangs meanwhile. */
+/** A vrlsubmit that starts another process to submit, inside its group or outside, and meanwhile ends or hangs. */
 async function straggler(random: Random): Promise<string> {
   const leaves = random.below(2) === 0 && hasProgram("setsid") ? "setsid " : "";
   const delay = (random.next() * 5).toFixed(2);
@@ -45,13 +45,13 @@ async function straggler(random: Random): Promise<string> {
   return path;
 }
 
-/** Nothing that was started for a job runs any more. */
+/** Waits until no process started for a job is running. */
 async function areGone({ lab }: JobBench): Promise<boolean> {
   const server = new URL(lab.url).host;
   return (await listProcesses()).every(({ command }) => !command.includes(`-s ${server} `));
 }
 
-/** One job and its faults, up to where it stays. Returns what it went through, and its last state. */
+/** Runs one job with its faults until its state is final. Returns its states, and the last one. */
 async function trial(
   bench: JobBench,
   random: Random,
@@ -71,7 +71,7 @@ async function trial(
   const story = `${kind}, ${faults.join(" then ") || "a good lab"}${outage ? ", after an outage" : ""}${
     kind === "kill" ? `, at ${dieAt}` : ""
   }`;
-  // Time is moved below, and no guard's clock with it.
+  // The test moves time in the database below, which does not affect the guards' clocks.
   if (kind === "kill") await until(() => areGone(bench), Boolean);
   for (let minute = 0; minute < MINUTES; minute++) {
     const job = await bench.minute(id, deps);
@@ -84,7 +84,7 @@ async function trial(
 }
 
 test(
-  "no job is in the lab twice, and none of the lab's is lost, whatever the lab, vrlsubmit and the hub do",
+  "no job is in the lab twice or lost, whatever the lab, vrlsubmit and the hub do",
   async () => {
     const seed = faultSeed();
     const trials = trialCount(9, 150);
@@ -98,7 +98,7 @@ test(
         const inLab = bench.lab.journal.filter((one) => one.note.startsWith(`[chub job ${id}.`));
         const line = `job ${id} (${story}): ${inLab.length} in the lab, ${job.state}: ${job.reason}`;
         if (inLab.length > 1) doubles.push(line);
-        // In the lab: followed there. Not in the lab: refused, shown to a person, or waiting.
+        // If in the lab, the job is followed there. If not, it is rejected, shown to a person, or waiting.
         const isKept = inLab.length > 0
           ? job.state === "submitted" && inLab.every(({ serial }) => job.serials.includes(serial))
           : job.state === "failed" || job.state === "queued" || job.needsPerson;

@@ -10,7 +10,7 @@ const TRIALS = trialCount(3, 40);
 const VICTIMS = ["starter", "hub and starter", "Postgres", "lab"] as const;
 const ENV = { RATE_WRITES: "1000000" };
 
-/** Sends a push to whichever hub is there. */
+/** Sends a push to the hub that is running now. */
 async function sender({ url, token }: StartWorld): Promise<SendPush> {
   const authorization = `Bearer ${await token()}`;
   return (headers, body) =>
@@ -32,12 +32,12 @@ async function storedRuns({ url }: StartWorld): Promise<StoredRun[]> {
   return runs;
 }
 
-test("kill -9 of any part loses and doubles no push, and all is well again", async () => {
+test("kill -9 of any process loses and duplicates no push, and the hub recovers", async () => {
   const seed = faultSeed();
   const world = await startWorld();
   let load: PushLoad | undefined;
   let found = { lost: 0, doubled: 0 };
-  /** Kills a part, once it is there: it may just be started again. */
+  /** Kills a process once it is running: it may just be restarting. */
   const kill = async (part: RegExp) => {
     const pid = await until(() => world.processOf(part), (found) => found !== undefined);
     endProcess(pid!, "SIGKILL");

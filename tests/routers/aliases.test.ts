@@ -78,7 +78,7 @@ test("an invalid or conflicting rename is rejected and changes nothing", async (
     expect.stringMatching(/different cases: run \d+ has both/),
   ]);
   await rename("t", "a", "x");
-  expect((await rename("t", "a", "y")).body.detail).toBe('"a" is an old name of "x" already.');
+  expect((await rename("t", "a", "y")).body.detail).toBe('"a" already is an old name of "x".');
   expect((await rename("t", "c", "a")).body.detail).toBe('"a" is an old name of "x".');
   expect((await rename("t", "nothing", "z")).status).toBe(404);
   expect((await rename("t", "b", "b")).status).toBe(400);

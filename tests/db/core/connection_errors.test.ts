@@ -60,7 +60,7 @@ const STATUSES: Record<string, 503 | 507 | undefined> = {
   ENOENT: undefined,
 };
 
-test.each(Object.entries(STATUSES))("%s gives %s, as itself and as a cause", (code, status) => {
+test.each(Object.entries(STATUSES))("%s gives %s, directly and as a cause", (code, status) => {
   const error = Object.assign(new Error("secret of the server"), { code });
   for (const given of [error, new Error("outer", { cause: error })]) {
     const fault = databaseFault(given);
@@ -70,7 +70,7 @@ test.each(Object.entries(STATUSES))("%s gives %s, as itself and as a cause", (co
   }
 });
 
-test("a missing socket is the database's fault, a missing file and what a HubError wraps are not", () => {
+test("a missing socket is the database's fault; a missing file and the cause of a HubError are not", () => {
   const missing = { code: "ENOENT", syscall: "connect" };
   expect(databaseFault(Object.assign(new Error("gone"), missing))?.status).toBe(503);
   const cause = Object.assign(new Error("refused"), { code: "ECONNREFUSED" });
@@ -78,7 +78,7 @@ test("a missing socket is the database's fault, a missing file and what a HubErr
   for (const odd of [undefined, null, "08000", 8]) expect(databaseFault(odd)).toBeUndefined();
 });
 
-test("a connection is lost by what the network reports, and by an error with which the server ends it", () => {
+test("network errors and fatal server errors mean a lost connection", () => {
   const lost = [
     "CONNECTION_CLOSED",
     "ETIMEDOUT",
@@ -95,7 +95,7 @@ test("a connection is lost by what the network reports, and by an error with whi
   for (const odd of [undefined, null, "08000", { code: 8 }]) expect(isConnectionLost(odd)).toBe(false);
 });
 
-test("an error that ends the connection is a 503 whatever its code", () => {
+test("a fatal error is a 503 whatever its code", () => {
   const refused = Object.assign(new Error("a refusal"), { code: "0A000", severity: "FATAL" });
   expect(databaseFault(refused)).toMatchObject({ status: 503, retryAfter: 5 });
   expect(databaseFault(Object.assign(refused, { severity: "ERROR" }))).toBeUndefined();

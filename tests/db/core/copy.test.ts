@@ -20,7 +20,7 @@ async function copied(tx: Queryable, lines: Iterable<string>): Promise<void> {
   await copyInto(tx, tx.unsafe("copy copied (n) from stdin"), lines);
 }
 
-test("what cannot be made of the rows ends the copy, and the connection is of use again", async () => {
+test("an error while producing rows ends the copy, and the connection stays usable", async () => {
   const sql = openDatabase(database.url, { max: 1 });
   function* broken(): Generator<string> {
     yield "1\n";
@@ -37,9 +37,10 @@ test("what cannot be made of the rows ends the copy, and the connection is of us
   await sql.end({ timeout: 1 });
 });
 
-test("a connection that is lost during a copy, or between statements, fails the transaction and nothing else", async () => {
+test("a connection lost during a copy, or between statements, fails only the transaction", async () => {
   const sql = openDatabase(database.url, { max: 2, name: "lost" });
-  // Not one that the driver still asks for the types of the database, whose loss is another matter.
+  // Not a connection on which the driver is still fetching the types of the database: losing that one is a different
+  // case.
   const kill = async () =>
     (await database.sql`
       select pg_terminate_backend(pid) as done from pg_stat_activity

@@ -3,7 +3,7 @@ import { expect, test } from "vitest";
 import { decodeCursor, encodeCursor, toPage } from "../../../db/core/cursor.ts";
 import { HubError } from "../../../errors.ts";
 
-test("what is encoded is decoded, whatever the text", () => {
+test("decoding restores any encoded values", () => {
   fc.assert(
     fc.property(
       fc.string({ unit: "binary" }).filter((s) => !s.includes("\0") && s.isWellFormed()),
@@ -15,7 +15,7 @@ test("what is encoded is decoded, whatever the text", () => {
   );
 });
 
-test("anything else is a 400, never another error", () => {
+test("any other text is a 400, never another error", () => {
   fc.assert(fc.property(fc.string(), (text) => {
     try {
       decodeCursor(text, ["number"]);
@@ -29,7 +29,7 @@ test("anything else is a 400, never another error", () => {
   }
 });
 
-test("a page names its last row only when there is more", () => {
+test("a page has a cursor only if more rows follow", () => {
   const cut = (rows: number[]) => toPage(rows, 2, (row) => row, (row) => [row]);
   expect(cut([1, 2])).toEqual({ items: [1, 2], nextCursor: null });
   expect(cut([1, 2, 3])).toEqual({ items: [1, 2], nextCursor: encodeCursor([2]) });

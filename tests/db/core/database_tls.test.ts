@@ -9,7 +9,7 @@ import { openProxy, type TcpProxy } from "../../helpers/tcp_proxy.ts";
 const isThere = hasProgram("openssl");
 const test = requires("openssl", isThere, "install openssl") as typeof plainTest;
 let database: TestDatabase;
-/** A server with TLS, by a certificate of an authority that is not a usual one, and one without. */
+/** A server with TLS, with a certificate of an unknown authority, and a server without TLS. */
 let secure: TcpProxy;
 let plain: TcpProxy;
 let folder: string;
@@ -35,10 +35,10 @@ function open(proxy: TcpProxy, sslmode: string): Db {
   return openDatabase(url.href, { max: 1, limits: { askMs: 300 } });
 }
 
-test.each(["require", "prefer", "allow"])("sslmode=%s takes TLS where there is some", async (mode) => {
+test.each(["require", "prefer", "allow"])("sslmode=%s uses TLS if the server supports it", async (mode) => {
   const sql = open(secure, mode);
   expect(await sql`select 1 as one`).toEqual([{ one: 1 }]);
-  // Silent connections are found below TLS too.
+  // Silent connections are also detected with TLS.
   secure.freeze();
   await expect(sql`select 2`).rejects.toMatchObject({ code: "CONNECTION_CLOSED" });
   expect(await sql`select 3 as three`).toEqual([{ three: 3 }]);
@@ -46,7 +46,7 @@ test.each(["require", "prefer", "allow"])("sslmode=%s takes TLS where there is s
 });
 
 test.each(["verify-full", "verify-ca", "odd"])(
-  "sslmode=%s refuses a certificate it cannot verify",
+  "sslmode=%s rejects a certificate that it cannot verify",
   async (mode) => {
     const sql = open(secure, mode);
     for (let at = 0; at < 3; at++) await expect(sql`select 1`).rejects.toThrow(/certificate/);
@@ -55,7 +55,7 @@ test.each(["verify-full", "verify-ca", "odd"])(
 );
 
 plainTest(
-  "a server without TLS is used where TLS is only preferred, and refused, each time, where it is required",
+  "a server without TLS is accepted if TLS is preferred, and rejected each time if TLS is required",
   async () => {
     for (const mode of ["disable", "allow", "prefer"]) {
       const sql = open(plain, mode);

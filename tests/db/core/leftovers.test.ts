@@ -22,7 +22,7 @@ afterAll(async () => {
   await database.drop();
 });
 
-/** The first statement that is answered: only its rows would be behind a gap. */
+/** Returns the first statement that is answered: only its rows could follow a gap. */
 async function firstAnswer(sql: Db): Promise<unknown[]> {
   const rows = await until(() => sql`select 1 as one`.catch(() => undefined), (found) => found !== undefined);
   return [...rows!];
@@ -33,11 +33,11 @@ test.each<[string, (pid: number) => unknown]>([
   ["the loss of its network", () => proxy.reset()],
   ["a cancellation", (pid) => database.sql`select pg_cancel_backend(${pid})`],
 ])(
-  "an answer that breaks off by %s among its rows leaves no gap in the next one",
+  "an answer interrupted by %s among its rows leaves no gap in the next answer",
   async (_by, end) => {
     const sql = openDatabase(proxy.url, { max: 1 });
     const [own] = await sql<[{ pid: number }]>`select pg_backend_pid() as pid`;
-    // The rows before the last one are on their way while the server sleeps.
+    // The rows before the last are sent while the server sleeps.
     const lost = sql`
     select repeat('x', 100000) as long, case when n = 5 then pg_sleep(3600) end as slept
     from generate_series(1, 5) as n`.then(() => undefined, (error) => databaseFault(error)?.status);
@@ -53,7 +53,7 @@ test.each<[string, (pid: number) => unknown]>([
   },
 );
 
-/** A message of a server. */
+/** Encodes a server message. */
 function message(letter: string, content = ""): Buffer {
   const bytes = Buffer.alloc(5 + content.length);
   bytes.write(letter);
@@ -62,7 +62,7 @@ function message(letter: string, content = ""): Buffer {
   return bytes;
 }
 
-test("an end of the statement comes before each error, and nothing else changes, wherever bytes are cut", () => {
+test("each error is preceded by an end of statement, and nothing else changes, however the bytes are split", () => {
   const started = [message("R", "\0\0\0\0"), message("Z", "I")];
   const row = message("D", "E\0\0\0\x05EEEE");
   const error = message("E", "SERROR\0C57014\0\0");
@@ -93,7 +93,7 @@ test("an end of the statement comes before each error, and nothing else changes,
   }
 });
 
-test("an error that refuses a connection or a copy is passed on alone", () => {
+test("an error that rejects a connection or a copy is passed on unchanged", () => {
   const error = message("E", "SFATAL\0C28000\0\0");
   for (const before of [[message("R", "\0\0\0\0")], [message("Z", "I"), message("G", "\0\0\0")]]) {
     const socket = new EventEmitter() as Socket;

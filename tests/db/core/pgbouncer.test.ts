@@ -37,7 +37,7 @@ auth_file = ${folder}/users
 pool_mode = session
 `,
   );
-  // It refuses to run as root, and must reach the server's socket.
+  // PgBouncer refuses to run as root, and must be able to reach the server's socket.
   const owner = Deno.uid() !== 0
     ? undefined
     : (await Deno.stat(host.startsWith("/") ? host : "/var/empty").catch(() => undefined))?.uid || 65534;
@@ -72,7 +72,7 @@ test("the hub's connections start through PgBouncer, and the server shows their 
   await sql.end({ timeout: 1 });
 });
 
-test("silent connections to PgBouncer are replaced, and slow statements are not taken for them", async () => {
+test("silent connections to PgBouncer are replaced, and slow statements are not mistaken for silence", async () => {
   const open = (): Db => openDatabase(proxy.url, { max: 2, limits: { askMs: 500 } });
   const slow = open();
   expect(await slow`select pg_sleep(3)::text as done`).toHaveLength(1);

@@ -25,7 +25,7 @@ function started(): Exchange {
   return exchange;
 }
 
-test("the server owes an answer to each statement, however many are sent at once", () => {
+test("the server owes an answer for each statement, however many are sent at once", () => {
   const exchange = started();
   exchange.sent(Buffer.concat([message("P", "select"), message("B"), message("E"), message("S")]));
   exchange.sent(message("Q", "begin\0"));
@@ -35,7 +35,7 @@ test("the server owes an answer to each statement, however many are sent at once
   expect([exchange.state, exchange.isInTransaction]).toEqual(["idle", true]);
 });
 
-test("a flush is owed an answer, and rows of a copy are not, until their end", () => {
+test("the server owes an answer to a flush, but not to rows of a copy before their end", () => {
   const exchange = started();
   exchange.sent(Buffer.concat([message("P", "copy"), message("H")]));
   expect(exchange.state).toBe("answering");
@@ -51,7 +51,7 @@ test("a flush is owed an answer, and rows of a copy are not, until their end", (
   expect(exchange.state).toBe("idle");
 });
 
-test("messages are found wherever their bytes are cut", () => {
+test("messages are found however their bytes are split", () => {
   // Content that looks like messages, and of each length about that of a header.
   const all = Buffer.concat([
     ...Array.from({ length: 9 }, (_, length) => message("D", "ZSQGZ\0\0\0\x05".slice(0, length))),
@@ -70,7 +70,7 @@ test("messages are found wherever their bytes are cut", () => {
   }
 });
 
-test("what a server makes of a start is known wherever its bytes are cut", () => {
+test("the answer to a startup message is read however its bytes are split", () => {
   const begun = [message("R", "\0\0\0\0"), message("S", "TimeZone\0UTC\0")];
   const refused = Buffer.concat([
     ...begun,

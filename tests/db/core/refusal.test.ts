@@ -15,11 +15,11 @@ function open(url: string, max = 1): Db {
   return sql;
 }
 
-/** A statement that does not end is one of these tests' faults: each has the limit of a test. */
+/** A statement that never ends is one of the faults tested here, so each has the time limit of a test. */
 const faultOf = (work: PromiseLike<unknown>) =>
   work.then(() => "no fault", (error) => databaseFault(error)?.message ?? error);
 
-test("statements fail while a server refuses connections, also where one was lost at work", async () => {
+test("statements fail while a server refuses connections, also after a connection was lost during a statement", async () => {
   const database = await testDatabase();
   const name = new URL(database.url).pathname.slice(1);
   const admin = open(inject("serverUrl"), 2);
@@ -44,7 +44,7 @@ test("statements fail while a server refuses connections, also where one was los
   await database.drop();
 });
 
-test("statements fail while a server ends connections without a word", async () => {
+test("statements fail while a server closes connections without an error", async () => {
   using server = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   let accepted = 0;
   const serving = (async () => {

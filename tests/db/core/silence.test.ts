@@ -32,7 +32,7 @@ function open(options: OpenOptions = {}): Db {
   return sql;
 }
 
-/** A pool of which every connection has been used. */
+/** Opens a pool and uses every connection once. */
 async function warm(sql: Db, count: number): Promise<Db> {
   await Promise.all(Array.from({ length: count }, () => sql`select pg_sleep(0.05)`));
   return sql;
@@ -41,10 +41,10 @@ async function warm(sql: Db, count: number): Promise<Db> {
 const faultOf = (work: PromiseLike<unknown>) =>
   work.then(() => "no fault", (error) => databaseFault(error)?.status ?? error);
 
-test("silent connections fail what was asked, and what follows works", async () => {
+test("silent connections fail their queries, and later queries succeed", async () => {
   const sql = await warm(open({ max: 5 }), 5);
   expect(proxy.freeze()).toBeGreaterThanOrEqual(5);
-  // In use by two, the others idle: none of them answers the next question either.
+  // Two connections are in use, the others idle: none of them answers the next query.
   const asked = [
     faultOf(sql`select 1`),
     faultOf(sql`insert into written values (1)`),
@@ -54,7 +54,7 @@ test("silent connections fail what was asked, and what follows works", async () 
   ];
   expect(await Promise.all(asked)).toEqual([503, 503, 503]);
   for (let at = 0; at < 20; at++) await sql`insert into written values (3)`;
-  // What never arrived was not sent again.
+  // Statements that never arrived were not sent again.
   expect(await sql`select n, count(*)::int from written group by n`).toEqual([{ n: 3, count: 20 }]);
 });
 
@@ -101,7 +101,7 @@ test("a copy that falls silent ends, while its rows are sent and at its end", as
   expect(await sql`select n from written`).toEqual([{ n: 7 }]);
 });
 
-test("a slow statement is not taken for a silent connection, nor is one that sends or gets much", async () => {
+test("slow statements and large transfers are not mistaken for silent connections", async () => {
   const sql = open({ max: 4, limits: { askMs: 1000 } });
   const text = "x".repeat(30_000_000);
   const [slept, long, many] = await Promise.all([
@@ -129,7 +129,7 @@ test("a statement that waits for a lock, or works for too long, is cancelled", a
   expect(await sql`select n from written`).toEqual([{ n: 1 }]);
 });
 
-test("a server that answers on no connection fails what waits for it, and works again once it answers", async () => {
+test("queries fail while a server answers on no connection, and succeed once it answers", async () => {
   const sql = await warm(open({ max: 2, limits: { askMs: 100, answerMs: 300, unreachableMs: 400 } }), 2);
   proxy.freezesNew = true;
   proxy.freeze();
@@ -138,7 +138,7 @@ test("a server that answers on no connection fails what waits for it, and works 
   await expect.poll(() => faultOf(sql`select 1`)).toBe("no fault");
 });
 
-test("a connection that the driver ends is closed though its server never answers", async () => {
+test("a connection that the driver ends is closed even if its server never answers", async () => {
   const sql = await warm(open({ max: 1 }), 1);
   proxy.freeze();
   // Ends the idle connection in order, which waits for the server's end; the pool has no other.
@@ -146,7 +146,7 @@ test("a connection that the driver ends is closed though its server never answer
   expect(await sql`select 1 as one`).toEqual([{ one: 1 }]);
 });
 
-test("a query that is asked in the moment of a reset ends, as do those after it", async () => {
+test("a query sent at the moment of a reset ends, as do later ones", async () => {
   const sql = await warm(open({ max: 1 }), 1);
   for (let round = 0; round < 5; round++) {
     const first = faultOf(sql`select pg_sleep(60)`);
@@ -166,19 +166,19 @@ test("a query that is asked in the moment of a reset ends, as do those after it"
   }
 });
 
-test("connections are named, and a name that Postgres would change is changed before", async () => {
+test("connections have names, limited to what Postgres keeps unchanged", async () => {
   const sql = open({ name: "näme ".repeat(20) });
   const [row] = await sql`select current_setting('application_name') as name`;
   expect(row!.name).toMatch(/^(?:n\?me ){8} [0-9a-f]{8}-1$/);
 });
 
-test("judge: what is done about a silent connection, by what the server says of it", () => {
+test("judge: the decision about a silent connection, by the server's report", () => {
   const working = { name: "a", isWorking: true, waitsForLock: false };
   const limits = { ...DEFAULT_LIMITS, unreachableMs: 10, unknownMs: 20, lockMs: 30, statementMs: 40 };
   const verdict = (silentMs: number, found: Parameters<typeof judge>[1], name = "a") =>
     judge({ name, silentMs }, found, limits);
   expect([verdict(10, "unreachable"), verdict(11, "unreachable")]).toEqual(["wait", "destroy"]);
-  // Behind a pooler that does not pass names on.
+  // Behind a pooler that does not pass on connection names.
   expect([verdict(20, undefined), verdict(21, undefined)]).toEqual(["wait", "destroy"]);
   expect([verdict(20, [working], ""), verdict(21, [working], "")]).toEqual(["wait", "destroy"]);
   expect([verdict(1, []), verdict(1, [{ ...working, isWorking: false }])]).toEqual(["suspect", "suspect"]);
@@ -199,9 +199,9 @@ test("connections that were opened while the database was read-only are replaced
     const write = () => faultOf(sql`insert into written values (1)`);
     expect(await write()).toBe(503);
     await setReadOnly("off");
-    // They stay what they are: each refuses.
+    // The connections stay read-only: each rejects writes.
     await expect.poll(write, { timeout: 60_000, interval: 100 }).toBe("no fault");
-    // And none of the old ones is left.
+    // None of the old connections is left.
     for (let at = 0; at < 20; at++) expect(await write()).toBe("no fault");
   } finally {
     await setReadOnly("off");
@@ -209,7 +209,7 @@ test("connections that were opened while the database was read-only are replaced
   }
 });
 
-test("a reserved connection that is lost is given to no other query", async () => {
+test("a lost reserved connection is not reused", async () => {
   const sql = open({ max: 2 });
   for (const end of ["server", "network"] as const) {
     const reserved = await sql.reserve();
@@ -223,7 +223,7 @@ test("a reserved connection that is lost is given to no other query", async () =
     else proxy.reset();
     expect(await script).toBe(503);
     reserved.release();
-    // An error outside of any promise would end the process.
+    // An error outside any promise would end the process.
     for (let at = 0; at < 5; at++) await sql`select 1`.catch(() => {});
     expect(await sql`select 1 as n`).toEqual([{ n: 1 }]);
   }

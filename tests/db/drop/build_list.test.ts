@@ -14,10 +14,10 @@ interface Row {
 
 let db: TestDatabase;
 const ROOTS = ["file:///drop/one", "https://drop.example/two%20words/", "file:///drop/old"];
-/** Of the root that is configured no more. */
+/** Of the root that is no longer configured. */
 const OLD = 3;
 const SPARSE = [...Array(60).keys()].map((at) => rowsOf(at * 3 + 1, at % 3 + 1, 1)).flat();
-/** Between single builds there are changelists with many, in one root and over all. */
+/** Some changelists have many builds, in one root and in several; the others have one. */
 const CROWDED = [...Array(60).keys()].flatMap((at) =>
   at % 7 === 3 ? [1, 2, 3].flatMap((root) => rowsOf(at + 1, root, at % 5)) : rowsOf(at + 1, at % 2 + 1, 1)
 );
@@ -53,7 +53,7 @@ beforeAll(async () => {
 });
 afterAll(() => db.drop());
 
-/** What the list should hold, made without it. */
+/** Returns the expected list, computed without the query. */
 function expected(rows: Row[], available: boolean | undefined): [number, string, boolean, number][] {
   const isThere = (row: Row) => !row.gone && row.root !== OLD;
   return [...Map.groupBy(rows, (row) => row.changelist)].map(([changelist, all]) => {
@@ -95,7 +95,7 @@ test.each(ASKED)(
   },
 );
 
-test("an item of the list is, to the letter, what the changelist itself tells, whatever its file is named", async () => {
+test("a list item equals the changelist's own answer, whatever its file name", async () => {
   const { sql } = db;
   const names = [
     "plain-1.2_x~.tgz",

@@ -18,7 +18,7 @@ beforeEach(async () => {
 });
 afterAll(() => db.drop());
 
-test("names with characters that copy has a meaning for are stored as they are", async () => {
+test("names with characters that copy escapes are stored unchanged", async () => {
   await drop.add(0, "p", []);
   const id = drop.packageId("p");
   const files = [
@@ -45,10 +45,10 @@ test("names with characters that copy has a meaning for are stored as they are",
   expect(copyValue("plain")).toBe("plain");
 });
 
-test("a refused copy fails, and the connection goes on", async () => {
+test("a rejected copy fails, and the connection stays usable", async () => {
   await drop.add(0, "p", [1]);
   const id = drop.packageId("p");
-  // Few rows: the refusal comes after their end was sent. Many: while they are sent.
+  // With few rows, the error arrives after the end of the rows was sent; with many, while they are being sent.
   for (const count of [1, 50_000]) {
     const twice = columnsOf(id, "p", Array.from({ length: count }, (_, at) => at + 1));
     const failed = await db.sql.begin((tx) => addBuilds(tx, root, twice, { seenAt })).catch((error) => error);
@@ -61,7 +61,7 @@ test("a refused copy fails, and the connection goes on", async () => {
   await expect(bad).rejects.toThrow();
 });
 
-test("a merge writes what changed and nothing else", async () => {
+test("a merge writes only changed builds", async () => {
   await drop.add(0, "p", [1, 2, 3]);
   await drop.add(0, "q", [1]);
   const id = drop.packageId("p");
@@ -92,7 +92,7 @@ test("a merge writes what changed and nothing else", async () => {
     .toEqual([{ count: 1 }]);
 });
 
-test("notes that were lost in between mark nothing gone", async () => {
+test("records lost during a reading mark nothing gone", async () => {
   await drop.add(0, "p", [1, 2, 3]);
   const packageId = drop.packageId("p");
   await noteSeen(db.sql, root, columnsOf(packageId, "p", [1, 2]));

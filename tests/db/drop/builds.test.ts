@@ -30,7 +30,7 @@ const list = (input: Record<string, unknown>) =>
 const common = (input: Record<string, unknown>, options = {}) =>
   listCommon(db.sql, commonQuery.parse(input), options);
 
-test("changelists come newest first, each with its best build and the number of its builds", async () => {
+test("changelists are listed newest first, each with its best build and its number of builds", async () => {
   const { items, nextCursor } = await list({});
   expect(nextCursor).toBeNull();
   expect(items.map((item) => [item.changelist, item.available, item.builds])).toEqual([
@@ -56,7 +56,7 @@ test("changelists come newest first, each with its best build and the number of 
   });
 });
 
-test("changelists can be asked for by availability, range and order, a page at a time", async () => {
+test("changelists can be filtered by availability and range, ordered and paged", async () => {
   const numbers = async (input: Record<string, unknown>) =>
     (await list(input)).items.map((item) => item.changelist);
   expect(await numbers({ available: "true", order: "asc" })).toEqual([20, 25, 30, 40]);
@@ -78,7 +78,7 @@ test("changelists can be asked for by availability, range and order, a page at a
   }
 });
 
-test("a foreign cursor is either refused or a page, never a fault of the database", async () => {
+test("a cursor of another list gives a 400 or a page, never a database error", async () => {
   for (const value of [-9e15, -1, 0, 2_147_483_647, 9e15]) {
     for (const order of ["asc", "desc"]) {
       await list({ cursor: encodeCursor([value]), order });
@@ -115,7 +115,7 @@ test("a changelist without builds is not found, with the nearest available befor
   );
 });
 
-test("nearest finds available builds only, itself included; of two as close the older", async () => {
+test("nearest finds only available builds, including an exact match; of two equally near the older", async () => {
   const near = async (changelist: number, direction: "before" | "after" | "either") => {
     const found = await getNearest(db.sql, { name: "calc", changelist, direction });
     return [found.changelist, found.distance];
@@ -154,7 +154,7 @@ test("common changelists are those where every package has an available build", 
   await expect(common({ packages: "calc,what,huh" })).rejects.toThrow('the packages "what", "huh"');
 });
 
-test("common changelists agree with the sets' intersection, however the pages fall", async () => {
+test("common changelists equal the intersection of the sets, at any page size", async () => {
   let n = 0;
   const numbers = fc.uniqueArray(fc.integer({ min: 1, max: 60 }), { maxLength: 40 });
   await fc.assert(

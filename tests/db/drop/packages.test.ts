@@ -25,7 +25,7 @@ afterAll(() => db.drop());
 const list = (input: Record<string, unknown>) => listPackages(db.sql, packageList.parse(input));
 const names = async (input: Record<string, unknown>) => (await list(input)).items.map((item) => item.name);
 
-test("packages come by name, with newest and oldest of what is available", async () => {
+test("packages are listed by name, with their newest and oldest available build", async () => {
   const { items } = await list({});
   expect(items.map((item) => item.name).toSorted()).toEqual(NAMES.toSorted());
   expect(items.find((item) => item.name === "odd")).toEqual({
@@ -45,7 +45,7 @@ test("packages come by name, with newest and oldest of what is available", async
   });
 });
 
-test("search is part of the name in any case, and takes no pattern", async () => {
+test("search matches a substring in any case, not a pattern", async () => {
   expect(await names({ search: "RELEASE_" })).toHaveLength(3);
   expect(await names({ search: "%" })).toEqual(["100%_Release_x"]);
   expect(await names({ search: "0_d" })).toEqual(["100_Debug_x"]);
@@ -53,7 +53,7 @@ test("search is part of the name in any case, and takes no pattern", async () =>
   expect(await names({ branch: "main", build: "Release" })).toEqual(["main_Release_a", "main_Release_b"]);
 });
 
-test("pages go on after the last name", async () => {
+test("pages continue after the last name", async () => {
   const paged: string[] = [];
   let cursor: string | undefined;
   do {
@@ -64,7 +64,7 @@ test("pages go on after the last name", async () => {
   expect(paged).toEqual(await names({}));
 });
 
-test("a package counts its builds, and says how each root was read", async () => {
+test("a package shows its build counts, and how each root was read", async () => {
   const detail = await getPackage(db.sql, "odd", { showReasons: false });
   expect(detail).toMatchObject({ builds: 6, available: 4, gone: 1, newest: 40, oldest: 5 });
   expect(detail.readings.map((reading) => [reading.root, reading.unread, reading.unreadReason])).toEqual([
@@ -73,7 +73,7 @@ test("a package counts its builds, and says how each root was read", async () =>
   ]);
 });
 
-test("a package can be left out of scans, and be found by that", async () => {
+test("a package can be excluded from scans, and listed by that", async () => {
   await setPackageScanned(db.sql, { name: "main_Release_a", scanned: false }, BY);
   expect(await names({ scanned: "false" })).toEqual(["main_Release_a"]);
   expect(await names({ scanned: "true" })).toHaveLength(NAMES.length - 1);
@@ -82,7 +82,7 @@ test("a package can be left out of scans, and be found by that", async () => {
   });
 });
 
-test("a package that a run names first has its branch and build, whatever spelling they have", async () => {
+test("a package first named by a run gets its branch and build, in any spelling", async () => {
   const [one] = await db.sql`insert into tests (name, scraper) values ('pushed', 'push') returning id`;
   const packages = [
     "pushed_main_Assert_linux",
@@ -119,7 +119,7 @@ test("a package that a run names first has its branch and build, whatever spelli
   ]);
 });
 
-test("packages that older code left without branch and build get them, by several processes at once", async () => {
+test("packages stored by older code without branch and build get them, by several processes at once", async () => {
   await db
     .sql`insert into packages (name) select 'old_b' || n || '_Release_x' from generate_series(1, 25000) as n`;
   await db.sql`insert into packages (name) values ('left odd')`;
@@ -135,7 +135,7 @@ test("packages that older code left without branch and build get them, by severa
   });
 });
 
-test("unknown packages are named, all of them", async () => {
+test("the error lists all unknown packages", async () => {
   await expect(getPackageIds(db.sql, ["odd", "what", "huh"])).rejects.toMatchObject({
     code: "NOT_FOUND",
     message: 'No scan has seen the packages "what", "huh"; /api/dvs/packages?search= finds names.',

@@ -65,7 +65,7 @@ test("a scan shows its counts while it runs, and ends once", async () => {
   expect(JSON.stringify(items)).not.toContain("secret");
 });
 
-test("a lost scan stays lost, whatever its worker says later", async () => {
+test("a lost scan stays lost, whatever its worker reports later", async () => {
   const id = await start();
   await recordProgress(db.sql, id, counts, later(5));
   await loseScans(db.sql, later(100));
@@ -78,7 +78,7 @@ test("a lost scan stays lost, whatever its worker says later", async () => {
   });
 });
 
-test("scans come newest first, by state, a page at a time", async () => {
+test("scans are listed newest first, by state, in pages", async () => {
   await db.sql`delete from scans`;
   const ids: number[] = [];
   for (let n = 0; n < 5; n++) ids.push(await start());

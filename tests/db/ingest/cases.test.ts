@@ -6,7 +6,7 @@ import { ResultSpool } from "../../../db/ingest/spool.ts";
 import { type TestDatabase, testDatabase } from "../../helpers/postgres.ts";
 
 let database: TestDatabase;
-/** One connection, so that what it did can be asked of it. */
+/** A single connection, so that its statistics can be queried. */
 let sql: Db;
 beforeAll(async () => {
   database = await testDatabase();
@@ -29,7 +29,7 @@ async function fetched(): Promise<number> {
 }
 
 test(
-  "names of a test that the table's statistics do not know cost a probe each, however many it has by then",
+  "names of a test without statistics cost one index probe each, however many cases it has",
   async () => {
     const spool = new ResultSpool();
     const count = 65_000;

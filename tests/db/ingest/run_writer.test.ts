@@ -41,7 +41,7 @@ async function rows(id: number) {
     where run_id = ${id} order by case_id, ordinal`;
 }
 
-test("a case named twice keeps both results, told apart by their ordinal", async () => {
+test("a case named twice keeps both results, distinguished by their ordinal", async () => {
   const { runs: [run], resultsWritten } = await store([runOf("one")]);
   expect(resultsWritten).toBe(3);
   expect(run).toMatchObject({ isNew: true, counts: { passed: 1, failed: 1, error: 1 } });
@@ -52,7 +52,7 @@ test("a case named twice keeps both results, told apart by their ordinal", async
   ]);
 });
 
-test("written again it is the same run with the same results; changed, the results are replaced", async () => {
+test("a repeated run stays the same; a changed run's results are replaced", async () => {
   const { runs: [first] } = await store([runOf("again")]);
   const before = await rows(first!.id);
   const { runs: [second] } = await store([runOf("again")]);
@@ -62,7 +62,7 @@ test("written again it is the same run with the same results; changed, the resul
   expect(await rows(first!.id)).toHaveLength(1);
 });
 
-test("a repeat of the same writes no row; what differs in anything is written", async () => {
+test("an identical repeat writes no row; any difference is written", async () => {
   const { runs: [first] } = await store([runOf("same")]);
   const lies = async () => ({
     runs: await sql`select ctid::text, xmin::text, version from runs where id = ${first!.id}`,
@@ -78,7 +78,7 @@ test("a repeat of the same writes no row; what differs in anything is written", 
   expect((await lies()).runs[0]!.version).toBe(2);
 });
 
-test("the same run stored twice at the same moment is one run, and neither is refused", async () => {
+test("a run stored twice concurrently is one run, and neither store fails", async () => {
   for (let round = 0; round < 20; round++) {
     const stored = await Promise.all([1, 2, 3, 4].map(() => store([runOf(`race ${round}`)])));
     expect(new Set(stored.map((one) => one.runs[0]!.id)).size).toBe(1);
@@ -87,7 +87,7 @@ test("the same run stored twice at the same moment is one run, and neither is re
   }
 });
 
-test("append adds an attempt, reject refuses; of runs named twice in one batch the later counts", async () => {
+test("append adds an attempt, reject fails; of a run's duplicates in a batch the last counts", async () => {
   await store([runOf("modes")]);
   expect((await store([runOf("modes")], "append")).runs[0]).toMatchObject({ attempt: 2, isNew: true });
   await expect(store([runOf("modes")], "reject")).rejects.toMatchObject({ code: "CONFLICT" });
@@ -105,7 +105,7 @@ test("equal environments are one row, whatever the order of their keys", async (
   expect(count!.n).toBe(1);
 });
 
-test("a batch that fails leaves nothing behind", async () => {
+test("a failed batch writes nothing", async () => {
   const bad = runOf("bad", {
     results: [{ case: "fine", outcome: "passed" }, { case: "no\u0000", outcome: "passed" }],
   });
@@ -123,7 +123,7 @@ test("runs beyond the present partitions get new ones, and are found across them
   expect(count!.n).toBe(15);
 });
 
-test("a new partition needed by many at once is made once", async () => {
+test("a partition that many stores require at once is created once", async () => {
   for (let slot = 100; slot < 120; slot++) {
     await Promise.all(
       Array.from({ length: 8 }, () => sql`select ensure_results_partition(${slot * 20_000})`),
@@ -135,7 +135,7 @@ test("a new partition needed by many at once is made once", async () => {
   expect(made!.n).toBe(20);
 });
 
-test("stores at the same moment, with the same new cases in other orders, do not wait for each other in a ring", async () => {
+test("concurrent stores with the same new cases in different orders do not deadlock", async () => {
   const names = Array.from({ length: 200 }, (_, at) => `new ${at}`);
   const runs = Array.from({ length: 8 }, (_, at) =>
     runOf(`c${at}`, {
@@ -168,7 +168,7 @@ test("two tests that read the same source have their own runs", async () => {
   expect(appended.runs[0]!.attempt).toBe(2);
 });
 
-test("a run whose results are gone at its source keeps those that are here", async () => {
+test("a run whose source has deleted its results keeps the stored ones", async () => {
   const [first] = (await store([runOf("expired")])).runs;
   const gone = runOf("expired", { status: "lab_error", reason: "left no results", results: [] });
   const again = await store([gone]);

@@ -9,7 +9,7 @@ import type { ResultRecord } from "../../../schemas/record.ts";
 import { retainedBytes } from "../../helpers/heap.ts";
 import { requires } from "../../helpers/require.ts";
 
-test("a tape gives back what was written, from memory and from a file that has no name", async () => {
+test("a spill buffer returns what was written, from memory and from an unlinked file", async () => {
   const folder = await Deno.makeTempDir();
   const tape = new SpillBuffer(folder);
   const lines = Array.from({ length: 120_000 }, (_, at) => `line ${at} é ${"x".repeat(at % 90)}`);
@@ -41,7 +41,7 @@ const records: ResultRecord[] = [
   { case: "c", outcome: "failed", message: "1\n2\\3", word: "BAD", durationMs: 1.5 },
 ];
 
-test("a spool counts, tells what is missing apart, and forgets what came after a mark", async () => {
+test("a spool counts results, counts missing ones separately, and rewinds to a mark", async () => {
   const spool = spoolOf(records);
   const mark = spool.mark();
   const digest = spool.digest();
@@ -68,7 +68,7 @@ test("a spool counts, tells what is missing apart, and forgets what came after a
   spool.dispose();
 });
 
-test("names are looked up while more is added, each once at its place, and a fault is told", async () => {
+test("names are resolved while more are added, each once at its index, and errors are reported", async () => {
   const asked: number[] = [];
   const lookUp = {
     casesVersion: 3,
@@ -101,7 +101,7 @@ test("names are looked up while more is added, each once at its place, and a fau
   await expect(failing.settle()).rejects.toThrow("away");
 });
 
-test("names that wait to be looked up do not keep the text they were cut from in memory", () => {
+test("names waiting for a lookup do not keep their source text in memory", () => {
   const spool = new ResultSpool();
   spool.lookUpBy({ casesVersion: 0, now: () => 0, later: () => Promise.resolve(new Int32Array()) });
   const before = retainedBytes();
@@ -118,7 +118,7 @@ test("names that wait to be looked up do not keep the text they were cut from in
   expect(spool.count).toBe(1024);
 });
 
-test("ids grow over blocks and are cut; ordinals count what comes again", () => {
+test("ids grow across blocks and are truncated; ordinals count repeats", () => {
   const ids = new CaseIds();
   for (let at = 0; at < 70_000; at++) ids.grow();
   for (let at = 0; at < 70_000; at++) ids.set(at, at + 1);
@@ -130,7 +130,7 @@ test("ids grow over blocks and are cut; ordinals count what comes again", () => 
   expect([3, 20, 3, 0, 3, 20].map((number) => ordinals.next(number))).toEqual([1, 1, 2, 1, 3, 2]);
 });
 
-test("ids of cases know how many are missing, and between which numbers they lie, across blocks", () => {
+test("case ids count unknown ones and track their range, across blocks", () => {
   const ids = new CaseIds();
   for (let at = 0; at < 200_000; at++) ids.grow();
   for (let at = 0; at < 200_000; at += 2) ids.set(at, 1000 + at);
@@ -149,7 +149,7 @@ test("ids of cases know how many are missing, and between which numbers they lie
   expect([ids.length, ids.unknown]).toEqual([0, 0]);
 });
 
-test("the cache of names keeps to its size, gives way to the test used last, and forgets an older version", () => {
+test("the case cache keeps its size limit, evicts the least recently used test, and discards an older version", () => {
   const cache = new CaseCache(4);
   cache.of(1, 0);
   cache.add(1, 0, ["a", "b", "none"], [1, 2, 0]);
@@ -163,13 +163,13 @@ test("the cache of names keeps to its size, gives way to the test used last, and
   expect(cache.size).toBe(0);
 });
 
-test("what goes into a line of copy comes out of it", () => {
+test("uncopied reverses copyValue", () => {
   for (const value of ["", "a", "\\", "\\n", "\n", "\t\r\\\\t", "a\\\nb"]) {
     expect(uncopied(copyValue(value))).toBe(value);
   }
 });
 
-test("a spool without a folder makes no file, however large: scrapes run where none may be made", () => {
+test("a spool without a folder creates no file, whatever its size, because scrapes may not create files", () => {
   const make = Deno.makeTempFileSync;
   Deno.makeTempFileSync = () => {
     throw new Error("no file may be made");
@@ -202,7 +202,7 @@ onFull("a full disk is a 507 that names the setting, and the readiness check fin
   expect(findSpoolFault("/nowhere", full)).toMatchObject({ ...expected, status: 507 });
 });
 
-test("a folder that cannot be written is a 503 that does not show its path", async () => {
+test("an unwritable folder is a 503 that does not show its path", async () => {
   const folder = await Deno.makeTempDir();
   await Deno.writeTextFile(`${folder}/file`, "");
   const fault = findSpoolFault(`${folder}/file`);

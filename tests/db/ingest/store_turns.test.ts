@@ -17,7 +17,7 @@ const passed = (count: number) =>
 const small = spoolOf(passed(20_000));
 const large = spoolOf(passed(20_001));
 
-/** Stores that go on when the test says so. */
+/** Stores that continue when the test lets them. */
 function handStores() {
   const begun: string[] = [];
   const ends = new Map<string, PromiseWithResolvers<void>>();
@@ -38,7 +38,7 @@ async function settle(): Promise<void> {
   for (let at = 0; at < 50; at++) await Promise.resolve();
 }
 
-test("large runs are stored some at once, in the order they came, also after one that failed; small ones do not wait", async () => {
+test("a limited number of large runs are stored at once, in order of arrival, also after a failure; small runs do not wait", async () => {
   const hand = handStores();
   const turns = new StoreTurns(2);
   const running = ["a", "b", "c", "d"].map((name) => turns.run([large], hand.store(name)));
@@ -81,7 +81,7 @@ test.each([
   await second;
 });
 
-test("a large push waits for its turn without a connection, and a small one is stored meanwhile", async () => {
+test("a large push waits without a connection, and a small one is stored meanwhile", async () => {
   const push = (test: string, count: number) =>
     pushRun(
       database.sql,

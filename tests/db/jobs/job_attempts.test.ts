@@ -21,7 +21,7 @@ beforeAll(async () => {
 });
 afterAll(() => rows.close());
 
-test("an answer that comes late, to an attempt that is not the latest, moves nothing but is never lost", async () => {
+test("a late answer to an earlier attempt changes no state but is recorded", async () => {
   const id = await make();
   const first = (await beginAttempt(sql, id, -1000))!;
   await markAbandonedJobs(sql);
@@ -42,7 +42,7 @@ test("an answer that comes late, to an attempt that is not the latest, moves not
   expect(job.events.at(-1)).toMatchObject({ state: "submitted", cause: "accepted as 702" });
 });
 
-test("of two jobs that are given one serial at one moment, one has it", async () => {
+test("of two jobs that get the same serial concurrently, one keeps it", async () => {
   const ids = [await make(), await make(), await make()];
   for (const id of ids) await beginAttempt(sql, id, 60_000);
   const taken = await Promise.all(
@@ -51,7 +51,7 @@ test("of two jobs that are given one serial at one moment, one has it", async ()
   expect(taken.filter(Boolean)).toHaveLength(1);
 });
 
-test("jobs that wait for the lab are not begun before, however many workers find it unreachable at once", async () => {
+test("jobs that wait for the lab do not start early, however many workers find it unreachable at once", async () => {
   const ids = await Promise.all(Array.from({ length: 8 }, () => make()));
   const begun = await Promise.all(ids.slice(0, 4).map((id) => beginAttempt(sql, id, 60_000)));
   const output = { reason: "no route to the lab", stdout: "", stderr: "" };
@@ -65,7 +65,7 @@ test("jobs that wait for the lab are not begun before, however many workers find
   expect(ids.every((id) => overdue.includes(id))).toBe(true);
 });
 
-test("the words of a job that failed or was lost are those of its bad serials", async () => {
+test("the reason of a failed or lost job is that of its bad serials", async () => {
   const id = await make();
   await beginAttempt(sql, id, 1000);
   await acceptJob(sql, id, { serials: [901, 902, 903], cause: "accepted" });

@@ -19,7 +19,7 @@ async function batch(extra: Record<string, unknown> = {}, by = options) {
   return await createJobs(sql, input({ changelist: undefined, changelists: BUILDS, ...extra }), by);
 }
 
-test("a request with changelists makes a job at each, in order, once for its key", async () => {
+test("a request with changelists makes one job for each, in order, and only once per key", async () => {
   await sql`
     insert into builds (root_id, package_id, changelist, revision, file, first_seen)
     select 1, 1, number, revision, 'SW_' || number || '.' || revision || '.tgz', now()
@@ -43,7 +43,7 @@ test("a request with changelists makes a job at each, in order, once for its key
   });
 });
 
-test("of changelists one of which has no build no job is made, and each fault is named", async () => {
+test("if a changelist has no build, no job is made, and every such changelist is listed", async () => {
   const before = (await listJobs(sql, { limit: 1000 })).items.length;
   const fault = await batch({ changelists: [2001, 7, 2003, 9] }).catch((error) => error);
   expect(fault).toMatchObject({
@@ -70,7 +70,7 @@ test("of changelists one of which has no build no job is made, and each fault is
   expect((await listJobs(sql, { limit: 1000 })).items).toHaveLength(before);
 });
 
-test("a job whose results nothing reads has a warning", async () => {
+test("a job whose results will not be read has a warning", async () => {
   const warningOf = async (test: string, extra: Record<string, unknown> = {}) =>
     (await getJob(sql, (await createJob(input({ test, ...extra }))).id)).warnings;
   const submit = sql.json({ os: "linux", pool: "linux" });

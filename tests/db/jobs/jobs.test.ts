@@ -37,7 +37,7 @@ test("a job takes the test's defaults and the build's location, and is enqueued"
   expect(rows.sent).toContain(id);
 });
 
-test("an idempotency key answers with the first job, and refuses another request", async () => {
+test("an idempotency key returns the first job, and rejects another request", async () => {
   const keyed = { ...options, idempotencyKey: "k1" };
   const first = await createJob(input(), keyed);
   expect(first.isNew).toBe(true);
@@ -45,7 +45,7 @@ test("an idempotency key answers with the first job, and refuses another request
   await expect(createJob(input({ note: "other" }), keyed)).rejects.toMatchObject({ code: "CONFLICT" });
 });
 
-test("of requests with one key at the same moment, one makes the job", async () => {
+test("of concurrent requests with the same key, one makes the job", async () => {
   const keyed = { ...options, idempotencyKey: "k2" };
   const made = await Promise.all(Array.from({ length: 6 }, () => createJob(input(), keyed)));
   expect(new Set(made.map((one) => one.id)).size).toBe(1);
@@ -59,7 +59,7 @@ test("a job is rolled back when it cannot be enqueued", async () => {
   expect((await listJobs(sql, { limit: 1000 })).items).toHaveLength(before);
 });
 
-test("an unknown test, a missing build and a missing package are told apart", async () => {
+test("an unknown test, a missing build and a missing package have different errors", async () => {
   await expect(createJob(input({ test: "nope" }), options)).rejects.toMatchObject({ code: "NOT_FOUND" });
   await expect(createJob(input({ changelist: 7 }), options)).rejects.toMatchObject({
     code: "NOT_FOUND",
@@ -70,7 +70,7 @@ test("an unknown test, a missing build and a missing package are told apart", as
   });
 });
 
-test("only a package URL under a root of the drop is taken", () => {
+test("only a package URL under a drop root is accepted", () => {
   expect(checkUnderRoot(`${ROOT}/p/a.tgz`, [ROOT])).toBe(`${ROOT}/p/a.tgz`);
   expect(checkUnderRoot("https://drop.example/x/p/a.tgz", ["index+https://drop.example/x"])).toBe(
     "https://drop.example/x/p/a.tgz",
@@ -92,14 +92,14 @@ test("only a package URL under a root of the drop is taken", () => {
   }
 });
 
-test("an attempt begins once, however many workers try", async () => {
+test("an attempt starts once, however many workers try", async () => {
   const id = await make();
   const began = await Promise.all(Array.from({ length: 5 }, () => beginAttempt(sql, id, 1000)));
   expect(began.filter((one) => one !== undefined)).toHaveLength(1);
   expect(await getJob(sql, id)).toMatchObject({ state: "submitting", attempt: 1 });
 });
 
-test("a job left behind becomes unknown only when its binary can no longer be running", async () => {
+test("an abandoned job becomes unknown only when vrlsubmit can no longer be running", async () => {
   const [fresh, old] = [await make(), await make()];
   await beginAttempt(sql, fresh, 60_000);
   await beginAttempt(sql, old, -1);
@@ -110,7 +110,7 @@ test("a job left behind becomes unknown only when its binary can no longer be ru
   expect(await findUnknownJob(sql, fresh, 0)).toBeUndefined();
 });
 
-test("serials are stored once; those of another job are not believed", async () => {
+test("serials are stored once; those of another job are rejected", async () => {
   const [first, second] = [await make(), await make()];
   await beginAttempt(sql, first, 1000);
   await beginAttempt(sql, second, 1000);
@@ -120,7 +120,7 @@ test("serials are stored once; those of another job are not believed", async () 
   expect((await getJob(sql, second)).state).toBe("submitting");
 });
 
-test("the lab's word moves a job; with several serials the worst counts, once all are over", async () => {
+test("the lab's report moves a job; with several serials the worst counts, once all are over", async () => {
   const id = await make();
   await beginAttempt(sql, id, 1000);
   await acceptJob(sql, id, { serials: [601, 602], cause: "accepted" });
@@ -136,14 +136,14 @@ test("the lab's word moves a job; with several serials the worst counts, once al
   expect((await getJob(sql, id)).state).toBe("lost");
 });
 
-test("of two movers one wins, and only a winner leaves an event", async () => {
+test("of two concurrent moves one succeeds, and only it records an event", async () => {
   const id = await make();
   const move = () => moveJob(sql, id, { from: ["queued"], to: "cancelled", cause: "test" });
   expect((await Promise.all([move(), move(), move()])).filter(Boolean)).toHaveLength(1);
   expect((await getJob(sql, id)).events).toHaveLength(2);
 });
 
-test("cancelling and retrying say what they cannot do", async () => {
+test("impossible cancels and retries fail with the reason", async () => {
   const id = await make();
   await expect(retryJob(sql, id, options)).rejects.toMatchObject({ code: "CONFLICT" });
   await cancelJob(sql, id, options);
@@ -179,7 +179,7 @@ test("jobs are paged newest first, without gaps or repeats", async () => {
   expect((await listJobs(sql, { limit: 1000, open: false })).items.length).toBeLessThan(all.length);
 });
 
-test("arguments that vrlsubmit could take for options are refused at the door", () => {
+test("arguments that vrlsubmit could read as options are rejected at input", () => {
   for (const bad of ["-x", "a\nb", "a\u0000b", "\u001b[31m", ""]) {
     expect(jobInput.safeParse({ test: "calc", machine: bad }).success, JSON.stringify(bad)).toBe(false);
   }

@@ -5,7 +5,7 @@ import { resultList } from "../../../schemas/result.ts";
 import { type TestDatabase, testDatabase } from "../../helpers/postgres.ts";
 
 let database: TestDatabase;
-/** In some runs there is much, in some nothing. */
+/** Some runs have many matching results, others none. */
 const SIZES = [3, 0, 40, 1, 0, 0, 7, 120, 2, 5, 0, 1];
 beforeAll(async () => {
   database = await testDatabase();
@@ -40,7 +40,7 @@ const FILTERS = [
 ];
 
 test.each(FILTERS.flatMap((filter) => [1, 7, 41, 1000].map((limit) => ({ filter, limit }))))(
-  "pages of $limit with $filter hold each result once, in order",
+  "pages of $limit with $filter contain each result once, in order",
   async ({ filter, limit }) => {
     const input = resultList.parse({ test: "t", limit, ...filter });
     const paged: string[] = [];

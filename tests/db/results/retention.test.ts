@@ -15,7 +15,7 @@ async function ask(method: string, path: string, body?: unknown) {
   return { status: response.status, body: await response.json() };
 }
 
-/** Pushes a run that came in some days ago. */
+/** Pushes a run and dates it some days back. */
 async function push(name: string, externalId: string, ageDays: number, more: Record<string, unknown> = {}) {
   const { status, body } = await ask("POST", "/api/results", {
     test: name,
@@ -51,7 +51,7 @@ const rowsOf = async (id: number) => {
 const planOf = async (name: string) =>
   (await ask("GET", "/api/retention")).body.items.find((item: { test: string }) => item.test === name);
 
-test("results older than their test keeps them go, run by run; heads and counts stay, and a plan tells before", async () => {
+test("results past their test's retention are deleted run by run; heads and counts stay, and a plan lists them before", async () => {
   const old = await push("plain", "old", 31);
   const young = await push("plain", "young", 29);
   const long = await push("long", "old", 31);
@@ -87,7 +87,7 @@ test("results older than their test keeps them go, run by run; heads and counts 
   expect((await ask("PATCH", "/api/tests/short", { keepDays: null })).body.keepDays).toBeNull();
 });
 
-test("pinned runs stay, and those that are bad under a waiver in force", async () => {
+test("pinned runs stay, as do bad runs under an active waiver", async () => {
   const pinned = await push("held", "pinned", 50);
   const waived = await push("held", "waived", 60, { environment: { os: "linux" } });
   const good = await push("held", "good", 60, { results: [{ case: "a", outcome: "passed" }] });
@@ -104,7 +104,7 @@ test("pinned runs stay, and those that are bad under a waiver in force", async (
   const rows = [];
   for (const id of [pinned, waived, good, elsewhere, later]) rows.push((await rowsOf(id))[0]);
   expect(rows).toEqual([2, 2, 0, 0, 0]);
-  // Once the waiver is over, and the pin is taken off, they go too.
+  // Once the waiver has expired and the pin is removed, they are deleted too.
   await app.sql`update waivers set expires_at = now() - interval '1 hour'`;
   await ask("PATCH", `/api/runs/${pinned}`, { pinned: false });
   expect(await planOf("held")).toMatchObject({ runs: 2, held: 0 });
@@ -115,7 +115,7 @@ test("pinned runs stay, and those that are bad under a waiver in force", async (
   expect((await ask("PATCH", "/api/runs/999999", { pinned: true })).status).toBe(404);
 });
 
-test("what expired stays so when it comes again, and lives again where it comes with something new", async () => {
+test("an expired run stays expired when repeated, and is revived by new content", async () => {
   const id = await push("back", "b", 40);
   await sweep();
   expect(await push("back", "b", 40)).toBe(id);
@@ -136,7 +136,7 @@ test("what expired stays so when it comes again, and lives again where it comes 
   });
 });
 
-test("a partition of which nothing stays is dropped whole, and is there again where a run of it is", async () => {
+test("a partition without kept runs is dropped, and recreated when a run in it is revived", async () => {
   const parts = async () =>
     (await app
       .sql`select child.relname as name from pg_inherits join pg_class as child on child.oid = inhrelid
@@ -163,7 +163,7 @@ test("a partition of which nothing stays is dropped whole, and is there again wh
   expect(await rowsOf(gone)).toEqual([1, 0]);
 });
 
-test("readers that hold the table do not stop the sweep: the rows go one by one", async () => {
+test("readers that lock the table do not stop the sweep: rows are deleted run by run", async () => {
   await app.sql`select setval('runs_id_seq', 99990)`;
   await app.sql`select ensure_results_partition(120000)`;
   const old = await push("busy", "old", 400);

@@ -31,7 +31,7 @@ const LARGE = [
 ];
 
 let database: TestDatabase;
-/** One connection, so that what it did can be asked of it. */
+/** A single connection, so that its statistics can be queried. */
 let sql: Db;
 let packageId: number;
 
@@ -73,7 +73,7 @@ afterAll(async () => {
   await database.drop();
 });
 
-/** Rows read out of large tables one after the other, and by indexes, since `before`. */
+/** Rows of large tables read by sequential scans, and by indexes, since `before`. */
 async function reads(): Promise<{ bySequence: number; byIndex: number }> {
   await sql`select pg_stat_force_next_flush()`.catch(() => {});
   await sql`select pg_stat_clear_snapshot()`;
@@ -131,7 +131,7 @@ const QUESTIONS: Record<string, { ask: () => Promise<unknown>; rows: number }> =
 };
 
 test.each(Object.entries(QUESTIONS))(
-  "%s reads no large table from end to end",
+  "%s scans no large table in full",
   async (_name, { ask, rows }) => {
     expect(packageId).toBeGreaterThan(0);
     const before = await reads();

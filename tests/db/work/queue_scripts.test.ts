@@ -19,7 +19,7 @@ afterAll(async () => {
 
 const run = (script: string) => fromBunSql(createScriptClient(sql) as never).executeSql(script);
 
-test("a script of pg-boss's that fails leaves no connection in a failed transaction", async () => {
+test("a failed pg-boss script leaves no connection in a failed transaction", async () => {
   await expect(run("\n BEGIN;\n insert into kept values (1);\n select 1 / 0;\n COMMIT;\n "))
     .rejects.toThrow("division by zero");
   expect(await sql`select n from kept`).toEqual([]);
@@ -27,7 +27,7 @@ test("a script of pg-boss's that fails leaves no connection in a failed transact
   expect(await sql`select n from kept`).toEqual([]);
 });
 
-test("a script that succeeds is committed, and gives its rows", async () => {
+test("a successful script is committed, and returns its rows", async () => {
   const { rows } = await run(
     "\n BEGIN;\n SET LOCAL lock_timeout = 30000;\n insert into kept values (2) returning n;\n COMMIT;\n ",
   );
