@@ -144,7 +144,7 @@ test("subtests.txt: scores, words, and lines that are neither, by their number",
   await expect(read(subtests, new Uint8Array([0xff]))).rejects.toBeInstanceOf(FormatError);
 });
 
-test("what is of no known format says which are known", () => {
+test("an unknown format's error lists the known formats", () => {
   for (const input of ["", "{}", "<html></html>", "\0\0\0"]) {
     const detect = () => detectFormat("x.bin", bytesOf(input));
     expect(detect).toThrow(HubError);
@@ -174,7 +174,7 @@ const document = fc.oneof(
 );
 
 test.each(formats.map((format) => [format.name, format] as const))(
-  "%s: no throw but its own, records that fit, and the same whatever the chunks",
+  "%s: throws only its own errors, yields valid records, and the same for any chunks",
   async (_, format) => {
     await fc.assert(
       fc.asyncProperty(document, fc.integer({ min: 1, max: 50 }), async (bytes, size) => {
@@ -199,7 +199,7 @@ test.each(formats.map((format) => [format.name, format] as const))(
   },
 );
 
-test("a stream split for its head is whole, and closed even if never read on", async () => {
+test("a stream split for its head stays complete, and is closed even if never read", async () => {
   for (const size of [1, 1000, 4096, 9000]) {
     const bytes = crypto.getRandomValues(new Uint8Array(9000));
     const { head, all } = await splitHead(chunks(bytes, size));

@@ -45,7 +45,7 @@ test("bare NaN and Infinity become null, in pieces of any size; strings and othe
   }
 });
 
-test("a file with numbers that JSON cannot say is read, less those samples", async () => {
+test("a file with non-finite numbers is read without those samples", async () => {
   const benchmark = `{"context": {"num_cpus": 2}, "benchmarks": [
     {"name": "a", "real_time": 2, "cpu_time": -NaN, "time_unit": "us", "rate": Infinity, "kept": 3},
     {"name": "a_BigO", "run_type": "aggregate", "aggregate_unit": "time", "cpu_coefficient": 1.5, "time_unit": "us"}]}`;

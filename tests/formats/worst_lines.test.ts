@@ -71,7 +71,7 @@ async function expectLinear(read: Read, worst: Text, plain: Text): Promise<void>
   expect(await leastCost(read, worst(LONG), limit), "4 MB").toBeLessThan(limit);
 }
 
-test("every format is among those whose worst lines are read", () => {
+test("every format has worst-case lines", () => {
   expect(READERS.map(({ format }) => format.name).sort()).toEqual(formats.map(({ name }) => name).sort());
 });
 
@@ -202,7 +202,7 @@ test.each<[string, Text]>([
   ["carriage returns", endless("\r", { head: "Submission accepted as job(s) 1 " })],
   ["digits", endless("1", { head: "Submission accepted as job(s) " })],
   ["lines that nearly are it", endless("Submission accepted as job(s)\n")],
-])("what vrlsubmit says is read in time linear in its length: %s", async (_what, text) => {
+])("vrlsubmit's output is read in time linear in its length: %s", async (_what, text) => {
   await expectLinear(parseSerials, text, PLAIN_SUBMIT);
 });
 

@@ -117,7 +117,7 @@ withJest("jest-junit: as Jest's JSON reports the same run", async () => {
   }
 });
 
-test("Deno's JUnit and TAP: each test and step as it was printed to end", async () => {
+test("Deno's JUnit and TAP: each test and step with its printed outcome", async () => {
   const folder = await suite("deno");
   const args = ["test", "-A", "--no-check", "--no-lock"];
   const { out } = await run(folder, Deno.execPath(), [

@@ -52,7 +52,7 @@ test.each(["match", "search"])("%s finds what the library's own does", (name) =>
   expect(compilePath(path).query(data).values()).toEqual([data[0]]);
 });
 
-test("a path with a pattern that counts too far is refused, and one out of the data matches nothing", () => {
+test("a path whose pattern has too large a count is refused; such a pattern in the data matches nothing", () => {
   expect(() => compilePath('$[?match(@, "(a{1,100}){1,100}")]')).toThrow("counts up to too much");
   expect(compilePath("$[?match(@, $[0])]").query(["(a{1,100}){1,100}", "aa"]).values()).toEqual([]);
 });
