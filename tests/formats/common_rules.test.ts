@@ -55,7 +55,7 @@ test("encodings by BOM and by declaration", async () => {
     expect(await records(bytes, junit, 1)).toEqual([{ case: "é", outcome: "passed" }]);
     expect(detectFormat("x.xml", bytes).name).toBe("junit");
   }
-  // A BOM is one at the beginning alone, even where it begins a chunk.
+  // A BOM counts only at the start of the file, not at the start of a later chunk.
   const inside = `<testsuite>${" ".repeat(200)}<testcase name="a\uFEFFb"/></testsuite>`;
   expect(await records(inside, junit, 1)).toEqual([{ case: "a\uFEFFb", outcome: "passed" }]);
   await expect(read(junit, xml("EBCDIC-37"))).rejects.toThrow('encoding "EBCDIC-37" is unknown');
@@ -123,7 +123,7 @@ test("50 MB of cases stream in bounded memory", async () => {
     furthest = Math.max(furthest, ahead - count / 60);
   }
   expect(count).toBe(rounds * 60);
-  // Items come while it is read: never more than a few chunks behind.
+  // Items are yielded during the read, never more than a few chunks late.
   expect(furthest).toBeLessThan(5);
 });
 

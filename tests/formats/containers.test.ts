@@ -87,7 +87,7 @@ test("a zstd file truncated anywhere, with any frames", async () => {
   }
   for (let cut = 4; cut < bytes.length; cut++) {
     const read = await readBack(bytes.subarray(0, cut), { name: "r.tap" }).catch((error) => error);
-    // What ends between frames is whole.
+    // A file that ends between frames is complete.
     if (!(read instanceof HubError)) expect(read.records).toHaveLength(1);
   }
   const large = zstdCompressSync(Buffer.from(TAP.repeat(50_000)));

@@ -19,7 +19,7 @@ async function tarOf(
   return Buffer.concat(chunks);
 }
 
-/** The header of the first entry made into that of Unix v7. */
+/** Turns the header of the first entry into one of Unix v7. */
 function withoutMagic(bytes: Buffer): Buffer {
   const old = Buffer.from(bytes);
   old.fill(0, 257, 512).fill(" ", 148, 156);

@@ -34,7 +34,7 @@ test("JUnit: a name given twice is one name, and Node's suites are part of it", 
        <testcase classname="test" name="x"/>`,
     )),
   ).toEqual(["t", "a b", "T.T", "t.t", "o.i.x"]);
-  // Another runner's file may be named test.
+  // Another runner's class may be named test.
   expect(await names(xml('<testcase classname="test" name="x"/>', ' timestamp="2024-01-01T00:00:00"')))
     .toEqual(["test.x"]);
   expect(await names('<testsuites><testcase classname="test" name="x"/></testsuites>')).toEqual(["x"]);
@@ -199,12 +199,12 @@ Files=5, Tests=6,  0 wallclock secs\nResult: FAIL\n`;
       "x/e: it has no plan: it may be truncated",
     ]);
   }
-  // However many scripts plan however much, what is missing is bounded.
+  // The number of missing points is bounded for any number of scripts and plans.
   const large = await readBack("a.t ..\n1..1000000\nok 1\nb.t ..\n1..1000000\nok 9\n");
   expect(large.missing).toHaveLength(1_000_000);
   expect(large.missing.at(-1)).toBe("b.t: test 1");
   expect(large.notes).toEqual(["b.t: its plan of 1000000 points is checked only up to 1"]);
-  // A program's own words are no script of prove's.
+  // A program's output is not a script line of prove.
   const words = "Loading data ...\nconnecting ..\nok 1 - a\nreading x/y.t ...\nok 2 - b\n1..2\n";
   expect((await records(words)).map((record) => record.case)).toEqual(["a", "b"]);
 });

@@ -3,7 +3,7 @@ import { expect, test } from "vitest";
 import { readJsonParts } from "../../formats/json.ts";
 import { readBack } from "../helpers/formats.ts";
 
-/** What is read of `{"a": [<json>]}` in pieces of so many characters. */
+/** Parses `{"a": [<json>]}` in pieces of so many characters. */
 async function read(json: string, size: number): Promise<unknown> {
   const text = `{"a": [${json}]}`;
   const encoder = new TextEncoder();

@@ -2,7 +2,7 @@ import { expect, test } from "vitest";
 import { HOME } from "../helpers/app.ts";
 import { superlinear } from "./linear_patterns.ts";
 
-// What the hub had, and the classic ones.
+// Patterns that the hub once had, and classic examples.
 test.each([
   /<a\s[^>]*?href\s*=\s*(?:"([^"]*)"|'([^']*)'|([^\s>]+))[^>]*>/gi,
   /<a\s[^>]*?href/,

@@ -10,7 +10,7 @@ const withCurl = requires(
   "apt-get install dejagnu curl",
 );
 
-/** Its summary's words for the nine results. */
+/** The words of DejaGnu's summary for the nine results. */
 const SUMMARY: Record<string, string> = {
   "expected passes": "passed",
   "unexpected failures": "failed",
@@ -61,13 +61,13 @@ function summary(out: string): Record<string, number> {
   return counts;
 }
 
-/** What it writes for other programs with `--xml`. */
+/** Its `--xml` output. */
 async function reported(path: string): Promise<{ case: string; outcome: string }[]> {
   const text = (xml: string) =>
     xml.replaceAll("&lt;", "<").replaceAll("&gt;", ">").replaceAll("&quot;", '"').replaceAll("&apos;", "'")
       .replaceAll("&amp;", "&");
   return [...(await Deno.readTextFile(path)).matchAll(/<result>(\w+)<\/result>\s*<name>([^]*?)<\/name>/g)]
-    // The bug's number is told, and is no part of the name.
+    // The bug number is in the message, not in the name.
     .map(([, word, name]) => ({
       case: text(name!).replace(/ \(PRMS:? .*\)$/, "").trim(),
       outcome: WORDS[word!]!,

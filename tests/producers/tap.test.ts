@@ -40,14 +40,14 @@ async function tapOf(script: string): Promise<string> {
   return path;
 }
 
-/** What TAP::Parser, which prove is built on, reads in a file. */
+/** The results that TAP::Parser, the parser of prove, reads in a file. */
 async function told(path: string): Promise<Told> {
   const { out, err } = await run(folder, "perl", ["told.pl", path]);
   expect(err).toBe("");
   return JSON.parse(out);
 }
 
-/** The cases that a file's points are, and those it planned and lacks. */
+/** The cases of a file's points, and its planned but missing points. */
 function casesOf({ points, planned }: Told, prefix = ""): { case: string; outcome: string }[] {
   const cases = points.map(({ number, description, is_ok, directive }) => ({
     case: prefix + (description.replace(/^- /, "").replace(/\\([\\#])/g, "$1") || `test ${number}`),

@@ -17,10 +17,10 @@ afterEach(async () => {
   await Deno.remove(root, { recursive: true });
 });
 
-/** Ahead of every time of change, so that the modification time is the later one. */
+/** Later than every ctime, so that mtime is the later of the two. */
 const AHEAD = Math.ceil(Date.now() / 1000) + 10_000;
 
-/** `at`: seconds of its modification time, compared with other files'. */
+/** `at`: seconds of the modification time, relative to other files. */
 async function write(path: string, text: string, at?: number): Promise<void> {
   await Deno.mkdir(`${root}/${path}`.replace(/\/[^/]*$/, ""), { recursive: true });
   await Deno.writeTextFile(`${root}/${path}`, text);

@@ -7,11 +7,11 @@ import { RootDown, rootFetch } from "../../../scrapers/binarydrop/root_fetch.ts"
 interface Server {
   /** Of an answer. */
   ms: number;
-  /** Connections that are taken at once; another tries again after a second, as TCP does. */
+  /** Connections accepted at once; further ones retry after a second, as TCP does. */
   takes?: number;
 }
 
-/** A server in a time of its own. */
+/** A server with simulated time. */
 function world({ ms, takes = Infinity }: Server) {
   const due: { at: number; go(): void }[] = [];
   let time = 0;
@@ -44,7 +44,7 @@ function world({ ms, takes = Infinity }: Server) {
       });
       return promise;
     },
-    /** Lets time pass until nothing is under way any more. */
+    /** Advances time until no request is running. */
     async run(): Promise<void> {
       while (true) {
         await setImmediate();
@@ -68,7 +68,7 @@ async function msFor(
   const options = { signal: undefined, isGood: () => true };
   let left = requests;
   const ask = () => most === 0 ? gate.run(() => one.ask(), options) : one.ask();
-  // As many readers as a scan has, or as are asked for.
+  // As many readers as a scan has, or as given.
   const all = Promise.all(Array.from({ length: most || 8 }, async () => {
     while (left-- > 0) await ask();
   }));

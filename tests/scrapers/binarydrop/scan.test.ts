@@ -2,7 +2,7 @@ import { expect, test } from "vitest";
 import { scanDrop, type ScanEvent } from "../../../scrapers/binarydrop/scan.ts";
 import type { DropSource, ListingPart, RootEntry } from "../../../scrapers/binarydrop/source.ts";
 
-/** A source of `packages` packages with `parts` parts of 1000 builds each, which tells how far it was read. */
+/** A source of `packages` packages with `parts` parts of 1000 builds each, which records how far it was read. */
 class Counted implements DropSource {
   readonly kind = "bucket";
   readonly root = "s3+http://none";

@@ -224,7 +224,7 @@ test("links are found in every way of writing them", () => {
   const names = (html: string) => parseIndex(html, "http://h/x/").entries.map(({ name }) => name);
   expect(names(`<A title='>' HREF = "a b">a</A><a\nhref=c/ class=d>x</a><a data-href="no" href='e&amp;f'>`))
     .toEqual(["a b", "c", "e&f"]);
-  // A quote that never ends is a character like others.
+  // An unclosed quote is a plain character.
   expect(names(`<a href='a><a href=b>`)).toEqual(["'a", "b"]);
   expect(names(`<abbr href=a><a><a href><a href=><a href=b`)).toEqual([]);
 });

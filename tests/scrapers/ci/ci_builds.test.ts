@@ -13,7 +13,7 @@ function build(id: number, hoursAgo: number, more: Partial<Build> = {}): Build {
   return { id: String(id), version: "1", at: NOW - hoursAgo * HOUR, isOver: true, ...more };
 }
 
-/** A source of builds; those that `fails` names are met with that. */
+/** A source of builds; reading a build in `fails` throws its error. */
 function sourceOf(builds: Build[], fails: Record<string, HubError> = {}) {
   const read: string[] = [];
   const source: BuildSource<Build> = {

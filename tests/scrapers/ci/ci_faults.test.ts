@@ -63,7 +63,7 @@ test("a rerun or late build is read; a running build is read once it has finishe
   expect(second.ids).toEqual(["2"]);
   const again = await read(builds({ ...over, 3: { duration: 77 } }, 9), second.watermark);
   expect(again.ids).toEqual(["3", "9"]);
-  // Behind the overlap nobody looks.
+  // Builds before the overlap are not checked.
   expect((await read(builds({ ...over, 1: { duration: 88 }, 3: { duration: 77 } }, 9), again.watermark)).ids)
     .toEqual([]);
 });

@@ -10,7 +10,7 @@ afterEach(async () => {
   await Promise.all(servers.splice(0).map((server) => server.close()));
 });
 
-/** The run of one build of a case's world, of which some addresses answer otherwise. */
+/** The run of one build in a case's world, with other responses for some addresses. */
 async function runOf(name: string, id: string, more: World, settings: Record<string, unknown> = {}) {
   const { make, scraper, settings: common } = CASES[name]!;
   const world = make("");

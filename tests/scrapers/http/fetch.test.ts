@@ -164,11 +164,11 @@ test("gives up on a server that hangs, before or within the body", async () => {
     message: expect.stringContaining("No response from"),
   });
   expect(waits).toHaveLength(1);
-  // Time enough for the answer's beginning.
+  // Enough time for the start of the response.
   const patient = bounded(server.host, { timeLimitMs: 3000, attempts: 1 });
   const response = await patient.fetch(`${server.url}/body`);
   await expect(response.text()).rejects.toThrow();
-  // It would wait for the answer that never comes.
+  // It would wait for a response that never comes.
   servers.pop();
 });
 

@@ -58,7 +58,7 @@ async function scrape(
   return { ...found, asked: server.asked };
 }
 
-/** Two builds a page, the next one told in each way that there is. */
+/** Two builds per page; the next page is given in every supported way. */
 const pages: Record<string, [World, Record<string, unknown>]> = {
   page: [({ searchParams: q }) => ({ builds: slice(Number(q.get("page")) - 1) }), { page: "page" }],
   offset: [({ searchParams: q }) => ({ builds: slice(Number(q.get("skip") ?? 0) / 2) }), {
