@@ -21,7 +21,7 @@ const withSamples = requires(
 );
 
 withSamples(
-  "every sample gives its manifest's counts, with its name and without, or a clear error",
+  "every sample gives its manifest's counts, with and without its name, or a clear error",
   async () => {
     const manifest = JSON.parse(await Deno.readTextFile(`${samples}/manifest.json`)) as { samples: Sample[] };
     const all = manifest.samples.filter((sample) => sample.format !== "listing");

@@ -52,9 +52,9 @@ test("GoogleTest: tests that were only listed did not pass", async () => {
 test.each([
   ["a fault", '{"tests": [\n{"name": "é", "code": "PASS"},\n  {"name": tru}]}', "line 3, column 15"],
   ["a token at a wrong place", '{"tests": [\n{"name": "é"\n"b": 1}]}', "line 3, column "],
-  ["behind numbers that are none", '{"tests": [\n{"x": NaN, "y": NaN, "z": ?}]}', "line 2, column 27"],
+  ["after non-finite numbers", '{"tests": [\n{"x": NaN, "y": NaN, "z": ?}]}', "line 2, column 27"],
   ["its end", '{"tests": [\n{"name":\n', "line 3, column 1"],
-  ["more behind it", '{"tests": []}\n\n x', ", column "],
+  ["content after it", '{"tests": []}\n\n x', ", column "],
 ])("JSON: the place of a fault is reported: %s", async (_what, text, place) => {
   for (const size of [1, 5, 65_536]) {
     await expect(readBack(`{"__version__": [1], ${text.slice(1)}`, { size })).rejects.toThrow(place);

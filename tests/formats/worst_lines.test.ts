@@ -120,7 +120,7 @@ test.each<[string, Text]>([
   ["quotes that never end", endless("<a href=\"'>")],
   ["quotes", endless('<a x="', { tail: "'>" })],
   ["blanks", endless(" ", { head: "<a href=", tail: "x" })],
-  ["blanks behind a link", endless(" ", { head: "<a href=x></a>", tail: "x" })],
+  ["blanks after a link", endless(" ", { head: "<a href=x></a>", tail: "x" })],
   ["a long name", endless("a", { head: '<a href="', tail: '">' })],
   ["a name of slashes", endless("/", { head: '<a href="', tail: '">' })],
   ["a name of dots", endless("../", { head: '<a href="', tail: '">' })],

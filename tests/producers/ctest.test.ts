@@ -37,7 +37,7 @@ function outcomeOf({ word, case: name }: Printed, isJunit: boolean): string {
   return /Timeout/.test(word) && !isJunit ? "timeout" : "failed";
 }
 
-withCtest("CTest, Test.xml and JUnit: each test ends as it was printed to end", async () => {
+withCtest("CTest, Test.xml and JUnit: each test has its printed outcome", async () => {
   const made = await run(folder, "cmake", ["-S", ".", "-B", "build"]);
   expect([made.code, made.err]).toEqual([0, ""]);
   const { out } = await run(`${folder}/build`, "ctest", ["-T", "Test", "--output-junit", "junit.xml"]);

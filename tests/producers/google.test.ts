@@ -49,7 +49,7 @@ async function built(name: string, ...libraries: string[]): Promise<string> {
   return folder;
 }
 
-withGtest("GoogleTest, XML and JSON: each test ends as it was printed to end", async () => {
+withGtest("GoogleTest, XML and JSON: each test has its printed outcome", async () => {
   const folder = await built("gtest", "gtest", "gtest_main");
   const stored: Stored[] = [];
   for (const kind of ["xml", "json"]) {
@@ -109,7 +109,7 @@ withGtest("GoogleTest, XML and JSON: each test ends as it was printed to end", a
   expect(skipped.message).toContain("not on this machine");
 });
 
-withBenchmark("Google Benchmark: each entry and each counter as its CSV has them", async () => {
+withBenchmark("Google Benchmark: each entry and counter equals its CSV", async () => {
   const folder = await built("gbench", "benchmark");
   const { out } = await run(folder, "./suite", [
     "--benchmark_out=report.json",

@@ -55,7 +55,7 @@ afterAll(async () => {
 });
 
 withLit(
-  "lit, JSON and JUnit: each test ends as it was printed to end, and measures what was printed",
+  "lit, JSON and JUnit: each test has its printed outcome and metrics",
   async () => {
     const args = [
       "-j2",

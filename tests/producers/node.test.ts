@@ -65,7 +65,7 @@ function printedIn(out: string): Printed[] {
   return printed;
 }
 
-withNode("Node's runner, JUnit and TAP: each test ends as it was printed to end", async () => {
+withNode("Node's runner, JUnit and TAP: each test has its printed outcome", async () => {
   const { out } = await run(folder, "node", [
     ..."--test --test-reporter=spec --test-reporter-destination=stdout --test-reporter=junit".split(" "),
     ..."--test-reporter-destination=junit.xml --test-reporter=tap --test-reporter-destination=out.tap".split(

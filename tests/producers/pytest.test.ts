@@ -137,7 +137,7 @@ for (const family of ["xunit1", "xunit2"]) {
   });
 }
 
-withPytest("pytest: captured output in the file does not displace why a test failed", async () => {
+withPytest("pytest: captured output in the file does not replace the reason of a failure", async () => {
   await pytest("logged", ..."-o junit_logging=all -o junit_family=xunit2 -k test_fail".split(" "));
   const file = await Deno.readTextFile(`${folder}/logged.xml`);
   expect(file).toContain("said on stderr");
