@@ -1,120 +1,113 @@
 import { z } from "zod";
-
-/** Settings of sign-in, roles and exposure; part of the table in config/config.ts. */
-export const AUTH_SETTINGS = {
-  LDAP_URL: [
-    "Directory servers, tried in turn, separated by spaces: ldaps://, or ldap:// with StartTLS, which is then required",
-    "none: only the admin token signs in, and the hub listens on loopback",
-  ],
-  LDAP_STARTTLS: [
-    "`true` upgrades ldap:// connections with StartTLS; otherwise ldap:// is rejected",
-    "false",
-  ],
-  LDAP_CA_FILE: ["PEM file of additional trusted certificate authorities", "none"],
-  LDAP_BIND_DN: [
-    "DN to bind as, with the placeholder `{user}`, as in `uid={user},ou=people,dc=example,dc=org`",
-    "none: search",
-  ],
-  LDAP_SEARCH_BASE: ["Base DN of the search for people", "none"],
-  LDAP_USER_FILTER: [
-    "Filter for a person's entry; a person whose entry no longer matches may no longer sign in",
-    "(uid={user})",
-  ],
-  LDAP_USER_ATTRIBUTE: ["Attribute with a person's user name", "uid"],
-  LDAP_SERVICE_DN: [
-    "DN of the account that searches, also for the checks every AUTH_RECHECK seconds",
-    "none: search anonymously",
-  ],
-  LDAP_SERVICE_PASSWORD_FILE: ["File with that account's password", "none"],
-  LDAP_GROUP_BASE: ["Base DN of the search for groups, in addition to `memberOf`", "none"],
-  LDAP_GROUP_FILTER: [
-    "Filter for a person's groups, with the placeholders `{dn}` and `{user}`",
-    "(member={dn})",
-  ],
-  LDAP_ROLES: [
-    "Roles of groups, as `role=group; role=group`, with a group's DN or plain name; roles: submitter, ingester, triager, admin",
-    "none: every signed-in user is a viewer",
-  ],
-  LDAP_TIMEOUT: ["Time limit of each request to the directory, in seconds", "5"],
-  AUTH_RECHECK: [
-    "Seconds between checks that a person is still in the directory, and of the person's groups",
-    "300",
-  ],
-  SESSION_IDLE: ["Seconds without a request after which a session expires", "28800"],
-  SESSION_MAX: ["Maximum duration of a session, in seconds", "604800"],
-  READ_REQUIRES_LOGIN: ["`true` requires a sign-in for reads", "false"],
-  ALLOW_REMOTE_WITHOUT_LDAP: ["`true` permits listening beyond loopback without LDAP", "false"],
-  ALLOWED_HOSTS: [
-    "Host names that the hub answers to, without port, separated by spaces, in addition to IP addresses, localhost and HOST; others get a 421",
-    "none",
-  ],
-  TRUST_PROXY: [
-    "Addresses of proxies whose X-Forwarded-For, -Proto and -Host are trusted, separated by spaces",
-    "none",
-  ],
-  CORS_ORIGINS: ["Origins whose pages may read from the hub in a browser, separated by spaces", "none"],
-  RATE_WRITES: ["Maximum writes per minute for each person or token", "1200"],
-  RATE_READS: [
-    "Maximum reads per minute for each person, token or address; an expensive read or an export counts as ten",
-    "6000",
-  ],
-} as const satisfies Record<string, readonly [string, string]>;
+import { setting, type Values as ValuesOf, whole, yes } from "./setting.ts";
 
 const ROLE_NAMES = ["submitter", "ingester", "triager", "admin"] as const;
-const whole = (min: number, max: number) => z.coerce.number().int().min(min).max(max);
-const yes = z.enum(["true", "false"]).default("false").transform((value) => value === "true");
 const words = z.string().default("").transform((value) => value.split(/\s+/).filter(Boolean));
 const withUser = z.string().includes("{user}", { error: "must contain {user}" });
 
-/** Schemas of AUTH_SETTINGS. */
-export const authEnvironment = {
-  LDAP_URL: words.pipe(
-    z.array(z.url({ protocol: /^ldaps?$/, error: "each must be an ldaps: or ldap: URL" })),
+/** Settings of sign-in, roles and exposure. */
+export const AUTH_SETTINGS = {
+  LDAP_URL: setting(
+    words.pipe(
+      z.array(z.url({ protocol: /^ldaps?$/, error: "each must be an ldaps: or ldap: URL" })),
+    ),
+    "Directory servers, tried in turn, separated by spaces: ldaps://, or ldap:// with StartTLS, which is then required",
+    "none: only the admin token signs in, and the hub listens on loopback",
   ),
-  LDAP_STARTTLS: yes,
-  LDAP_CA_FILE: z.string().optional(),
-  LDAP_BIND_DN: withUser.optional(),
-  LDAP_SEARCH_BASE: z.string().optional(),
-  LDAP_USER_FILTER: withUser.startsWith("(").default("(uid={user})"),
-  LDAP_USER_ATTRIBUTE: z.string().regex(/^[\w-]+$/).default("uid"),
-  LDAP_SERVICE_DN: z.string().optional(),
-  LDAP_SERVICE_PASSWORD_FILE: z.string().optional(),
-  LDAP_GROUP_BASE: z.string().optional(),
-  LDAP_GROUP_FILTER: z.string().startsWith("(").default("(member={dn})"),
-  LDAP_ROLES: z.string().default("").transform((value, context) => {
-    const roles: { role: typeof ROLE_NAMES[number]; group: string }[] = [];
-    for (const part of value.split(/[;\n]/).map((one) => one.trim()).filter(Boolean)) {
-      const [, name, group] = /^(\w+)\s*=(.+)$/.exec(part) ?? [];
-      const role = ROLE_NAMES.find((one) => one === name);
-      if (role === undefined || group === undefined) {
-        context.addIssue({
-          code: "custom",
-          message: `each must be role=group with a role of ${ROLE_NAMES.join(", ")}: ${JSON.stringify(part)}`,
-        });
-      } else roles.push({ role, group: group.trim() });
-    }
-    return roles;
-  }),
-  LDAP_TIMEOUT: whole(1, 120).default(5),
-  AUTH_RECHECK: whole(5, 86_400).default(300),
-  SESSION_IDLE: whole(60, 31_536_000).default(28_800),
-  SESSION_MAX: whole(60, 31_536_000).default(604_800),
-  READ_REQUIRES_LOGIN: yes,
-  ALLOW_REMOTE_WITHOUT_LDAP: yes,
-  ALLOWED_HOSTS: words.pipe(
-    z.array(
-      z.string().toLowerCase().regex(
-        /^(?!-)[a-z0-9_-]+(?:\.[a-z0-9_-]+)*$/,
-        "each must be a host name, without a port",
+  LDAP_STARTTLS: setting(
+    yes,
+    "`true` upgrades ldap:// connections with StartTLS; otherwise ldap:// is rejected",
+  ),
+  LDAP_CA_FILE: setting(z.string().optional(), "PEM file of additional trusted certificate authorities"),
+  LDAP_BIND_DN: setting(
+    withUser.optional(),
+    "DN to bind as, with the placeholder `{user}`, as in `uid={user},ou=people,dc=example,dc=org`",
+    "none: search",
+  ),
+  LDAP_SEARCH_BASE: setting(z.string().optional(), "Base DN of the search for people"),
+  LDAP_USER_FILTER: setting(
+    withUser.startsWith("(").default("(uid={user})"),
+    "Filter for a person's entry; a person whose entry no longer matches may no longer sign in",
+  ),
+  LDAP_USER_ATTRIBUTE: setting(
+    z.string().regex(/^[\w-]+$/).default("uid"),
+    "Attribute with a person's user name",
+  ),
+  LDAP_SERVICE_DN: setting(
+    z.string().optional(),
+    "DN of the account that searches, also for the checks every AUTH_RECHECK seconds",
+    "none: search anonymously",
+  ),
+  LDAP_SERVICE_PASSWORD_FILE: setting(z.string().optional(), "File with that account's password"),
+  LDAP_GROUP_BASE: setting(
+    z.string().optional(),
+    "Base DN of the search for groups, in addition to `memberOf`",
+  ),
+  LDAP_GROUP_FILTER: setting(
+    z.string().startsWith("(").default("(member={dn})"),
+    "Filter for a person's groups, with the placeholders `{dn}` and `{user}`",
+  ),
+  LDAP_ROLES: setting(
+    z.string().default("").transform((value, context) => {
+      const roles: { role: typeof ROLE_NAMES[number]; group: string }[] = [];
+      for (const part of value.split(/[;\n]/).map((one) => one.trim()).filter(Boolean)) {
+        const [, name, group] = /^(\w+)\s*=(.+)$/.exec(part) ?? [];
+        const role = ROLE_NAMES.find((one) => one === name);
+        if (role === undefined || group === undefined) {
+          context.addIssue({
+            code: "custom",
+            message: `each must be role=group with a role of ${ROLE_NAMES.join(", ")}: ${
+              JSON.stringify(part)
+            }`,
+          });
+        } else roles.push({ role, group: group.trim() });
+      }
+      return roles;
+    }),
+    "Roles of groups, as `role=group; role=group`, with a group's DN or plain name; roles: submitter, ingester, triager, admin",
+    "none: every signed-in user is a viewer",
+  ),
+  LDAP_TIMEOUT: setting(whole(1, 120).default(5), "Time limit of each request to the directory, in seconds"),
+  AUTH_RECHECK: setting(
+    whole(5, 86_400).default(300),
+    "Seconds between checks that a person is still in the directory, and of the person's groups",
+  ),
+  SESSION_IDLE: setting(
+    whole(60, 31_536_000).default(28_800),
+    "Seconds without a request after which a session expires",
+  ),
+  SESSION_MAX: setting(whole(60, 31_536_000).default(604_800), "Maximum duration of a session, in seconds"),
+  READ_REQUIRES_LOGIN: setting(yes, "`true` requires a sign-in for reads"),
+  ALLOW_REMOTE_WITHOUT_LDAP: setting(yes, "`true` permits listening beyond loopback without LDAP"),
+  ALLOWED_HOSTS: setting(
+    words.pipe(
+      z.array(
+        z.string().toLowerCase().regex(
+          /^(?!-)[a-z0-9_-]+(?:\.[a-z0-9_-]+)*$/,
+          "each must be a host name, without a port",
+        ),
       ),
     ),
+    "Host names that the hub answers to, without port, separated by spaces, in addition to IP addresses, localhost and HOST; others get a 421",
   ),
-  TRUST_PROXY: words.pipe(z.array(z.union([z.ipv4(), z.ipv6()], { error: "each must be an IP address" }))),
-  CORS_ORIGINS: words.pipe(
-    z.array(z.string().regex(/^https?:\/\/[^/]+$/, "each must be an origin, as in https://ci.example.org")),
+  TRUST_PROXY: setting(
+    words.pipe(z.array(z.union([z.ipv4(), z.ipv6()], { error: "each must be an IP address" }))),
+    "Addresses of proxies whose X-Forwarded-For, -Proto and -Host are trusted, separated by spaces",
   ),
-  RATE_WRITES: whole(1, 10_000_000).default(1200),
-  RATE_READS: whole(1, 100_000_000).default(6000),
+  CORS_ORIGINS: setting(
+    words.pipe(
+      z.array(z.string().regex(/^https?:\/\/[^/]+$/, "each must be an origin, as in https://ci.example.org")),
+    ),
+    "Origins whose pages may read from the hub in a browser, separated by spaces",
+  ),
+  RATE_WRITES: setting(
+    whole(1, 10_000_000).default(1200),
+    "Maximum writes per minute for each person or token",
+  ),
+  RATE_READS: setting(
+    whole(1, 100_000_000).default(6000),
+    "Maximum reads per minute for each person, token or address; an expensive read or an export counts as ten",
+  ),
 };
 
 export interface LdapConfig {
@@ -148,8 +141,7 @@ export interface AuthConfig {
   readsPerMinute: number;
 }
 
-const all = z.object(authEnvironment);
-type Values = z.infer<typeof all>;
+type Values = ValuesOf<typeof AUTH_SETTINGS>;
 type Report = (path: string, message: string) => void;
 
 /** Converts the settings, and reports invalid combinations. */

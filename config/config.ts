@@ -1,81 +1,116 @@
 import { z } from "zod";
-import { AUTH_SETTINGS, type AuthConfig, authConfig, authEnvironment } from "./auth.ts";
-import { LIMIT_SETTINGS, type LimitConfig, limitConfig, limitEnvironment } from "./limits.ts";
+import { AUTH_SETTINGS, type AuthConfig, authConfig } from "./auth.ts";
+import { LIMIT_SETTINGS, type LimitConfig, limitConfig } from "./limits.ts";
+import { schemasOf, setting, whole } from "./setting.ts";
 import { type DropRoot, dropRoots, fileUrl, type ScrapeSecret, scrapeSecrets } from "./sources.ts";
 import { HubError } from "../errors.ts";
 import { patternFault } from "../patterns.ts";
 
-/** The hub's settings by name: description and default. A test checks that docs/reference/settings.md names all of them. */
+const words = z.string().default("").transform((value) => value.split(/[\s,]+/).filter(Boolean));
+const httpUrl = z.url({ protocol: /^https?$/, error: "must be an http or https URL" }).transform((url) =>
+  url.replace(/(?<!\/)\/+$/, "")
+);
+
+/** Every setting, declared once: the configuration, permissions, `--help` and docs/reference/settings.md derive from it. */
 export const SETTINGS = {
-  HOST: ["Address to listen on", "127.0.0.1"],
-  PORT: ["Port to listen on", "8000"],
-  DATABASE_URL: [
+  HOST: setting(z.string().default("127.0.0.1"), "Address to listen on"),
+  PORT: setting(whole(0, 65535).default(8000), "Port to listen on"),
+  DATABASE_URL: setting(
+    z.string().regex(/^postgres(ql)?:\/\//, "must begin with postgres://").optional(),
     "Postgres 14 or newer; without it `deno task start` runs an embedded Postgres 18",
     "embedded",
-  ],
-  DATABASE_POOL: ["Maximum number of database connections", "10"],
-  DATA_DIR: [
+  ),
+  DATABASE_POOL: setting(whole(2, 200).default(10), "Maximum number of database connections"),
+  DATA_DIR: setting(
+    z.string().min(1).default("data"),
     "Folder for the hub's own data: tokens, embedded database, embedded lab, default drop",
-    "data",
-  ],
-  ADMIN_TOKEN_FILE: ["File with the admin token; created on first start", "$DATA_DIR/admin.token"],
-  DROP_URLS: [
+  ),
+  ADMIN_TOKEN_FILE: setting(
+    z.string().optional(),
+    "File with the admin token; created on first start",
+    "$DATA_DIR/admin.token",
+  ),
+  DROP_URLS: setting(
+    z.string().optional(),
     "Roots of the binary drop, separated by spaces; each `[name=]url`: file:, http(s): (a directory index), s3+https:, gcs+https: (bucket listings)",
     "file: $DATA_DIR/drop",
-  ],
-  DROP_PATTERN: [
+  ),
+  DROP_PATTERN: setting(
+    z.string().superRefine((source, context) => {
+      const message = patternFault(source, ["changelist"]);
+      if (message !== undefined) context.addIssue({ code: "custom", message });
+    }).optional(),
     "The site's pattern of build file names: a regular expression with the named groups changelist, revision, package",
-    "none",
-  ],
-  DROP_FULL_SCAN_DAYS: ["Days after which even an unchanged directory is read again", "7"],
-  KEEP_RESULTS_DAYS: [
+  ),
+  DROP_FULL_SCAN_DAYS: setting(
+    whole(0, 365).default(7),
+    "Days after which even an unchanged directory is read again",
+  ),
+  KEEP_RESULTS_DAYS: setting(
+    whole(0, 36_500).default(0),
     "Days that results are kept, for tests without their own setting; 0 keeps them forever",
-    "0",
-  ],
-  KEEP_RECORDS_DAYS: [
+  ),
+  KEEP_RECORDS_DAYS: setting(
+    whole(1, 36_500).default(90),
     "Days that records of scrapes and scans, and Idempotency-Keys, are kept; the last of each test and root always stays",
-    "90",
-  ],
-  DROP_SCAN_CRON: ["Cron expression of the daily drop scan (UTC)", "0 3 * * *"],
-  VRL_URL: ["The lab's HTTP address; without it `deno task start` runs an embedded lab", "embedded"],
-  VRL_USER: ["User name that jobs are submitted under", "chub"],
-  VRL_NOTE_SEARCH: [
+  ),
+  DROP_SCAN_CRON: setting(
+    z.string().regex(/^\S+ \S+ \S+ \S+ \S+$/, "must have five fields, as in `0 3 * * *`")
+      .default("0 3 * * *"),
+    "Cron expression of the daily drop scan (UTC)",
+  ),
+  VRL_URL: setting(
+    httpUrl.optional(),
+    "The lab's HTTP address; without it `deno task start` runs an embedded lab",
+    "embedded",
+  ),
+  VRL_USER: setting(
+    z.string().regex(/^[A-Za-z0-9_][\w.@-]{0,63}$/, "must be a plain user name").default("chub"),
+    "User name that jobs are submitted under",
+  ),
+  VRL_NOTE_SEARCH: setting(
+    z.enum(["authoritative", "advisory"]).default("advisory"),
     "`authoritative` if a job the lab accepted is always found by its note; else `advisory`",
     "advisory; authoritative for the embedded lab",
-  ],
-  VRL_LOST_AFTER: [
+  ),
+  VRL_LOST_AFTER: setting(
+    whole(1, 604_800).default(600),
     "Seconds after which a job is lost if the lab answers 404 for its serial",
-    "600",
-  ],
-  VRL_TOKEN_FILE: [
+  ),
+  VRL_TOKEN_FILE: setting(
+    z.string().optional(),
     "File with the lab's token, which is passed to vrlsubmit",
     "none; $DATA_DIR/lab.token for the embedded lab",
-  ],
-  VRLSUBMIT_PATH: ["The program that submits jobs", "run/vrlsubmit"],
-  VRLSUBMIT_TIMEOUT: ["Time limit of a submission, in seconds", "60"],
-  SCRAPE_HOSTS: ["Hosts that scrapers may read, as host or host:port, separated by spaces", "none"],
-  SCRAPE_ROOTS: ["Folders that scrapers may read, separated by spaces", "none"],
-  SCRAPE_SECRETS: [
+  ),
+  VRLSUBMIT_PATH: setting(z.string().min(1).default("run/vrlsubmit"), "The program that submits jobs"),
+  VRLSUBMIT_TIMEOUT: setting(whole(1, 3600).default(60), "Time limit of a submission, in seconds"),
+  SCRAPE_HOSTS: setting(words, "Hosts that scrapers may read, as host or host:port, separated by spaces"),
+  SCRAPE_ROOTS: setting(words, "Folders that scrapers may read, separated by spaces"),
+  SCRAPE_SECRETS: setting(
+    z.string().default(""),
     "Secrets that scrapers may send, and their destinations, separated by spaces: `name@host,host:port` (https) or `name@http://host:port`; the value of each is in `SCRAPE_SECRET_<NAME>`, or in a file",
-    "none",
-  ],
-  SCRAPE_SECRETS_DIR: [
+  ),
+  SCRAPE_SECRETS_DIR: setting(
+    z.string().min(1).optional(),
     "Folder with one file per secret of SCRAPE_SECRETS, named like it; without it, secrets are read from the environment",
-    "none",
-  ],
-  SCRAPE_CONCURRENCY: ["Maximum concurrent scrapes in this process", "4"],
-  HELD_PAGES: [
+  ),
+  SCRAPE_CONCURRENCY: setting(whole(1, 64).default(4), "Maximum concurrent scrapes in this process"),
+  HELD_PAGES: setting(
+    whole(0, 1 << 30).default(16 << 20),
     "Size of the cache for frequently requested pages of builds and results, in bytes; a page is used only while its data is unchanged. 0 disables the cache",
-    "16777216",
-  ],
-  SPOOL_DIR: [
+  ),
+  SPOOL_DIR: setting(
+    z.string().min(1).optional(),
     "Folder for temporary files of pushes in progress; they are unlinked, so they disappear by themselves",
     "$DATA_DIR/spool",
-  ],
-  LOG_LEVEL: ["`debug`, `info`, `warn` or `error`", "info"],
+  ),
+  LOG_LEVEL: setting(
+    z.enum(["debug", "info", "warn", "error"]).default("info"),
+    "`debug`, `info`, `warn` or `error`",
+  ),
   ...LIMIT_SETTINGS,
   ...AUTH_SETTINGS,
-} as const satisfies Record<string, readonly [string, string]>;
+};
 
 /** Environment variables passed to vrlsubmit, which starts with an otherwise empty environment. */
 export const PROGRAM_ENV = ["PATH", "HOME", "TMPDIR", "DENO_DIR"] as const;
@@ -83,47 +118,7 @@ export const PROGRAM_ENV = ["PATH", "HOME", "TMPDIR", "DENO_DIR"] as const;
 export type SettingName = keyof typeof SETTINGS;
 export const ENV_NAMES = Object.keys(SETTINGS) as SettingName[];
 
-const words = z.string().default("").transform((value) => value.split(/[\s,]+/).filter(Boolean));
-const whole = (min: number, max: number) => z.coerce.number().int().min(min).max(max);
-const httpUrl = z.url({ protocol: /^https?$/, error: "must be an http or https URL" }).transform((url) =>
-  url.replace(/(?<!\/)\/+$/, "")
-);
-
-const environment = z.object({
-  HOST: z.string().default("127.0.0.1"),
-  PORT: whole(0, 65535).default(8000),
-  DATABASE_URL: z.string().regex(/^postgres(ql)?:\/\//, "must begin with postgres://").optional(),
-  DATABASE_POOL: whole(2, 200).default(10),
-  DATA_DIR: z.string().min(1).default("data"),
-  ADMIN_TOKEN_FILE: z.string().optional(),
-  DROP_URLS: z.string().optional(),
-  DROP_PATTERN: z.string().superRefine((source, context) => {
-    const message = patternFault(source, ["changelist"]);
-    if (message !== undefined) context.addIssue({ code: "custom", message });
-  }).optional(),
-  DROP_FULL_SCAN_DAYS: whole(0, 365).default(7),
-  KEEP_RESULTS_DAYS: whole(0, 36_500).default(0),
-  KEEP_RECORDS_DAYS: whole(1, 36_500).default(90),
-  DROP_SCAN_CRON: z.string().regex(/^\S+ \S+ \S+ \S+ \S+$/, "must have five fields, as in `0 3 * * *`")
-    .default("0 3 * * *"),
-  VRL_URL: httpUrl.optional(),
-  VRL_USER: z.string().regex(/^[A-Za-z0-9_][\w.@-]{0,63}$/, "must be a plain user name").default("chub"),
-  VRL_NOTE_SEARCH: z.enum(["authoritative", "advisory"]).default("advisory"),
-  VRL_LOST_AFTER: whole(1, 604_800).default(600),
-  VRL_TOKEN_FILE: z.string().optional(),
-  VRLSUBMIT_PATH: z.string().min(1).default("run/vrlsubmit"),
-  VRLSUBMIT_TIMEOUT: whole(1, 3600).default(60),
-  SCRAPE_HOSTS: words,
-  SCRAPE_ROOTS: words,
-  SCRAPE_SECRETS: z.string().default(""),
-  SCRAPE_SECRETS_DIR: z.string().min(1).optional(),
-  SCRAPE_CONCURRENCY: whole(1, 64).default(4),
-  HELD_PAGES: whole(0, 1 << 30).default(16 << 20),
-  SPOOL_DIR: z.string().min(1).optional(),
-  LOG_LEVEL: z.enum(["debug", "info", "warn", "error"]).default("info"),
-  ...limitEnvironment,
-  ...authEnvironment,
-});
+const environment = z.object(schemasOf(SETTINGS));
 
 export interface Config extends LimitConfig {
   host: string;

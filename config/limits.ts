@@ -1,42 +1,33 @@
-import { z } from "zod";
+import type { Values } from "./setting.ts";
+import { setting, whole } from "./setting.ts";
 
-/** Limits on the size and speed of client requests; part of the table in config/config.ts. */
+/** Limits on the size and speed of client requests. */
 export const LIMIT_SETTINGS = {
-  JSON_LIMIT: ["Maximum size of a JSON body, in bytes", "1048576"],
-  UPLOAD_LIMIT: ["Maximum size of a push of results, in bytes as sent", "2147483647"],
-  PUSH_JSON_LIMIT: [
+  JSON_LIMIT: setting(whole(1024, 1 << 30).default(1 << 20), "Maximum size of a JSON body, in bytes"),
+  UPLOAD_LIMIT: setting(
+    whole(1024, 1_099_511_627_776).default(2_147_483_647),
+    "Maximum size of a push of results, in bytes as sent",
+  ),
+  PUSH_JSON_LIMIT: setting(
+    whole(1024, 1 << 29).default(64 << 20),
     "Maximum size of a push of results as one JSON body, in bytes; files and NDJSON are read as a stream and may be larger",
-    "67108864",
-  ],
-  BODY_MEMORY: [
+  ),
+  BODY_MEMORY: setting(
+    whole(1024, 1_099_511_627_776).default(128 << 20),
     "Memory for all request bodies in progress, in bytes: a JSON body counts its length, an upload up to 4 MiB. If it is full, a request waits 5 s, then gets a 503. At least PUSH_JSON_LIMIT and JSON_LIMIT",
-    "134217728",
-  ],
-  BODY_TIMEOUT: [
+  ),
+  BODY_TIMEOUT: setting(
+    whole(1, 3600).default(30),
     "Maximum pause of a body, in seconds, and its maximum duration beyond one second per KiB; then the request gets a 408",
-    "30",
-  ],
-  HEADER_TIMEOUT: [
+  ),
+  HEADER_TIMEOUT: setting(
+    whole(1, 3600).default(30),
     "Maximum seconds from the start of a connection until the headers of its first request are complete",
-    "30",
-  ],
-  IDLE_TIMEOUT: [
+  ),
+  IDLE_TIMEOUT: setting(
+    whole(1, 86_400).default(90),
     "Seconds that an idle connection stays open; must be more than a proxy's own limit",
-    "90",
-  ],
-} as const satisfies Record<string, readonly [string, string]>;
-
-const whole = (min: number, max: number) => z.coerce.number().int().min(min).max(max);
-
-/** Schemas of LIMIT_SETTINGS. */
-export const limitEnvironment = {
-  JSON_LIMIT: whole(1024, 1 << 30).default(1 << 20),
-  UPLOAD_LIMIT: whole(1024, 1_099_511_627_776).default(2_147_483_647),
-  PUSH_JSON_LIMIT: whole(1024, 1 << 29).default(64 << 20),
-  BODY_MEMORY: whole(1024, 1_099_511_627_776).default(128 << 20),
-  BODY_TIMEOUT: whole(1, 3600).default(30),
-  HEADER_TIMEOUT: whole(1, 3600).default(30),
-  IDLE_TIMEOUT: whole(1, 86_400).default(90),
+  ),
 };
 
 export interface LimitConfig {
@@ -49,10 +40,8 @@ export interface LimitConfig {
   idleTimeoutMs: number;
 }
 
-const all = z.object(limitEnvironment);
-
 /** Converts the limits. */
-export function limitConfig(value: z.infer<typeof all>): LimitConfig {
+export function limitConfig(value: Values<typeof LIMIT_SETTINGS>): LimitConfig {
   const pushJsonLimit = Math.min(value.PUSH_JSON_LIMIT, value.UPLOAD_LIMIT);
   return {
     jsonLimit: value.JSON_LIMIT,

@@ -80,7 +80,7 @@ export async function* readJsonParts(
     isEmpty = false;
     guarded(() => {
       if (!isOver) json.write(text);
-      else if ((json.held + text).trim() !== "") {
+      else if ((json.pending + text).trim() !== "") {
         throw new FormatError(format, `${json.place()}: content after the JSON document`);
       }
     });
@@ -95,7 +95,7 @@ export async function* readJsonParts(
   if (isEmpty) throw new FormatError(format, "it is empty");
   guarded(() => {
     if (!isOver) json.end();
-    else if (json.held !== "") {
+    else if (json.pending !== "") {
       throw new FormatError(format, `${json.place()}: content after the JSON document`);
     }
   });

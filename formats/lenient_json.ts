@@ -14,7 +14,7 @@ const AT_ONCE = 1 << 15;
 /** Passes a JSON text to a tokenizer, with null for `NaN` and `Infinity`. Call `onToken` in the tokenizer's `onToken`. */
 export class LenientJson {
   #tokenizer: Tokenizer;
-  #held = "";
+  #pending = "";
   #isMark = false;
   /** Bytes passed to the tokenizer, and the offset of the last token among them. */
   #taken = 0;
@@ -30,8 +30,8 @@ export class LenientJson {
   }
 
   /** The text that was not passed to the tokenizer yet. */
-  get held(): string {
-    return this.#held;
+  get pending(): string {
+    return this.#pending;
   }
 
   /** The present line, from 1. */
@@ -46,14 +46,14 @@ export class LenientJson {
   }
 
   write(piece: string): void {
-    const text = this.#held + piece;
-    this.#held = BEGINNING.exec(text.slice(-LONGEST))?.[0] ?? "";
-    this.#write(text.slice(0, text.length - this.#held.length));
+    const text = this.#pending + piece;
+    this.#pending = BEGINNING.exec(text.slice(-LONGEST))?.[0] ?? "";
+    this.#write(text.slice(0, text.length - this.#pending.length));
   }
 
   end(): void {
-    this.#write(this.#held);
-    this.#held = "";
+    this.#write(this.#pending);
+    this.#pending = "";
     this.#tokenizer.end();
   }
 

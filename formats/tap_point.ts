@@ -28,8 +28,8 @@ export function readPoint(line: string): TapPoint | undefined {
   const point = POINT.exec(line);
   if (point === null) return undefined;
   const [whole, not, number] = point;
-  const { text: behind, opens } = withoutBrace(line.slice(whole.length));
-  const { text, durationMs, ended, isTimeout } = withoutTails(behind);
+  const { text: rest, opens } = withoutBrace(line.slice(whole.length));
+  const { text, durationMs, ended, isTimeout } = withoutTails(rest);
   const { name, kind, reason } = withoutDirective(text);
   const outcome = outcomeOf(not === undefined, kind, isTimeout);
   return {

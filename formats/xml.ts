@@ -96,7 +96,7 @@ class Reader {
         this.#handler.text(part, this.#path);
       }
       this.#parser.cutValue(MAX_VALUE);
-      const { characters, entity, attributes } = this.#parser.held;
+      const { characters, entity, attributes } = this.#parser.buffered;
       if (characters > MAX_VALUE) throw new XmlFault("a document type or a name is larger than 4 MiB");
       if (entity.length > MAX_ENTITY) this.#parser.refuseEntity(entity);
       if (attributes > MAX_ATTRIBUTES) throw new XmlFault(`a tag has more than ${MAX_ATTRIBUTES} attributes`);
@@ -107,7 +107,7 @@ class Reader {
   end(): void {
     if (!this.#hasRoot) throw new FormatError(this.#format, "it is empty");
     this.#guarded(() => {
-      const { entity } = this.#parser.held;
+      const { entity } = this.#parser.buffered;
       if (entity !== "") this.#parser.refuseEntity(entity);
       if (!this.#isOver) throw new XmlFault(`it ends within <${this.#path.at(-1)}>`);
       this.#parser.close();

@@ -76,7 +76,7 @@ export class Parser extends SaxesParser {
   }
 
   /** The buffered part of the open construct: characters of a value, comment or name; the entity; the tag's attributes. */
-  get held(): { characters: number; entity: string; attributes: number } {
+  get buffered(): { characters: number; entity: string; attributes: number } {
     const { text, name, piTarget, entity, attribList } = this as unknown as State;
     return {
       characters: Math.max(text.length, name.length, piTarget.length),

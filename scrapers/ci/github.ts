@@ -188,7 +188,7 @@ class WorkflowRuns implements BuildSource<GitHubBuild> {
     const found = this.settings.results === "checks"
       ? { ...noResults(), results: await this.#checks(run) }
       : await this.#artifacts(run.id);
-    if (found.results.length === 0 && found.gone > 0) return "has results that no longer exist";
+    if (found.results.length === 0 && found.missing > 0) return "has results that no longer exist";
     const isBroken = ["failure", "timed_out", "startup_failure"].includes(run.conclusion ?? "");
     const isEmpty = found.results.length === 0 && found.fault === undefined;
     if (isEmpty && !isBroken) return `has no results, and its conclusion is ${run.conclusion}`;
@@ -234,7 +234,7 @@ class WorkflowRuns implements BuildSource<GitHubBuild> {
       const init = { ...this.#init, name: `${name}.zip`, place };
       if (expired) {
         this.context.ignore("is an artifact that has expired", place);
-        all.gone++;
+        all.missing++;
       } else addResults(all, await findResults(this.context, `${root}/artifacts/${artifact}/zip`, init));
     }
     return all;

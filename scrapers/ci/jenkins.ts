@@ -156,7 +156,7 @@ class JobBuilds implements BuildSource<Listed> {
     const found = this.settings.results === "artifacts"
       ? await this.#artifacts(build)
       : { ...noResults(), results: await this.#report(number) };
-    if (found.results.length === 0 && found.gone > 0) return "has results that no longer exist";
+    if (found.results.length === 0 && found.missing > 0) return "has results that no longer exist";
     const isEmpty = found.results.length === 0 && found.fault === undefined;
     if (isEmpty && result !== "FAILURE") return `has no test results, and the build's result is ${result}`;
     const place = { url: `${jobUrl(this.settings)}/${number}`, context: this.context, init: this.#init };

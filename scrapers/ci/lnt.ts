@@ -123,13 +123,13 @@ class LntRuns implements BuildSource<LntRun> {
     const field = settings.order ?? run.order_by?.split(",")[0]?.trim() ?? "llvm_project_revision";
     const changelist = changelistOf(run[field]);
     if (changelist === undefined) return `has no changelist in its order's ${field}`;
-    const { results, gone, fault } = await findResults(context, `${rootOf(settings)}/runs/${id}`, {
+    const { results, missing, fault } = await findResults(context, `${rootOf(settings)}/runs/${id}`, {
       ...this.#init,
       name: "run.json",
       place: `run ${id}`,
       format: lntFormat,
     });
-    if (gone > 0) return "no longer exists";
+    if (missing > 0) return "no longer exists";
     return makeRun({ ...settings, overlapHours: 0 }, {
       externalId: id,
       changelist,

@@ -11,19 +11,19 @@ import { AnswerTooLarge, shownUrl } from "../http/fetch.ts";
 export interface FoundResults {
   results: ResultRecord[];
   /** Number of files that no longer exist. */
-  gone: number;
+  missing: number;
   /** Why an existing file cannot be read. */
   fault: string | undefined;
 }
 
 /** An empty `FoundResults`, for `addResults`. */
 export function noResults(): FoundResults {
-  return { results: [], gone: 0, fault: undefined };
+  return { results: [], missing: 0, fault: undefined };
 }
 
-export function addResults(all: FoundResults, { results, gone, fault }: FoundResults): void {
+export function addResults(all: FoundResults, { results, missing, fault }: FoundResults): void {
   for (const one of results) all.results.push(one);
-  all.gone += gone;
+  all.missing += missing;
   all.fault ??= fault;
 }
 
@@ -41,7 +41,7 @@ export async function findResults(
     if (response.status === 404 || response.status === 410) {
       await response.body?.cancel();
       context.ignore("is a result file that no longer exists", place);
-      return { ...noResults(), gone: 1 };
+      return { ...noResults(), missing: 1 };
     }
     await checkAnswer(response, url);
     try {
@@ -51,7 +51,7 @@ export async function findResults(
         context.ignore("is a result file that cannot be read", `${place} ${file}: ${reason}`);
       }
       const [first] = faults;
-      return { results, gone: 0, fault: first && `${first.file} cannot be read: ${first.reason}` };
+      return { results, missing: 0, fault: first && `${first.file} cannot be read: ${first.reason}` };
     } catch (error) {
       context.signal.throwIfAborted();
       const isOther = error instanceof HubError && error.code === "UNSUPPORTED_MEDIA_TYPE";

@@ -13,7 +13,7 @@ const history = fc.uniqueArray(
   { selector: (point) => point.changelist, maxLength: 30 },
 );
 
-test("a culprit's bounds are good, bad, and good again, with nothing told in between", () => {
+test("a culprit's bounds are good, bad and good again; other verdicts between them set no bound", () => {
   fc.assert(
     fc.property(history, (points) => {
       const verdicts = new Map(points.map((point) => [point.changelist, verdictOf(point.outcomes)]));
@@ -41,7 +41,7 @@ test("a culprit's bounds are good, bad, and good again, with nothing told in bet
   );
 });
 
-test("a lab error never is a failure, and never sets a bound", () => {
+test("a lab error is never a failure and never sets a bound", () => {
   expect(verdictOf(["lab_error", "passed"])).toBe("good");
   expect(findCulprit([{ changelist: 1, outcomes: ["passed"] }, { changelist: 2, outcomes: ["lab_error"] }]))
     .toBeUndefined();

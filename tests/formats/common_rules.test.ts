@@ -55,7 +55,7 @@ test("encodings by BOM and by declaration", async () => {
     expect(await records(bytes, junit, 1)).toEqual([{ case: "é", outcome: "passed" }]);
     expect(detectFormat("x.xml", bytes).name).toBe("junit");
   }
-  // A BOM is one at the beginning alone, even where it begins a chunk.
+  // A BOM counts only at the start of the file, not at the start of a later chunk.
   const inside = `<testsuite>${" ".repeat(200)}<testcase name="a\uFEFFb"/></testsuite>`;
   expect(await records(inside, junit, 1)).toEqual([{ case: "a\uFEFFb", outcome: "passed" }]);
   await expect(read(junit, xml("EBCDIC-37"))).rejects.toThrow('encoding "EBCDIC-37" is unknown');
@@ -123,7 +123,7 @@ test("50 MB of cases stream in bounded memory", async () => {
     furthest = Math.max(furthest, ahead - count / 60);
   }
   expect(count).toBe(rounds * 60);
-  // Items come while it is read: never more than a few chunks behind.
+  // Items are yielded during the read, never more than a few chunks late.
   expect(furthest).toBeLessThan(5);
 });
 
@@ -144,7 +144,7 @@ test("subtests.txt: scores, words, and lines that are neither, by their number",
   await expect(read(subtests, new Uint8Array([0xff]))).rejects.toBeInstanceOf(FormatError);
 });
 
-test("what is of no known format says which are known", () => {
+test("an unknown format's error lists the known formats", () => {
   for (const input of ["", "{}", "<html></html>", "\0\0\0"]) {
     const detect = () => detectFormat("x.bin", bytesOf(input));
     expect(detect).toThrow(HubError);
@@ -174,7 +174,7 @@ const document = fc.oneof(
 );
 
 test.each(formats.map((format) => [format.name, format] as const))(
-  "%s: no throw but its own, records that fit, and the same whatever the chunks",
+  "%s: throws only its own errors, yields valid records, and the same for any chunks",
   async (_, format) => {
     await fc.assert(
       fc.asyncProperty(document, fc.integer({ min: 1, max: 50 }), async (bytes, size) => {
@@ -199,7 +199,7 @@ test.each(formats.map((format) => [format.name, format] as const))(
   },
 );
 
-test("a stream split for its head is whole, and closed even if never read on", async () => {
+test("a stream split for its head stays complete, and is closed even if never read", async () => {
   for (const size of [1, 1000, 4096, 9000]) {
     const bytes = crypto.getRandomValues(new Uint8Array(9000));
     const { head, all } = await splitHead(chunks(bytes, size));

@@ -17,7 +17,7 @@ const field = fc.array(fc.constantFrom("a", "b", " ", ",", ";", "\t", '"', "'", 
 })
   .map((parts) => parts.join(""));
 
-test("what is written as CSV is read, however it is parted and cut into pieces", () => {
+test("written CSV is read back with any delimiter and in any pieces", () => {
   fc.assert(
     fc.property(
       fc.constantFrom(",", ";", "\t"),
@@ -52,7 +52,7 @@ test("what is written as CSV is read, however it is parted and cut into pieces",
   );
 });
 
-test("a row's line is the one it begins in", () => {
+test("a row's line is its first line", () => {
   const rows = rowsOf('a,b\n1,"x\ny"\n\n,\n2,z\r\n3,"\n\n"\n4,w', 3);
   expect(rows.map(({ fields, line }) => [fields[0], line])).toEqual([["a", 1], ["1", 2], ["2", 6], ["3", 7], [
     "4",
@@ -60,7 +60,7 @@ test("a row's line is the one it begins in", () => {
   ]]);
 });
 
-test("what is no CSV says where, and no row is longer than a mebibyte", () => {
+test("invalid CSV is reported by line, and no row may be longer than a mebibyte", () => {
   for (const size of [1, 7, 1 << 16]) {
     for (
       const [text, reason] of [
@@ -79,7 +79,7 @@ test("what is no CSV says where, and no row is longer than a mebibyte", () => {
   expect([rowsOf("", 1), rowsOf("\n\n", 1)]).toEqual([[], []]);
 });
 
-test("results parted by semicolons or tabs, and with spaces about the columns' names", async () => {
+test("results with semicolons or tabs, and spaces around column names", async () => {
   for (const delimiter of [";", "\t"]) {
     const text = [
       ["case", "outcome", "message"],
@@ -97,11 +97,11 @@ test("results parted by semicolons or tabs, and with spaces about the columns' n
   expect((await readBack("case,outcome\ra,passed\rb,failed")).counts).toEqual({ passed: 1, failed: 1 });
 });
 
-test("a long row in small pieces, and many blank ones, take no longer than others", async () => {
+test("a long row in small pieces and many blank rows take linear time", async () => {
   const ms = await cpuMs(() => {
     expect(rowsOf(`a,b\n${`1,"${'""'.repeat(400_000)}"\n`.repeat(5)}`, 1 << 10)).toHaveLength(6);
     expect(rowsOf(`a,b\n${"\n".repeat(1 << 20)}1,2`, 1 << 20)).toHaveLength(2);
   });
-  // A hundred times as long where each piece, or each row, looks at all of it.
+  // Quadratic code would take a hundred times as long.
   expect(ms).toBeLessThan(2500);
 });

@@ -19,7 +19,7 @@ async function tarOf(
   return Buffer.concat(chunks);
 }
 
-/** The header of the first entry made into that of Unix v7. */
+/** Turns the header of the first entry into one of Unix v7. */
 function withoutMagic(bytes: Buffer): Buffer {
   const old = Buffer.from(bytes);
   old.fill(0, 257, 512).fill(" ", 148, 156);
@@ -43,7 +43,7 @@ test.each([
   }
 });
 
-test("an empty file in a container is passed over, whatever its name; a bad one is told by its own", async () => {
+test("an empty file in a container is skipped, whatever its name; a bad file is reported by name", async () => {
   const read = await readBack(await tarOf([{ name: "died.tap", content: "" }, { name: "r.tap" }]), {
     name: "a.tar",
   });
@@ -57,7 +57,7 @@ test("an empty file in a container is passed over, whatever its name; a bad one 
     .rejects.toThrow('"a.tar/cut.xml": Not a readable JUnit XML file');
 });
 
-test("a sparse file is refused, not read with its map", async () => {
+test("a sparse file is refused", async () => {
   const bytes = await tarOf([{ name: "r.tap", pax: { "GNU.sparse.major": "1" } }]);
   await expect(readBack(bytes, { name: "a.tar" })).rejects.toThrow(
     "r.tap is a sparse file, which is not supported",
@@ -70,7 +70,7 @@ test("a sparse file is refused, not read with its map", async () => {
   await expect(readBack(old, { name: "a.tar" })).rejects.toThrow("r.tap is a sparse file");
 });
 
-test("what is damaged in its middle is told as the container's damage, by what is wrong", async () => {
+test("damage within a container is reported as the container's, with the reason", async () => {
   const cases = Array.from({ length: 20_000 }, (_, at) => `ok ${at + 1} - case ${(at * 7919) % 100_003}\n`);
   const content = `1..20000\n${cases.join("")}`;
   const cutTar = (await tarOf([{ name: "r.tap", content }])).subarray(0, 300_000);
@@ -90,7 +90,7 @@ test("what is damaged in its middle is told as the container's damage, by what i
   }
 });
 
-test("where good files are kept, a bad one is void and told, however large, and the next one is read", async () => {
+test("with keepsGood, a bad file is discarded and reported, however large, and the next file is read", async () => {
   const bad = `<testsuite><testcase name="x"/>${" ".repeat(300_000)}</oops>${"y".repeat(300_000)}`;
   const files = [{ name: "a.tap" }, { name: "bad.xml", content: bad }, { name: "b.tap" }];
   const packed = await tarOf(files);
@@ -125,7 +125,7 @@ test("where good files are kept, a bad one is void and told, however large, and 
     .rejects.toThrow('"c/1.xml": Not a readable JUnit XML file');
 });
 
-test("what is passed over in a container may be large, and packed in its turn", async () => {
+test("a skipped file in a container may be large and packed", async () => {
   const large = "no result at all\n".repeat(200_000);
   const bad = gzipSync(`<testsuite></oops>${crypto.getRandomValues(new Uint8Array(50_000)).toString()}`);
   const inner = await tarOf([{ name: "log.txt", content: large }, { name: "r.tap" }]);
@@ -152,7 +152,7 @@ test("what is passed over in a container may be large, and packed in its turn", 
   }
 });
 
-test("a container that is left in the middle of a file lets go of its source", async () => {
+test("leaving a container in the middle of a file closes its source", async () => {
   const content = "ok\n".repeat(500_000);
   for (
     const bytes of [
@@ -173,7 +173,7 @@ test("a container that is left in the middle of a file lets go of its source", a
   }
 });
 
-test("what a packed tar holds is counted once", async () => {
+test("the content of a packed tar is counted once", async () => {
   const lines = Array.from({ length: 3000 }, () => `# ${crypto.randomUUID()}${"x".repeat(12_000)}\n`).join(
     "",
   );

@@ -4,7 +4,7 @@ import { readBack } from "../helpers/formats.ts";
 
 const records = async (input: string, size?: number) => (await readBack(input, { size })).records;
 
-test("JUnit: what failed as expected is told apart, by pytest's and by Node's words for it", async () => {
+test("JUnit: expected failures of pytest and Node are distinguished", async () => {
   const xml = `<testsuites><testsuite name="s">
 <testcase name="a"><skipped type="pytest.xfail" message="known"/></testcase>
 <testcase name="b"><skipped type="pytest.skip" message="off">f.py:1: off</skipped></testcase>
@@ -23,7 +23,7 @@ test("JUnit: what failed as expected is told apart, by pytest's and by Node's wo
   ]);
 });
 
-test("JUnit: a name that stands twice is one name, and Node's suites are in it", async () => {
+test("JUnit: a name given twice is one name, and Node's suites are part of it", async () => {
   const xml = (cases: string, time = "") =>
     `<testsuites><testsuite name="o"${time}><testsuite name="i">${cases}</testsuite></testsuite></testsuites>`;
   const names = async (text: string) => (await records(text)).map((record) => record.case);
@@ -34,7 +34,7 @@ test("JUnit: a name that stands twice is one name, and Node's suites are in it",
        <testcase classname="test" name="x"/>`,
     )),
   ).toEqual(["t", "a b", "T.T", "t.t", "o.i.x"]);
-  // Another runner's file may be named test.
+  // Another runner's class may be named test.
   expect(await names(xml('<testcase classname="test" name="x"/>', ' timestamp="2024-01-01T00:00:00"')))
     .toEqual(["test.x"]);
   expect(await names('<testsuites><testcase classname="test" name="x"/></testsuites>')).toEqual(["x"]);
@@ -95,7 +95,7 @@ test("numbers that a test recorded as properties are samples, in JUnit and Googl
   ]);
 });
 
-test("GoogleTest JSON: bytes of UTF-8 that were escaped one by one are the text they were", async () => {
+test("GoogleTest JSON: UTF-8 escaped byte by byte is decoded", async () => {
   const json = (name: string, failure: string) =>
     JSON.stringify({ testsuites: [{ name: "s", testsuite: [{ name, failures: [{ failure }] }] }] });
   expect(await records(json("T\u00c3\u00a9", "\u00e5\u0090\u008d \u00f0\u009f\u0098\u0080"))).toEqual([
@@ -106,7 +106,7 @@ test("GoogleTest JSON: bytes of UTF-8 that were escaped one by one are the text 
   ]);
 });
 
-test("CTest: how many processors a test was given is no sample of it", async () => {
+test("CTest: a test's number of processors is not a sample", async () => {
   const value = (name: string, text: string) =>
     `<NamedMeasurement type="numeric/double" name="${name}"><Value>${text}</Value></NamedMeasurement>`;
   const xml = `<Site><Testing><Test Status="passed"><Name>a</Name><Results>${value("Processors", "4")}${
@@ -117,7 +117,7 @@ test("CTest: how many processors a test was given is no sample of it", async () 
   ]);
 });
 
-test("TAP: what a subtest's failures tell, durations, Deno's blocks, and comments behind the last plan", async () => {
+test("TAP: failures of a subtest, durations, Deno's blocks, and comments after a trailing plan", async () => {
   const tap = `TAP version 14
 # Subtest: outer
     ok 1 - fine
@@ -170,7 +170,7 @@ not ok 4 - odd
   }
 });
 
-test("TAP: a log of prove's has a plan for each script, whose name tells its points apart", async () => {
+test("TAP: a log of prove has a plan for each script, whose name is a prefix of its points", async () => {
   const log = (time: string, ok: string) =>
     `${time}t/a.t ..... \n1..2\nok 1 - same\nok 2 - other\n${ok}\n${time}t/b.t .. skipped: not here
 ${time}t/c.t ..... \n1..3\nnot ok 1 - same\nok 2\nDubious, test returned 255 (wstat 65280, 0xff00)\nFailed 2/3 subtests
@@ -199,12 +199,12 @@ Files=5, Tests=6,  0 wallclock secs\nResult: FAIL\n`;
       "x/e: it has no plan: it may be truncated",
     ]);
   }
-  // However many scripts plan however much, what is missing is bounded.
+  // The number of missing points is bounded for any number of scripts and plans.
   const large = await readBack("a.t ..\n1..1000000\nok 1\nb.t ..\n1..1000000\nok 9\n");
   expect(large.missing).toHaveLength(1_000_000);
   expect(large.missing.at(-1)).toBe("b.t: test 1");
   expect(large.notes).toEqual(["b.t: its plan of 1000000 points is checked only up to 1"]);
-  // A program's own words are no script of prove's.
+  // A program's output is not a script line of prove.
   const words = "Loading data ...\nconnecting ..\nok 1 - a\nreading x/y.t ...\nok 2 - b\n1..2\n";
   expect((await records(words)).map((record) => record.case)).toEqual(["a", "b"]);
 });

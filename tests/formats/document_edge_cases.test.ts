@@ -2,7 +2,7 @@ import { expect, test } from "vitest";
 import { junit } from "../../formats/junit.ts";
 import { readBack } from "../helpers/formats.ts";
 
-test("JUnit: a case in a case is one too, and each has its own verdict", async () => {
+test("JUnit: a nested case is a case of its own with its own verdict", async () => {
   const read = await readBack(
     `<testsuite name="s"><testcase name="outer"><system-out>of outer</system-out><testcase name="inner">
     <failure message="m">text</failure></testcase><error>late</error></testcase></testsuite>`,
@@ -20,7 +20,7 @@ test.each([
   ["of elements", "<!DOCTYPE testsuite [<!ELEMENT testsuite ANY>]>"],
   ["XML 1.1", '<?xml version="1.1"?>'],
   ["blanks before the declaration", '\r\n <?xml version="1.0"?>'],
-])("a document type or declaration that changes nothing is passed over: %s", async (_what, head) => {
+])("a harmless document type or declaration is ignored: %s", async (_what, head) => {
   const read = await readBack(`${head}<testsuite><testcase name="a"/></testsuite>`, { size: 3 });
   expect(read.counts).toEqual({ passed: 1 });
 });
@@ -49,7 +49,7 @@ test.each([
   }
 });
 
-test("bytes that do not fit the encoding are told by about where they are", async () => {
+test("bytes invalid in the encoding are reported by approximate place", async () => {
   const text = `<testsuite>${"<testcase/>\n".repeat(30)}`;
   const bytes = Uint8Array.from([...new TextEncoder().encode(text), 0xff, 0xfe, 0x80]);
   await expect(readBack(bytes, { size: 200 })).rejects.toThrow(
@@ -57,7 +57,7 @@ test("bytes that do not fit the encoding are told by about where they are", asyn
   );
 });
 
-test("CTest: a measurement outside of a test is passed over", async () => {
+test("CTest: a measurement outside a test is ignored", async () => {
   const read = await readBack(
     '<Site><Testing><NamedMeasurement name="x"><Value>1</Value></NamedMeasurement><Measurement/>' +
       '<Test Status="passed"><Name>a</Name></Test></Testing><Measurement/></Site>',
@@ -65,7 +65,7 @@ test("CTest: a measurement outside of a test is passed over", async () => {
   expect(read.records).toEqual([{ case: "a", outcome: "passed" }]);
 });
 
-test("JSON with numbers that are none, as Python and C++ write them, but not in a text", async () => {
+test("JSON with non-finite numbers as Python and C++ write them, but not in strings", async () => {
   const lit = '{"__version__":[1],"tests":[{"name":"a: NaN, b [Infinity]","code":"PASS",' +
     '"metrics":{"x":NaN,"y" :\n   -Infinity ,"z":[NaN,1,Infinity],"w":2}},' +
     '{"name":"b","code":"FAIL","output":"x, nan, inf]"}],"elapsed":NaN}';
@@ -86,7 +86,7 @@ test("JSON with numbers that are none, as Python and C++ write them, but not in 
   }
 });
 
-test("Google Benchmark: what was skipped says why; a ratio that is none is no sample", async () => {
+test("Google Benchmark: a skipped entry has its reason; a non-finite ratio is no sample", async () => {
   const read = await readBack(
     '{"context":{"num_cpus":1},"benchmarks":[{"name":"a","skipped":true,"skip_message":"no cache"},' +
       '{"name":"b_cv","aggregate_unit":"percentage","real_time":-nan,"cpu_time":NaN,"n":1}]}',
@@ -97,7 +97,7 @@ test("Google Benchmark: what was skipped says why; a ratio that is none is no sa
   ]);
 });
 
-test("LNT: a report is one however much it tells of its machine, and a profile is a profile", async () => {
+test("LNT: a report with a long machine description is recognised, and a profile is text", async () => {
   const report = JSON.stringify({
     Machine: { Info: { sysctl: "x".repeat(9000) }, Name: "m" },
     Run: { Info: { __report_version__: "1" } },
@@ -135,7 +135,7 @@ test("JUnit: an output may be of any length, a tag may not", async () => {
   }
 });
 
-test("JUnit: what producers write against XML's rules, and what XML makes of line ends", async () => {
+test("JUnit: XML faults of real producers, and line ends in attributes", async () => {
   const read = await readBack(
     `\n<?xml version="1"?><testsuite><testcase name="a" x="1 < 2 ]]>"><failure message="\x1b[31mat 1\r\nat 2">\x1b[31mat 1\nat 2 ]]>\r\n  more</failure></testcase>` +
       `<testcase name="b <c>"/><testcase name="d\n e&#10;f"/></testsuite>`,
@@ -168,7 +168,7 @@ test("JUnit: a long text is read wherever its pieces end, within entities and br
   }
 });
 
-test("JUnit: an & that begins no entity is told where it stands", async () => {
+test("JUnit: an & that does not begin an entity is reported by line", async () => {
   const lines = (count: number) => "line\n".repeat(count);
   for (
     const [text, line] of [

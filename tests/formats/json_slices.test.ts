@@ -18,7 +18,7 @@ async function expectSame(text: string, atOnce: number): Promise<void> {
   );
 }
 
-test("JSON in slices says what JSON.parse says, broken or not", async () => {
+test("JSON in slices gives the same as JSON.parse, valid or not", async () => {
   const seed = Date.now() % 1e9;
   console.log(`seed ${seed}`);
   const spoiled = fc.tuple(
@@ -64,7 +64,7 @@ test.each([
   for (let atOnce = 0; atOnce < 8; atOnce++) await expectSame(text, atOnce);
 });
 
-test("JSON of any size is given to JSON.parse in short pieces, each in its turn", async () => {
+test("JSON of any size is passed to JSON.parse in short pieces, with a turn for each", async () => {
   const text = JSON.stringify({
     head: 1,
     results: Array.from({ length: 20_000 }, (_, at) => ({ case: `case ${at}`, deep: [[at]] })),
@@ -87,7 +87,7 @@ test("JSON of any size is given to JSON.parse in short pieces, each in its turn"
   expect(turnsTaken).toBeGreaterThanOrEqual(pieces - 2);
 });
 
-test("JSON of nothing but brackets is refused at once", async () => {
+test("JSON of only brackets is refused at once", async () => {
   for (const text of ["[".repeat(1 << 20), '{"a":'.repeat(1 << 18)]) {
     const ms = await cpuMs(() =>
       expect(parseInSlices(text)).rejects.toThrow("It is nested deeper than 64 levels")

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { readBack } from "../helpers/formats.ts";
 
-test("a line that holds a CR or a line separator of Unicode is one line", async () => {
+test("a line with a CR or a Unicode line separator is one line", async () => {
   const sum =
     'PASS: a.c dg-regexp 1 was found: "[^\\n\r]+: warning"\nFAIL: b.c \u2028 x\r\nERROR: odd \r end\n';
   const tap = "1..3\nok 1 - a \r b\nnot ok 2 - c \u2029 d # TODO e \r f\nok 3 - g\r\r\n";
@@ -18,7 +18,7 @@ test("a line that holds a CR or a line separator of Unicode is one line", async 
   }
 });
 
-test("DejaGnu: in a list that has no schedule, the targets after the first are told apart", async () => {
+test("DejaGnu: in a list without a schedule, targets after the first are added to names", async () => {
   const list = `		=== gcc tests ===
 
 Running target unix
@@ -36,7 +36,7 @@ FAIL: a.c
   ]);
 });
 
-test("logs that only look like results are no results; NULs in DejaGnu's own do not hide it", async () => {
+test("logs that only look like results are refused; NULs in a DejaGnu file do not hide its format", async () => {
   for (
     const [name, text] of [["pip.log", "WARNING: running as root\nERROR: no\n"], [
       "u.log",
@@ -54,7 +54,7 @@ test("logs that only look like results are no results; NULs in DejaGnu's own do 
   expect((await readBack("WARNING: program timed out.\nFAIL: a\n")).counts).toEqual({ failed: 1 });
 });
 
-test("what looks like a heading of DejaGnu's does not make TAP into it, nor points its logs into TAP", async () => {
+test("a line like a DejaGnu heading does not make TAP a DejaGnu file, nor do points make a DejaGnu log TAP", async () => {
   const tap = "1..1\n  === RUN a ===\nPASS: inner\nok 1 - a\n";
   expect((await readBack(tap)).records).toEqual([{ case: "a", outcome: "passed" }]);
   expect((await readBack(`# a\n${tap}`, { name: "a.tap" })).records).toHaveLength(1);
@@ -62,7 +62,7 @@ test("what looks like a heading of DejaGnu's does not make TAP into it, nor poin
   expect((await readBack(log, { name: "demo.log" })).records).toEqual([{ case: "b", outcome: "passed" }]);
 });
 
-test("TAP: a point's first hash alone may be a directive", async () => {
+test("TAP: only a point's first hash may begin a directive", async () => {
   const { records } = await readBack(`1..6
 ok 1 - hash # 12 # TODO no
 not ok 2 - # SKIP
@@ -81,7 +81,7 @@ not ok 6 - c \\# todo
   ]);
 });
 
-test("TAP: plans that begin later, that name what shall fail, or that are none", async () => {
+test("TAP: plans that do not begin with 1, that list expected failures, or that are invalid", async () => {
   const later = await readBack("TAP version 13\nok 8 a\nok 9 b\nok 11 d\n8..11\n");
   expect([later.missing, later.notes]).toEqual([["test 10"], []]);
   const perl = await readBack("1..3 todo 2 3;\nok 1\nnot ok 2\n");
@@ -90,7 +90,7 @@ test("TAP: plans that begin later, that name what shall fail, or that are none",
   expect([none.missing, none.notes]).toEqual([[], []]);
 });
 
-test("NDJSON: a record of many samples is whole, whatever else stands on its first line", async () => {
+test("NDJSON: a record of many samples is read whole, whatever else is on its first line", async () => {
   const record = {
     case: "a",
     outcome: "passed",
@@ -105,7 +105,7 @@ test("NDJSON: a record of many samples is whole, whatever else stands on its fir
   ]]);
 });
 
-test("CSV: a row with too few or too many columns is rejected by its line, blank ones are passed over", async () => {
+test("CSV: a row with too few or too many columns is rejected by line; blank rows are skipped", async () => {
   const text =
     '\uFEFF"case","outcome",message\r\na,passed,"x; ""y"",\r\nz"\r\nb,failed\r\n,,\r\n\r\nc,passed,x,y\r\nd,skipped,\r\n';
   for (const size of [1, 65_536]) {

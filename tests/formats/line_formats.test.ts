@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { readBack } from "../helpers/formats.ts";
 
-test("DejaGnu: words, variations, bugs' numbers, compiler crashes, what stood before a failure", async () => {
+test("DejaGnu: words, variations, bug numbers, compiler crashes, output before a failure", async () => {
   const sum = `Test run by nobody on Mon Jan  1 00:00:00 2024
 		=== demo tests ===
 
@@ -66,7 +66,7 @@ PASS: demo/a.c  -O2 (test for excess errors)
   expect(read.notes).toEqual(["line 16: tcl error sourcing /src/demo.exp."]);
 });
 
-test("DejaGnu: a cut file is noted, a log's lines are the message, one variation adds nothing to a name", async () => {
+test("DejaGnu: a truncated file is noted, a log's lines are the message, a single variation is not added to names", async () => {
   const log = `Test Run By nobody on x
 		=== gcc tests ===
 Schedule of variations:
@@ -89,7 +89,7 @@ FAIL: gcc.dg/a.c (test for excess errors)
   );
 });
 
-test("TAP: directives, subtests, blocks, bail-outs, and what a plan promised", async () => {
+test("TAP: directives, subtests, blocks, bail-outs, and planned points", async () => {
   const tap = `TAP version 14
 1..8
 ok 1 - plain

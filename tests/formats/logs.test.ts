@@ -6,7 +6,7 @@ async function told(text: string, name = ""): Promise<unknown[][]> {
   return records.map(({ case: one, outcome, message }) => [one, outcome, message]);
 }
 
-test("Automake's console: its own words are results as DejaGnu's are", async () => {
+test("Automake's console: its own words are results like DejaGnu's", async () => {
   const read = await readBack(`make[1]: Entering directory
 PASS: t1
 SKIP: t2
@@ -35,7 +35,7 @@ Testsuite summary for demo 1.0
   expect(read.notes).toEqual(["line 10: tcl error sourcing x"]);
 });
 
-test("Automake's test-suite.log: what stands below an underlined result is of it", async () => {
+test("Automake's test-suite.log: the lines below an underlined result belong to it", async () => {
   expect(
     await told(`=======================================
    demo 1.0: ./test-suite.log
@@ -70,7 +70,7 @@ expected 2
   ]);
 });
 
-test("lit -v: codes, names without their place, what failed ones said, and what was measured", async () => {
+test("lit -v: codes, names without positions, output of failures, and metrics", async () => {
   const log = `lit: lit.cfg:3: note: using clang
 -- Testing: 7 tests, 2 workers --
 PASS: LLVM :: a.ll (1 of 7)
@@ -111,7 +111,7 @@ Failed Tests (1):
   ]);
 });
 
-test("GDB: how a test failed is its message, not of its name", async () => {
+test("GDB: the cause of a failure moves from the name to the message", async () => {
   expect(
     await told(`		=== gdb tests ===
 PASS: gdb.base/a.exp: continue to end
@@ -129,7 +129,7 @@ FAIL: gcc.dg/a.c (timeout)
   ]);
 });
 
-test("DejaGnu: what was said before another script or tool began is not of its results", async () => {
+test("DejaGnu: output before another script or tool begins does not belong to its results", async () => {
   expect(
     await told(`LAST_UPDATED: some day
 		=== gcc tests ===

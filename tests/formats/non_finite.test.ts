@@ -3,7 +3,7 @@ import { expect, test } from "vitest";
 import { readJsonParts } from "../../formats/json.ts";
 import { readBack } from "../helpers/formats.ts";
 
-/** What is read of `{"a": [<json>]}` in pieces of so many characters. */
+/** Parses `{"a": [<json>]}` in pieces of so many characters. */
 async function read(json: string, size: number): Promise<unknown> {
   const text = `{"a": [${json}]}`;
   const encoder = new TextEncoder();
@@ -45,7 +45,7 @@ test("bare NaN and Infinity become null, in pieces of any size; strings and othe
   }
 });
 
-test("a file with numbers that JSON cannot say is read, less those samples", async () => {
+test("a file with non-finite numbers is read without those samples", async () => {
   const benchmark = `{"context": {"num_cpus": 2}, "benchmarks": [
     {"name": "a", "real_time": 2, "cpu_time": -NaN, "time_unit": "us", "rate": Infinity, "kept": 3},
     {"name": "a_BigO", "run_type": "aggregate", "aggregate_unit": "time", "cpu_coefficient": 1.5, "time_unit": "us"}]}`;

@@ -26,7 +26,7 @@ test("NDJSON and CSV: texts that are too long are cut, and NULs replaced, as in 
   expect((await readBack(`case,outcome,message\na,failed,${long}\n`)).records[0]!.message).toHaveLength(4000);
 });
 
-test("CSV: decimal commas where commas part nothing, and blank lines before the columns' names", async () => {
+test("CSV: decimal commas with another delimiter, and blank lines before the header", async () => {
   const read = await readBack("\r\n  \r\ncase;outcome;durationMs\r\na;passed;1,5\r\nb;passed;1,5,2\r\n", {
     size: 3,
   });
@@ -34,12 +34,12 @@ test("CSV: decimal commas where commas part nothing, and blank lines before the 
   expect(read.rejected).toEqual([expect.stringContaining("line 5 durationMs")]);
 });
 
-test("NDJSON: where its name or type says so, what comes first of a long record does not matter", async () => {
+test("NDJSON: a file named or typed so is recognised whatever its first record begins with", async () => {
   const record = { message: "m".repeat(5000), case: "a", outcome: "failed" };
   expect((await readBack(JSON.stringify(record), { name: "r.ndjson" })).records).toHaveLength(1);
 });
 
-test("GoogleTest: tests that were but listed did not pass", async () => {
+test("GoogleTest: tests that were only listed did not pass", async () => {
   const listed = {
     testsuites: [{ name: "Foo", testsuite: [{ name: "A", file: "a.cc", line: 3 }] }],
   };
@@ -52,10 +52,10 @@ test("GoogleTest: tests that were but listed did not pass", async () => {
 test.each([
   ["a fault", '{"tests": [\n{"name": "é", "code": "PASS"},\n  {"name": tru}]}', "line 3, column 15"],
   ["a token at a wrong place", '{"tests": [\n{"name": "é"\n"b": 1}]}', "line 3, column "],
-  ["behind numbers that are none", '{"tests": [\n{"x": NaN, "y": NaN, "z": ?}]}', "line 2, column 27"],
+  ["after non-finite numbers", '{"tests": [\n{"x": NaN, "y": NaN, "z": ?}]}', "line 2, column 27"],
   ["its end", '{"tests": [\n{"name":\n', "line 3, column 1"],
-  ["more behind it", '{"tests": []}\n\n x', ", column "],
-])("JSON: the place of what is wrong is told: %s", async (_what, text, place) => {
+  ["content after it", '{"tests": []}\n\n x', ", column "],
+])("JSON: the place of a fault is reported: %s", async (_what, text, place) => {
   for (const size of [1, 5, 65_536]) {
     await expect(readBack(`{"__version__": [1], ${text.slice(1)}`, { size })).rejects.toThrow(place);
   }

@@ -6,7 +6,7 @@ async function told(tap: string): Promise<unknown[][]> {
   return records.map(({ case: name, outcome, durationMs, message }) => [name, outcome, durationMs, message]);
 }
 
-test("vitest, node-tap and Bats: a time behind a point is its duration, and not of its name", async () => {
+test("vitest, node-tap and Bats: a time after a point is its duration, not part of its name", async () => {
   expect(
     await told(`TAP version 13
 1..7
@@ -31,7 +31,7 @@ ok 7 - issue #12 # time=3ms of it
   ]);
 });
 
-test("vitest: a block right behind a point is of it, however far it is indented", async () => {
+test("vitest: a block directly after a point belongs to it, however deep its indentation", async () => {
   expect(
     await told(`TAP version 13
 1..2
@@ -66,7 +66,7 @@ at: "a.test.js:4:13"`,
   ]);
 });
 
-test("node-tap: a subtest whose brace comes behind a block is of the point before it", async () => {
+test("node-tap: a subtest whose brace follows a block belongs to the point before", async () => {
   expect(
     await told(`not ok 1 - a
   ---
@@ -86,7 +86,7 @@ not ok 2 - b
   ]]);
 });
 
-test("the kernel's selftests: how a script ended is no name, and what it printed before its point is its message", async () => {
+test("the kernel's selftests: a script's exit is not part of the name, and output before a point is its message", async () => {
   expect(
     await told(`TAP version 13
 1..4
@@ -142,7 +142,7 @@ ok 3 # XFAIL known
   ]);
 });
 
-test("KUnit: what is said before a point of a subtest is of that point", async () => {
+test("KUnit: output before a point of a subtest belongs to that point", async () => {
   expect(
     await told(`KTAP version 1
 1..1

@@ -2,7 +2,7 @@ import { expect, test } from "vitest";
 import { detectFormat } from "../../formats/mod.ts";
 import { readBack } from "../helpers/formats.ts";
 
-test("CTest: a test whose program is missing is an error, one that is off or skips itself is not", async () => {
+test("CTest: a test whose program is missing is an error; a disabled or self-skipping one is not", async () => {
   const completions = [
     ["Unable to find executable", "error"],
     ["Missing Configuration", "error"],
@@ -29,7 +29,7 @@ test("CTest: a test whose program is missing is an error, one that is off or ski
   expect(junit.records[0]!.message).toBe("Unable to find executable\n\nmore");
 });
 
-test("JUnit of Catch2: what fails under [!mayfail] is xfailed, as Catch2 counts it, and nothing else is", async () => {
+test("JUnit of Catch2: only failures under [!mayfail] are xfailed, as Catch2 counts them", async () => {
   const may = '<skipped message="TEST_CASE tagged with !mayfail"/>';
   const read = await readBack(`<testsuites><testsuite name="suite" hostname="tbd">
 <testcase classname="suite.global" name="may fail" time="0" status="run">${may}
@@ -76,7 +76,7 @@ const MOCHA = (() => {
   };
 })();
 
-test("Mocha's JSON is read as what it is, and not as lit's", async () => {
+test("Mocha's JSON is not taken for lit's", async () => {
   for (const text of [JSON.stringify(MOCHA), JSON.stringify(MOCHA, null, 2)]) {
     expect(detectFormat("r.json", new TextEncoder().encode(text)).name).toBe("mocha");
     const read = await readBack(text, { size: 11 });
@@ -94,7 +94,7 @@ test("Mocha's JSON is read as what it is, and not as lit's", async () => {
   }
 });
 
-test("Mocha's JSON without its lists, as Mochawesome has it, is refused by its name", async () => {
+test("Mocha's JSON without its lists, as Mochawesome writes it, is refused with the missing list", async () => {
   const { stats } = MOCHA;
   await expect(readBack(JSON.stringify({ stats, results: [] }))).rejects.toThrow(
     "Not a readable Mocha JSON file: it has no list `passes`",

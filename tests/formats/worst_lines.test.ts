@@ -17,18 +17,18 @@ import { endless, parseAll, type Text, wide } from "../helpers/worst_texts.ts";
 const SHORT = 1 << 16;
 const LONG = 1 << 22;
 /**
- * How many times the time of a plain text a worst one of its length may take. Those that are a line a character take ten; what tries
- * each beginning with each end takes 80, on lines cut to 2,000 characters, to many thousands.
+ * Most times the time of a plain text that a worst-case text of the same length may take. Texts with a line per character take 10
+ * times; quadratic patterns take 80 times (on lines cut to 2,000 characters) to many thousands.
  */
 const DEARER = 30;
-/** The text is 64 times as long. */
+/** Most times the time of the short text for a text 64 times as long. */
 const LONGER = 64 * 5;
 
 const READERS = [...LINES, ...DOCUMENTS];
 
 type Read = (text: string) => unknown;
 
-/** CPU time of a reading that may end in a refusal. */
+/** CPU time of a parse that may be refused. */
 function costOf(read: Read, text: string): Promise<number> {
   return cpuMs(async () => {
     try {
@@ -39,18 +39,18 @@ function costOf(read: Read, text: string): Promise<number> {
   });
 }
 
-/** The least of a few, without those that a limit makes needless. */
+/** The least of a few measurements; stops early once a limit is met. */
 async function leastCost(read: Read, text: string, limit = 0): Promise<number> {
   let least = Infinity;
   for (let tries = 0; tries < 3 && least > limit; tries++) {
     least = Math.min(least, await costOf(read, text));
-    // A busy machine doubles a time.
+    // A busy machine may double a time.
     if (limit > 0 && least > 5 * limit) break;
   }
   return least;
 }
 
-/** What 64 KB of a plain text cost, by the text: measured once, and no less than what can be told from nothing. */
+/** Cost of 64 KB of a plain text, measured once per text, and at least the smallest measurable time. */
 const known = new Map<Text, Promise<number>>();
 
 function usualCost(read: Read, plain: Text): Promise<number> {
@@ -60,10 +60,10 @@ function usualCost(read: Read, plain: Text): Promise<number> {
   return measured;
 }
 
-/** Takes no more time a character than that of a plain text, however long the text is. */
+/** Checks that a text takes no more time per character than a plain text, whatever its length. */
 async function expectLinear(read: Read, worst: Text, plain: Text): Promise<void> {
   const usual = await usualCost(read, plain);
-  // Before the longer ones, which would take hours.
+  // Checked before longer texts, which would take hours.
   expect(await leastCost(read, worst(SHORT / 16), usual * DEARER), "4 KB").toBeLessThan(usual * DEARER);
   expect(await leastCost(read, worst(SHORT), usual * DEARER), "64 KB").toBeLessThan(usual * DEARER);
   const short = Math.max(usual, await leastCost(read, worst(SHORT)));
@@ -71,7 +71,7 @@ async function expectLinear(read: Read, worst: Text, plain: Text): Promise<void>
   expect(await leastCost(read, worst(LONG), limit), "4 MB").toBeLessThan(limit);
 }
 
-test("every format is among those whose worst lines are read", () => {
+test("every format has worst-case lines", () => {
   expect(READERS.map(({ format }) => format.name).sort()).toEqual(formats.map(({ name }) => name).sort());
 });
 
@@ -92,7 +92,7 @@ for (const { format, plain, worst } of READERS) {
   });
 }
 
-/** Of heads of 4 KB and, as a test of its patterns alone, of 256 KB. */
+/** Format detection with heads of 4 KB and, to test only the patterns, of 256 KB. */
 const asHead = (text: Text): Text => (length) => text(length / 16);
 const PLAIN_LOG = asHead(endless("a line of a log that is none of these\n"));
 const recognise: Read = (text) => {
@@ -120,7 +120,7 @@ test.each<[string, Text]>([
   ["quotes that never end", endless("<a href=\"'>")],
   ["quotes", endless('<a x="', { tail: "'>" })],
   ["blanks", endless(" ", { head: "<a href=", tail: "x" })],
-  ["blanks behind a link", endless(" ", { head: "<a href=x></a>", tail: "x" })],
+  ["blanks after a link", endless(" ", { head: "<a href=x></a>", tail: "x" })],
   ["a long name", endless("a", { head: '<a href="', tail: '">' })],
   ["a name of slashes", endless("/", { head: '<a href="', tail: '">' })],
   ["a name of dots", endless("../", { head: '<a href="', tail: '">' })],
@@ -202,7 +202,7 @@ test.each<[string, Text]>([
   ["carriage returns", endless("\r", { head: "Submission accepted as job(s) 1 " })],
   ["digits", endless("1", { head: "Submission accepted as job(s) " })],
   ["lines that nearly are it", endless("Submission accepted as job(s)\n")],
-])("what vrlsubmit says is read in time linear in its length: %s", async (_what, text) => {
+])("vrlsubmit's output is read in time linear in its length: %s", async (_what, text) => {
   await expectLinear(parseSerials, text, PLAIN_SUBMIT);
 });
 

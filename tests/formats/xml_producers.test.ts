@@ -4,7 +4,7 @@ import { expect, test } from "vitest";
 import { readBack } from "../helpers/formats.ts";
 import { zipOf } from "../helpers/zip.ts";
 
-test("XML: what comes after a piece's end is told by its line and column", async () => {
+test("XML: content after the root is reported by line and column", async () => {
   const document = `<testsuite>\n<testcase name="a"/>\n<testcase name="b"/>\n`;
   for (const size of [5, 64, 1000]) {
     await expect(readBack(document, { size })).rejects.toThrow(
@@ -16,7 +16,7 @@ test("XML: what comes after a piece's end is told by its line and column", async
   );
 });
 
-test("JUnit: characters that XML forbids may be written by number, as producers do", async () => {
+test("JUnit: numeric references to characters that XML forbids are read", async () => {
   const read = await readBack(
     `<testsuite><testcase name="a&#x1F600;&#0;"><failure message="&#x1B;[1m&#65;">&#27;[32mb&#xD800;</failure></testcase></testsuite>`,
     { size: 3 },
@@ -40,7 +40,7 @@ test("XML: a value or a comment of any length is cut, not refused", async () => 
   expect(read.records[0]!.message).toHaveLength(4000);
 });
 
-test("what tells of XML is no XML: the first element says what a file is", async () => {
+test("a file that quotes XML is not XML: the first element decides the format", async () => {
   const cases: [string, string, Record<string, number>][] = [
     ["r.ndjson", '{"case":"w","outcome":"failed","message":"expected <testsuite> "}', { failed: 1 }],
     ["r.csv", "case,outcome,message\na,failed,got <testcase > twice\n", { failed: 1 }],
@@ -65,7 +65,7 @@ test("what tells of XML is no XML: the first element says what a file is", async
   expect((await readBack(zip)).notes).toEqual(["the file: it is of an unknown format, and was skipped"]);
 });
 
-test("JUnit: what other kinds of reports call their tests is told, DejaGnu's are read", async () => {
+test("JUnit: the error names the test element of another kind of report; DejaGnu's are read", async () => {
   await expect(
     readBack(
       '<testsuites xmlns="http://check.sourceforge.net/ns"><suite><test result="failure"/></suite></testsuites>',
@@ -89,7 +89,7 @@ test("JUnit: what other kinds of reports call their tests is told, DejaGnu's are
   expect(read.rejected).toEqual(['test c has a result that DejaGnu does not define: "GOOD"']);
 });
 
-test("JUnit: what several producers say in ways of their own", async () => {
+test("JUnit: peculiarities of several producers", async () => {
   const read = await readBack(`<testsuites timestamp="2024-05-01T10:00:00Z">
 <testsuite name="DB" hostname="tbd">
 <testcase name="" classname=""><failure message="SetUpTestSuite failed"/></testcase>
@@ -111,7 +111,7 @@ test("JUnit: what several producers say in ways of their own", async () => {
   expect(read.meta).toEqual({ startedAt: "2024-05-01T10:00:00.000Z" });
 });
 
-test("XML in encodings by the names that Python and Windows have for them", async () => {
+test("XML in encodings by Python's and Windows's names", async () => {
   const head = (encoding: string) =>
     `<?xml version="1.0" encoding="${encoding}"?><testsuite><testcase name="`;
   const bytes = Buffer.concat([
@@ -123,7 +123,7 @@ test("XML in encodings by the names that Python and Windows have for them", asyn
   expect((await readBack(`${head("utf-8-sig")}é"/></testsuite>`)).records[0]!.case).toBe("é");
 });
 
-test("CTest: measured several times, and output that is large, or packed by gzip", async () => {
+test("CTest: repeated measurements, and output that is large or packed by gzip", async () => {
   const measured = (value: number) =>
     `<NamedMeasurement type="numeric/double" name="lat"><Value>${value}</Value></NamedMeasurement>`;
   const test = (name: string, output: Uint8Array) =>

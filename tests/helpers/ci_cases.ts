@@ -53,7 +53,7 @@ export const CASES: Record<string, Case> = {
   lnt: { make: lntWorld, scraper: new LntScraper(), settings: (url) => ({ url }) },
 };
 
-/** Scrapes a case's world; its runs' URLs are told without the server's own address. */
+/** Scrapes a case's world. The URLs of its runs are returned without the server's address. */
 export async function scrape(
   name: string,
   { fault = "none", more = {}, watermark = null }: {

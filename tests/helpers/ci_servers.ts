@@ -1,6 +1,6 @@
 import type { World } from "./replay.ts";
 
-/** The present of these worlds. */
+/** The present time in these worlds. */
 export const NOW = new Date("2026-03-10T12:00:00Z");
 export const SHA = (digit: number) => String(digit).repeat(40).replaceAll("0", "a");
 export const JUNIT = `<testsuite name="s"><testcase classname="c" name="a" time="0.5"/>` +
@@ -9,7 +9,7 @@ export const day = (n: number) => `2026-03-0${n}T10:00:00Z`;
 export const ms = (n: number) => Date.parse(day(n));
 export const page = <T>(all: T[], from: number, size: number) => all.slice(from, from + size);
 
-/** A Jenkins job with a build that is going on, one that was aborted, one that broke, and four with reports. */
+/** A Jenkins job with a running, an aborted and a broken build, and four builds with reports. */
 export function jenkinsWorld({ builds = 7, order = "newest" } = {}): World {
   const all = Array.from({ length: builds }, (_, at) => {
     const number = at + 1;
@@ -57,7 +57,7 @@ export function jenkinsWorld({ builds = 7, order = "newest" } = {}): World {
   };
 }
 
-/** A Buildbot builder: builds with test result sets, with a log, one that goes on, one that was cancelled. */
+/** A Buildbot builder: builds with test result sets and with a log, a running and a cancelled build. */
 export function buildbotWorld(): World {
   const all = [1, 2, 3, 4, 5].map((number) => ({
     buildid: 100 + number,

@@ -19,7 +19,7 @@ export function columnsOf(
   };
 }
 
-/** A drop in rows, without a tree: roots `root0`, `root1`… with builds added and gone as a test says. */
+/** A drop in database rows, without a tree: roots `root0`, `root1`… whose builds a test adds and removes. */
 export async function dropOf(sql: Db, urls: string[]) {
   const named = urls.map((url, at) => ({ url, name: `root${at}` }));
   const roots = await configureRoots(sql, named);
@@ -44,7 +44,7 @@ export async function dropOf(sql: Db, urls: string[]) {
       await sql.begin((tx) => addBuilds(tx, roots[root]!.id, found, { seenAt: readAt }));
       await recordReadings(sql, roots[root]!.id, { packageIds: [id], marks: [null] }, readAt);
     },
-    /** As if a reading a day later had not found them. */
+    /** As if a scan a day later had not found them. */
     async gone(root: number, name: string, changelists: number[]): Promise<void> {
       const id = ids.get(name)!;
       const left = builds.get(`${root} ${name}`)!.filter((each) => !changelists.includes(each));
@@ -64,7 +64,7 @@ export async function dropOf(sql: Db, urls: string[]) {
         mergeBuilds(tx, roots[root]!.id, { found, completeIds: [id] }, { seenAt: later })
       );
     },
-    /** As if DROP_URLS named the root no more. */
+    /** As if DROP_URLS no longer contained the root. */
     async unconfigure(root: number): Promise<void> {
       await configureRoots(sql, named.filter((_, at) => at !== root));
     },

@@ -5,7 +5,7 @@ export interface Drop {
   remove(): Promise<void>;
 }
 
-/** An empty folder to put packages in. */
+/** An empty drop folder for packages. */
 export async function makeDrop(): Promise<Drop> {
   const path = await Deno.makeTempDir({ prefix: "chub-drop-" });
   return {
@@ -43,7 +43,7 @@ export async function makePackage(
   };
 }
 
-/** A real web server that lists a folder as nginx does, with faults by path: a status, or a page that is cut. */
+/** A real web server that lists a folder as nginx does, with faults by path: a status, or a truncated page. */
 export function serveIndex(root: string) {
   const faults = new Map<string, "500" | "cut">();
   const server = Deno.serve({ port: 0, hostname: "127.0.0.1", onListen: () => {} }, (request) => {
@@ -67,7 +67,7 @@ export function serveIndex(root: string) {
   };
 }
 
-/** A real web server that answers every GET with what `answer` makes of its URL. */
+/** A real web server that answers every GET with the result of `answer` for its URL. */
 export function serve(answer: (url: URL) => string) {
   const server = Deno.serve(
     { port: 0, hostname: "127.0.0.1", onListen: () => {} },

@@ -23,7 +23,7 @@ export async function* chunksOf(input: string | Uint8Array, size = 65_536): Asyn
   for (let at = 0; at < bytes.length; at += size) yield bytes.subarray(at, at + size);
 }
 
-/** Reads an input as a push would, and sums it up. */
+/** Reads an input as a push does, and summarises it. */
 export async function readBack(
   input: string | Uint8Array,
   options: { name?: string; size?: number } & UnpackLimits = {},

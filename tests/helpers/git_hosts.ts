@@ -2,7 +2,7 @@ import { day, JUNIT, ms, page, SHA } from "./ci_servers.ts";
 import type { World } from "./replay.ts";
 import { zipOf } from "./zip.ts";
 
-/** A GitLab project: pipelines that succeeded, failed with and without a report, were cancelled, and go on. */
+/** A GitLab project: pipelines that succeeded, failed with and without a report, were cancelled, and still run. */
 export function gitlabWorld({ shuffled = false } = {}): World {
   const all = ["success", "failed", "failed", "canceled", "running"].map((status, at) => ({
     id: 50 + at,
@@ -69,7 +69,7 @@ export function gitlabWorld({ shuffled = false } = {}): World {
   };
 }
 
-/** A GitHub repository with `count` runs, one a minute; the API shows 1000 of a list. */
+/** A GitHub repository with `count` runs, one per minute; the API lists at most 1000. */
 export function githubWorld({ count = 4, far = "" } = {}): World {
   const all = Array.from({ length: count }, (_, at) => ({
     id: 9000 + at,
@@ -138,7 +138,7 @@ export function githubWorld({ count = 4, far = "" } = {}): World {
   };
 }
 
-/** An LNT server with two machines; a run's order is a number, or a commit's hash. */
+/** An LNT server with two machines; a run's order is a number or a commit's hash. */
 export function lntWorld(): World {
   const run = (id: number, revision: string) => ({
     id,

@@ -1,17 +1,17 @@
-/** A connection that sends what it likes and takes an end of it for granted. */
+/** A raw connection that sends arbitrary bytes and tolerates a close at any time. */
 export interface HostileLine {
-  /** Sends as much as the hub takes. Returns whether it took all. */
+  /** Sends as much as the hub accepts. Returns whether it accepted all. */
   send(data: string | Uint8Array): Promise<boolean>;
   /** Ends the sending side. */
   closeWrite(): Promise<void>;
   /** Reads some bytes. Returns whether there were any. */
   readSome(): Promise<boolean>;
-  /** Reads until the hub closes the connection. Returns the statuses of the answers. @throws Error if it stays open */
+  /** Reads until the hub closes the connection. Returns the response statuses. @throws Error if it stays open */
   untilClosed(options?: { drip?: () => string }): Promise<number[]>;
   close(): void;
 }
 
-/** A connection that is open after so long is never closed, however busy the machine. */
+/** A connection still open after this time will never be closed, even on a busy machine. */
 const HANG_MS = 60_000;
 const DRIP_MS = 100;
 const encoder = new TextEncoder();
@@ -50,7 +50,7 @@ export async function openLine(port: number): Promise<HostileLine> {
       for (let count; (count = await connection.read(buffer).catch(() => null)) !== null;) {
         rest += decoder.decode(buffer.subarray(0, count));
         const lines = rest.split("\r\n");
-        // A status line may come in two pieces, or behind a body.
+        // A status line may come in two pieces, or after a body.
         rest = lines.pop()!.slice(-100);
         for (const one of lines) {
           const found = /HTTP\/1\.1 (\d{3}) [A-Z]/.exec(one);

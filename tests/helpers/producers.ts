@@ -2,7 +2,7 @@ import { expect } from "vitest";
 import type { Counts } from "../../schemas/outcome.ts";
 import { HOME, type TestApp, testApp } from "./app.ts";
 
-/** A result as the hub tells it. */
+/** A result as the hub's API returns it. */
 export interface Told {
   case: string;
   ordinal: number;
@@ -12,7 +12,7 @@ export interface Told {
   message?: string;
 }
 
-/** What came of a push, read back through the API. */
+/** The stored run of a push, read back through the API. */
 export interface Stored {
   runId: number;
   counts: Counts;
@@ -20,19 +20,19 @@ export interface Stored {
   notes: string[];
   /** In the order of case and ordinal. */
   results: Told[];
-  /** `case/ordinal/metric` -> value; the ordinal counts the metric's values of the case. */
+  /** `case/ordinal/metric` -> value; the ordinal numbers the values of a metric within a case. */
   samples: Map<string, number | string>;
 }
 
 export interface Hub {
   app: TestApp;
-  /** Pushes a file that a producer wrote; all of it must be taken. */
+  /** Pushes a file that a producer wrote; the hub must accept all of it. */
   push(path: string, name?: string): Promise<Stored>;
   stored(runId: number): Promise<Omit<Stored, "counts" | "missing" | "notes">>;
   close(): Promise<void>;
 }
 
-/** A hub over a database of its own, to which real files are pushed. */
+/** A hub with its own database, for pushes of real files. */
 export async function producersHub(): Promise<Hub> {
   const app = await testApp();
   let changelist = 0;
@@ -76,7 +76,7 @@ export async function producersHub(): Promise<Hub> {
   };
 }
 
-/** A folder of its own with a copy of `tests/fixtures/producers/<name>`. */
+/** A temporary folder with a copy of `tests/fixtures/producers/<name>`. */
 export async function suiteOf(name: string): Promise<string> {
   const folder = await Deno.makeTempDir({ prefix: `chub-${name}-` });
   await copy(`${HOME}/tests/fixtures/producers/${name}`, folder);
@@ -97,7 +97,7 @@ export interface Ran {
   err: string;
 }
 
-/** Runs a producer in a folder, in UTF-8 and without colours; what tests of this project are told stays outside. */
+/** Runs a producer in a folder, in UTF-8 and without colours; the environment of this project's tests is not passed on. */
 export async function run(
   cwd: string,
   program: string,
@@ -121,7 +121,7 @@ export async function run(
   return { code, out: decoder.decode(stdout), err: decoder.decode(stderr) };
 }
 
-/** Whether a program can be run and says that it works. */
+/** Whether a program can be run and exits with 0. */
 export function works(program: string, ...args: string[]): boolean {
   try {
     return new Deno.Command(program, { args, stdout: "null", stderr: "null" }).outputSync().success;
@@ -130,20 +130,20 @@ export function works(program: string, ...args: string[]): boolean {
   }
 }
 
-/** Whether Node is there, of that version or a later one. Where it is not, Deno itself answers to its name. */
+/** Whether Node of that version or later is installed. Without Node, Deno provides a `node` of its own. */
 export function hasNode(version: number): boolean {
   const isNode = "typeof Deno === 'undefined' && parseInt(process.versions.node)";
   return works("node", "-e", `process.exit(${isNode} >= ${version} ? 0 : 1)`);
 }
 
-/** How often each value comes. */
+/** Counts how often each value occurs. */
 export function tally(values: Iterable<string>): Record<string, number> {
   const counts: Record<string, number> = {};
   for (const value of values) counts[value] = (counts[value] ?? 0) + 1;
   return counts;
 }
 
-/** `case outcome` of all, sorted, so that two tellings of a run can be compared. */
+/** `case outcome` of all results, sorted, so that two reports of a run can be compared. */
 export function lines(results: { case: string; outcome: string }[]): string[] {
   return results.map((one) => `${one.case} ${one.outcome}`).sort();
 }

@@ -5,12 +5,12 @@ import type { Scraper } from "../../scrapers/scraper.ts";
 import type { SecretBinding } from "../../scrapers/http/read_policy.ts";
 import { allowance, scrapeContext, serve } from "./lab_server.ts";
 
-/** Answers of a server by path and query; undefined is a 404. */
+/** Responses of a server by path and query; undefined is a 404. */
 export type World = (url: URL, request: Request) => unknown;
 
 export type Fault = "none" | "429" | "500" | "cut" | "broken" | "slow";
 
-/** A server that answers from a world, each address wrongly the first time, as the fault says. */
+/** A server that answers from a world; the first response to each address has the given fault. */
 export function replay(world: World, fault: Fault = "none") {
   const asked: string[] = [];
   const met = new Set<string>();
@@ -35,7 +35,7 @@ export function replay(world: World, fault: Fault = "none") {
   return { ...server, asked };
 }
 
-/** A body that comes in 40 small pieces; the connection breaks after some of them. */
+/** A body in 40 small pieces; the connection breaks after some of them. */
 function drops(body: Uint8Array, most = 100): ReadableStream<Uint8Array> {
   const size = Math.max(1, Math.ceil(body.length / 40));
   let at = 0;
@@ -52,7 +52,7 @@ function drops(body: Uint8Array, most = 100): ReadableStream<Uint8Array> {
 }
 
 export interface Scraped {
-  /** Path of an address -> the most bytes that were asked of it; undefined where that was the fetch's own limit. */
+  /** Path of an address -> the `maxBytes` of its request; undefined for the fetch's default. */
   limits: Map<string, number | undefined>;
   runs: RunRecord[];
   watermark: string | null;
@@ -61,7 +61,7 @@ export interface Scraped {
   samples: { place: string; reason: string }[];
 }
 
-/** What a scraper yields under settings as a test would set them. */
+/** Runs a scraper with a test's settings, and returns what it yields. */
 export async function scrapeWith(
   scraper: unknown,
   settings: Record<string, unknown>,
@@ -70,7 +70,7 @@ export async function scrapeWith(
     watermark?: string | null;
     now?: Date;
     secrets?: SecretBinding[];
-    /** Lowers the limits that the scraper asks for. */
+    /** Lowers the `maxBytes` that the scraper requests. */
     maxBytes?: number | undefined;
   },
 ): Promise<Scraped> {

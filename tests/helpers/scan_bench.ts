@@ -15,7 +15,7 @@ const fetch = createFetch({
   attempts: 1,
 });
 
-/** A database and a drop, empty before each test, and scans of one into the other an hour apart. */
+/** A database and a drop, both empty before each test, and scans of the drop an hour apart. */
 export function scanBench() {
   let db: TestDatabase;
   let drop: Awaited<ReturnType<typeof makeDrop>>;
@@ -36,7 +36,7 @@ export function scanBench() {
         ...more,
       };
     },
-    /** Runs a scan an hour after the last, as a process that started before with these settings; returns its record. */
+    /** Runs a scan an hour after the last, in a process that started earlier with these settings; returns its record. */
     async scan({ full = false, ...more }: Partial<ScanDeps> & { full?: boolean } = {}): Promise<ScanDetail> {
       bench.clock = new Date(bench.clock.getTime() + HOUR);
       await configureRoots(db.sql, bench.deps(more).config.dropRoots);
@@ -51,11 +51,11 @@ export function scanBench() {
       const input = changelistList.parse({ name, available: true, order: "asc" });
       return (await listChangelists(db.sql, input)).value.items.map((item) => item.changelist);
     },
-    /** Where each build row lies and who wrote it: changes with any write. */
+    /** Physical place (ctid) and transaction (xmin) of each build row: changes with any write. */
     rowsOfBuilds() {
       return db.sql`select ctid::text, xmin::text, xmax::text, package_id, file from builds order by ctid`;
     },
-    /** More packages than a batch holds. Returns how many. */
+    /** Adds more packages than fit in a batch. Returns how many. */
     async manyPackages(): Promise<number> {
       const count = 2600;
       for (let at = 0; at < count; at++) await makePackage(drop.path, `p${at}`, [at + 1], { kind: "folder" });

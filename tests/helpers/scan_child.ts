@@ -1,4 +1,4 @@
-// A process that scans a drop, says so after its first batch, and then waits to be killed.
+// A process that scans a drop, reports its first batch, and then waits to be killed.
 import { scanDropTask } from "../../cron/tasks/scan_drop.ts";
 import { openDatabase } from "../../db/core/client.ts";
 

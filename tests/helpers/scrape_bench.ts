@@ -9,13 +9,13 @@ import { type ScrapeBatch, type ScrapedTest, Scraper } from "../../scrapers/scra
 import { HOME } from "./app.ts";
 import { type TestDatabase, testDatabase } from "./postgres.ts";
 
-/** Yields three batches of a run each; what a test gives it happens before each batch. */
+/** Yields three batches of one run each; a test's callback runs before each batch. */
 class Stepped extends Scraper {
   readonly tag = "stepped";
   readonly summary = "for tests";
   readonly settings = z.object({});
   before: (batch: number, signal: AbortSignal) => Promise<void> | void = () => {};
-  /** What a run is besides what it must be. */
+  /** Optional fields of a run. */
   more: (batch: number) => Partial<RunRecord> = () => ({});
 
   source(test: ScrapedTest<unknown>): string {
@@ -44,7 +44,7 @@ class Stepped extends Scraper {
   }
 }
 
-/** A database, and scrapes of tests that a stepped scraper reads. */
+/** A database, and scrapes of tests by the stepped scraper. */
 export function scrapeBench() {
   const stepped = new Stepped();
   let database: TestDatabase;
@@ -71,7 +71,7 @@ export function scrapeBench() {
       const [row] = await database.sql`select count(*)::int as n from runs where test_id = ${id}`;
       return row!.n;
     },
-    /** Waits until a test has so many runs: a scrape reads on while it stores. */
+    /** Waits until a test has so many runs: a scrape reads ahead while it stores. */
     async hasRuns(id: number, count: number): Promise<void> {
       await expect.poll(() => bench.runsOf(id), { interval: 5 }).toBe(count);
     },

@@ -14,7 +14,7 @@ const LNT = '{"format_version":"2","machine":{},"run":{},"tests":[';
 const GTEST = '{"testsuites":[{"name":"s","testsuite":[';
 const XML_CASE = '<testcase name="a" classname="b" time="1"/>\n';
 
-/** XML and JSON formats, with the documents that cost them most. */
+/** XML and JSON formats with their most expensive documents. */
 export const DOCUMENTS: Reader[] = [
   {
     format: junit,

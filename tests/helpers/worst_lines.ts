@@ -10,7 +10,7 @@ const DEJAGNU = "Test run by x on y\n";
 const LIT_LOG =
   "-- Testing: 1 tests, 1 workers --\nPASS: a (1 of 1)\n********** TEST 'a' RESULTS **********\n";
 
-/** Formats that are read by line, with the lines that cost them most. A new format, and a new pattern of one, is added. */
+/** Line formats with their most expensive lines. Add every new format and every new pattern of a format. */
 export const LINES: Reader[] = [
   {
     format: tap,
@@ -120,7 +120,7 @@ export const LINES: Reader[] = [
   },
 ];
 
-/** Beginnings of files that cost it most to say which format they are of. */
+/** Starts of files that are most expensive for format detection. */
 export const HEADS: Record<string, Text> = {
   "blanks": endless(" ", { tail: "x" }),
   "line ends": endless("\n", { tail: "x" }),

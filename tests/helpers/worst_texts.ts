@@ -1,10 +1,10 @@
 import type { ResultFormat } from "../../formats/format.ts";
 import { bytesOf, chunksOf } from "./formats.ts";
 
-/** A text of about so many characters. */
+/** Makes a text of about so many characters. */
 export type Text = (length: number) => string;
 
-/** `piece` again and again between two other texts, or as often as there is room for. */
+/** `piece` repeated between two other texts, as often as it fits. */
 export function endless(
   piece: string,
   { head = "", tail = "" }: { head?: string; tail?: string } = {},
@@ -13,7 +13,7 @@ export function endless(
     head + piece.repeat(Math.max(1, Math.floor((length - head.length - tail.length) / piece.length))) + tail;
 }
 
-/** Lines of a format, of `width` characters: `begin`, as many of `piece` as there is room for, and `end`. */
+/** Lines of `width` characters: `begin`, `piece` as often as it fits, and `end`. */
 export function wide(
   begin: string,
   piece: string,
@@ -26,19 +26,19 @@ export function wide(
   return endless(line, { head, tail });
 }
 
-/** A text one half of which is a name, and the other names things below it. */
+/** A text whose first half is a name and whose second half names things below it. */
 export function under(name: (letters: string) => string, piece: string, tail = ""): Text {
   return (length) => endless(piece, { head: name("a".repeat(length / 2)), tail })(length);
 }
 
 export interface Reader {
   format: ResultFormat;
-  /** A file as a producer writes it, which worst ones are compared with. */
+  /** A file as a producer writes it, the baseline for the worst cases. */
   plain: Text;
   worst: Record<string, Text>;
 }
 
-/** Reads a text as a format, to its end or its fault. */
+/** Parses a text in a format, to its end or its first fault. */
 export async function parseAll(format: ResultFormat, text: string, size: number): Promise<void> {
   for await (const _items of format.parse(chunksOf(bytesOf(text), size)));
 }

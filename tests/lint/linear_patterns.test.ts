@@ -2,7 +2,7 @@ import { expect, test } from "vitest";
 import { HOME } from "../helpers/app.ts";
 import { superlinear } from "./linear_patterns.ts";
 
-// What the hub had, and the classic ones.
+// Patterns that the hub once had, and classic examples.
 test.each([
   /<a\s[^>]*?href\s*=\s*(?:"([^"]*)"|'([^']*)'|([^\s>]+))[^>]*>/gi,
   /<a\s[^>]*?href/,
@@ -31,11 +31,11 @@ test.each([
   /\s+/g,
   /a.*/,
   /\s*(?:(\d+)|(\w+))/y,
-])("the rule lets %s be", (pattern) => {
+])("the rule accepts %s", (pattern) => {
   expect(superlinear(pattern.source, pattern.flags)).toBeUndefined();
 });
 
-test("deno lint refuses such a pattern, and one out of a text, outside of the tests", async () => {
+test("deno lint refuses such a pattern, and a pattern from a variable, outside the tests", async () => {
   const folder = await Deno.makeTempDir();
   try {
     await Deno.writeTextFile(
@@ -60,7 +60,7 @@ test("deno lint refuses such a pattern, and one out of a text, outside of the te
   }
 });
 
-test("each pattern that the rule is told to let be has its reason", async () => {
+test("each exception to the rule has its reason", async () => {
   const { stdout } = await new Deno.Command("grep", {
     args: [
       "-rn",

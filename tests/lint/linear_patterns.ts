@@ -3,9 +3,8 @@ import { getFirstConsumedChar, toUnicodeSet } from "regexp-ast-analysis";
 import { analyse } from "scslre";
 
 /**
- * A rule of `deno lint`: every pattern in the code takes time linear in the text it meets, and what a person wrote into a
- * setting is compiled by `patterns.ts`. `// deno-lint-ignore linear/pattern -- REASON` is for a pattern whose text is short, or the
- * hub's own.
+ * A rule of `deno lint`: every pattern in the code takes time linear in its text, and patterns from settings are compiled by
+ * `patterns.ts`. Use `// deno-lint-ignore linear/pattern -- REASON` for a pattern whose text is short or the hub's own.
  */
 const plugin: Deno.lint.Plugin = {
   name: "linear",
@@ -39,33 +38,35 @@ const plugin: Deno.lint.Plugin = {
     },
   },
 };
-// What `deno lint` reads of a plugin.
+// The part of a plugin that `deno lint` reads.
 export default plugin;
 
 function isScanned(file: string): boolean {
   return !/[\\/](?:tests|bench)[\\/]/.test(file);
 }
 
-/** Why a pattern may take more time than the text is long; undefined where it does not. */
+/** Why a pattern may take more than linear time; undefined for a linear pattern. */
 export function superlinear(source: string, flags: string): string | undefined {
   const [report] = analyse({ source, flags }).reports;
   if (report !== undefined) {
     const parts = report.type === "Trade"
-      ? `${report.startQuant.raw} and ${report.endQuant.raw} can take the same characters`
+      ? `${report.startQuant.raw} and ${report.endQuant.raw} can match the same characters`
       : report.type === "Self"
-      ? `${report.quant.raw} repeats what repeats itself`
-      : `${report.quant.raw} begins anew at each of the characters that it takes`;
+      ? `${report.quant.raw} repeats a part that itself repeats`
+      : `${report.quant.raw} can begin again at each character that it matches`;
     return parts;
   }
   if (flags.includes("y")) return undefined;
   const { pattern } = new RegExpParser().parseLiteral(`/${source}/${flags}`);
   const { alternatives } = pattern;
   const twice = alike(pattern, toFlags(flags));
-  if (twice !== undefined) return `${twice} has alternatives that begin alike, and is repeated`;
+  if (twice !== undefined) {
+    return `${twice} is repeated and has alternatives that begin with the same character`;
+  }
   for (const { elements } of alternatives) {
     const found = swallowed(elements, [], toFlags(flags));
     if (found !== undefined) {
-      return `${found} takes all beginnings of the pattern, and each of them begins it anew`;
+      return `${found} matches all beginnings of the pattern, each of which starts it again`;
     }
   }
   return undefined;
@@ -83,8 +84,8 @@ type Flags = ReturnType<typeof toFlags>;
 type CharacterSet = ReturnType<typeof toUnicodeSet>;
 
 /**
- * An endless part whose characters are also those of all parts before it, such as `<a\s[^>]*>`: on `<a <a <a ` each `<a` takes the
- * rest of the text. scslre looks for it behind one character alone.
+ * Finds an unbounded part that also matches all parts before it, as in `<a\s[^>]*>`: on `<a <a <a ` each `<a` consumes the rest of
+ * the text. scslre finds this only after a single character.
  */
 function swallowed(elements: AST.Element[], before: AST.Element[], flags: Flags): string | undefined {
   const prefix = [...before];
@@ -112,7 +113,7 @@ function swallowed(elements: AST.Element[], before: AST.Element[], flags: Flags)
   return undefined;
 }
 
-/** A repeated group two of whose alternatives begin with the same character, as in `(a|a)*`: scslre does not look for it. */
+/** Finds a repeated group with two alternatives that begin with the same character, as in `(a|a)*`; scslre does not. */
 function alike(root: AST.Pattern, flags: Flags): string | undefined {
   let found: string | undefined;
   visitRegExpAST(root, {
@@ -128,12 +129,12 @@ function alike(root: AST.Pattern, flags: Flags): string | undefined {
   return found;
 }
 
-/** Whether an assertion lets a pattern begin only once in a text, or only where a run of characters does. */
+/** Whether an assertion lets a pattern begin only once in a text, or only at the start of a run of characters. */
 function isAnchor(node: AST.Assertion): boolean {
   return node.kind === "start" || node.kind === "lookbehind";
 }
 
-/** Whether a part may be made of these characters alone. */
+/** Whether a part can match a text of only these characters. */
 function fits(node: AST.Element, characters: CharacterSet, flags: Flags): boolean {
   if (node.type === "Assertion") return true;
   if (node.type === "Quantifier") return node.min === 0 || fits(node.element, characters, flags);

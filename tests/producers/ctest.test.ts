@@ -8,7 +8,7 @@ const withCtest = requires(
   "apt-get install cmake make",
 );
 
-/** Seconds by which a printed time, which has two places, may be off. */
+/** Rounding error in seconds of a printed time, which has two decimals. */
 const ROUNDED = 0.006;
 
 let hub: Hub;
@@ -28,7 +28,7 @@ interface Printed {
   seconds: number;
 }
 
-/** Tests whose program, or a file that they require, is missing. */
+/** Tests whose program or required file is missing. */
 const UNBUILT = ["absent", "missing_file"];
 
 function outcomeOf({ word, case: name }: Printed, isJunit: boolean): string {
@@ -37,12 +37,12 @@ function outcomeOf({ word, case: name }: Printed, isJunit: boolean): string {
   return /Timeout/.test(word) && !isJunit ? "timeout" : "failed";
 }
 
-withCtest("CTest, Test.xml and JUnit: each test ends as it was printed to end", async () => {
+withCtest("CTest, Test.xml and JUnit: each test has its printed outcome", async () => {
   const made = await run(folder, "cmake", ["-S", ".", "-B", "build"]);
   expect([made.code, made.err]).toEqual([0, ""]);
   const { out } = await run(`${folder}/build`, "ctest", ["-T", "Test", "--output-junit", "junit.xml"]);
   const printed: Printed[] = [
-    // A regular expression that was not met is told in between, and may hold a line's end.
+    // An unmatched regular expression is printed in between, and may contain a line end.
     ...out.matchAll(/^ *\d+\/\d+ Test +#\d+: (.+?) \.{2,}([^]*?) +(\d+\.\d+) sec$/gm),
   ].map(([, name, word, seconds]) => ({ case: name!, word: word!, seconds: Number(seconds) }));
   expect(printed).toHaveLength(Number(/1\/(\d+) Test/.exec(out)![1]));
@@ -56,7 +56,7 @@ withCtest("CTest, Test.xml and JUnit: each test ends as it was printed to end", 
   expect(lines(junit.results)).toEqual(lines(expected(true)));
   expect(xml.counts).toEqual(tally(expected(false).map((one) => one.outcome)));
 
-  // Those that did not run for another reason than their own wish CTest counts as failed; the hub those that lack something.
+  // CTest counts tests that could not run as failed, the hub only those with a missing requirement.
   const [, failed, total] = /(\d+) tests failed out of (\d+)/.exec(out)!;
   const broken = printed.filter((one) => /\*\*\*Not Run\s*$/.test(one.word)).map((one) => one.case).sort();
   expect(broken).toEqual(["absent", "missing_file", "needs_setup"]);
@@ -67,7 +67,7 @@ withCtest("CTest, Test.xml and JUnit: each test ends as it was printed to end", 
   const of = (read: Stored, name: string) => read.results.find((one) => one.case === name)!;
   for (const { case: name, seconds, word } of printed) {
     for (const read of [xml, junit]) {
-      // Test.xml has no time for these, though they may have run and been printed with one.
+      // Test.xml has no time for these, although CTest may have printed one.
       if (read === xml && /Skipped|Not Run/.test(word)) {
         expect(of(read, name).durationMs, name).toBeNull();
         continue;

@@ -10,7 +10,7 @@ const withCurl = requires(
   "apt-get install dejagnu curl",
 );
 
-/** Its summary's words for the nine results. */
+/** The words of DejaGnu's summary for the nine results. */
 const SUMMARY: Record<string, string> = {
   "expected passes": "passed",
   "unexpected failures": "failed",
@@ -61,20 +61,20 @@ function summary(out: string): Record<string, number> {
   return counts;
 }
 
-/** What it writes for other programs with `--xml`. */
+/** Its `--xml` output. */
 async function reported(path: string): Promise<{ case: string; outcome: string }[]> {
   const text = (xml: string) =>
     xml.replaceAll("&lt;", "<").replaceAll("&gt;", ">").replaceAll("&quot;", '"').replaceAll("&apos;", "'")
       .replaceAll("&amp;", "&");
   return [...(await Deno.readTextFile(path)).matchAll(/<result>(\w+)<\/result>\s*<name>([^]*?)<\/name>/g)]
-    // The bug's number is told, and is no part of the name.
+    // The bug number is in the message, not in the name.
     .map(([, word, name]) => ({
       case: text(name!).replace(/ \(PRMS:? .*\)$/, "").trim(),
       outcome: WORDS[word!]!,
     }));
 }
 
-withRuntest("DejaGnu, .sum and .log: counts as its summary has them, names as its XML has them", async () => {
+withRuntest("DejaGnu, .sum and .log: counts equal its summary, names equal its XML", async () => {
   const { out } = await runtest("plain", "--xml");
   const counts = summary(out);
   expect(Object.keys(counts)).toHaveLength(7);
@@ -109,38 +109,41 @@ withRuntest("DejaGnu, .sum and .log: counts as its summary has them, names as it
   }
 });
 
-withCurl("DejaGnu with two variations of a board, by chub-push: each has results of its own", async () => {
-  const { out } = await runtest("two", "--target_board=unix{-m32,-m64}");
-  const server = Deno.serve(
-    { hostname: "127.0.0.1", port: 0, onListen: () => {} },
-    (request) => hub.app.fetch(request, { remote: "127.0.0.1" }),
-  );
-  const pushed = await run(`${folder}/two`, "sh", [
-    `${HOME}/run/chub-push`,
-    "-t",
-    "two",
-    "-c",
-    "1",
-    "demo.sum",
-  ], {
-    CHUB_URL: `http://127.0.0.1:${server.addr.port}`,
-    CHUB_TOKEN: hub.app.token,
-  });
-  await server.shutdown();
-  expect([pushed.code, pushed.err]).toEqual([0, ""]);
-  const answer = JSON.parse(pushed.out);
-  expect([answer.counts, answer.rejected]).toEqual([summary(out), []]);
-  const { results } = await hub.stored(answer.runId);
-  const of = (variation: string) =>
-    lines(
-      results.flatMap((one) =>
-        one.case.endsWith(` [${variation}]`)
-          ? [{ ...one, case: one.case.slice(0, -variation.length - 3) }]
-          : []
-      ),
+withCurl(
+  "DejaGnu with two variations of a board, pushed by chub-push: each variation has its own results",
+  async () => {
+    const { out } = await runtest("two", "--target_board=unix{-m32,-m64}");
+    const server = Deno.serve(
+      { hostname: "127.0.0.1", port: 0, onListen: () => {} },
+      (request) => hub.app.fetch(request, { remote: "127.0.0.1" }),
     );
-  const { results: plain } = await hub.push(`${folder}/plain/demo.sum`);
-  expect(of("unix/-m32")).toEqual(lines(plain));
-  expect(of("unix/-m64")).toEqual(of("unix/-m32"));
-  expect(results).toHaveLength(2 * plain.length);
-});
+    const pushed = await run(`${folder}/two`, "sh", [
+      `${HOME}/run/chub-push`,
+      "-t",
+      "two",
+      "-c",
+      "1",
+      "demo.sum",
+    ], {
+      CHUB_URL: `http://127.0.0.1:${server.addr.port}`,
+      CHUB_TOKEN: hub.app.token,
+    });
+    await server.shutdown();
+    expect([pushed.code, pushed.err]).toEqual([0, ""]);
+    const answer = JSON.parse(pushed.out);
+    expect([answer.counts, answer.rejected]).toEqual([summary(out), []]);
+    const { results } = await hub.stored(answer.runId);
+    const of = (variation: string) =>
+      lines(
+        results.flatMap((one) =>
+          one.case.endsWith(` [${variation}]`)
+            ? [{ ...one, case: one.case.slice(0, -variation.length - 3) }]
+            : []
+        ),
+      );
+    const { results: plain } = await hub.push(`${folder}/plain/demo.sum`);
+    expect(of("unix/-m32")).toEqual(lines(plain));
+    expect(of("unix/-m64")).toEqual(of("unix/-m32"));
+    expect(results).toHaveLength(2 * plain.length);
+  },
+);

@@ -49,7 +49,7 @@ async function built(name: string, ...libraries: string[]): Promise<string> {
   return folder;
 }
 
-withGtest("GoogleTest, XML and JSON: each test ends as it was printed to end", async () => {
+withGtest("GoogleTest, XML and JSON: each test has its printed outcome", async () => {
   const folder = await built("gtest", "gtest", "gtest_main");
   const stored: Stored[] = [];
   for (const kind of ["xml", "json"]) {
@@ -77,7 +77,7 @@ withGtest("GoogleTest, XML and JSON: each test ends as it was printed to end", a
     const read = await hub.push(`${folder}/report.${kind}`);
     expect(lines(read.results)).toEqual(lines([...printed, ...never]));
     for (const { case: name, ms } of printed) {
-      // What is printed is rounded, the file in seconds of three places.
+      // Printed times are rounded; the file has seconds with three decimals.
       expect(read.results.find((one) => one.case === name)!.durationMs, name).toBe(ms);
     }
     expect(Math.max(...printed.map((one) => one.ms))).toBeGreaterThanOrEqual(40);
@@ -88,7 +88,7 @@ withGtest("GoogleTest, XML and JSON: each test ends as it was printed to end", a
     for (const { case: name } of printed.filter((one) => one.outcome === "failed")) {
       const said = failures.get(name)![0]![2]!;
       const message = read.results.find((one) => one.case === name)!.message!;
-      // XML has no place for control characters, which GoogleTest leaves out.
+      // XML cannot represent control characters, so GoogleTest omits them.
       const kept = kind === "xml" ? said.replaceAll("\x01", "").replaceAll("\x1b", "") : said;
       for (const line of message.split("\n").slice(1)) expect(kept, name).toContain(line);
       if (name !== "Plain.FailsTwice") continue;
@@ -109,7 +109,7 @@ withGtest("GoogleTest, XML and JSON: each test ends as it was printed to end", a
   expect(skipped.message).toContain("not on this machine");
 });
 
-withBenchmark("Google Benchmark: each entry and each counter as its CSV has them", async () => {
+withBenchmark("Google Benchmark: each entry and counter equals its CSV", async () => {
   const folder = await built("gbench", "benchmark");
   const { out } = await run(folder, "./suite", [
     "--benchmark_out=report.json",
@@ -143,7 +143,7 @@ withBenchmark("Google Benchmark: each entry and each counter as its CSV has them
       const isTime = /^(?:real|cpu)_time$/.test(column);
       const metric = isTime && isComplexity ? column.replace("time", "coefficient") : column;
       const value = samples.get(`${name}/${ordinal}/${metric}`);
-      // Its CSV scales a coefficient of variation as if it were a time, and gives a RMS no name.
+      // Its CSV scales a coefficient of variation as if it were a time, and an RMS has no name in it.
       if (isTime && /_(?:cv|RMS)$/.test(name)) continue;
       if (text === "" || !Number.isFinite(Number(text))) {
         expect(value, `${name} ${metric} ${text}`).toBeUndefined();

@@ -3,7 +3,7 @@ import { HOME } from "../helpers/app.ts";
 import { hasNode, type Hub, lines, producersHub, run, suiteOf, tally, works } from "../helpers/producers.ts";
 import { requires } from "../helpers/require.ts";
 
-/** Where npm has put Jest and jest-junit. */
+/** The folder in which npm installed Jest and jest-junit. */
 const JEST = Deno.env.get("CHUB_JEST");
 const withJest = requires(
   "Jest and jest-junit",
@@ -11,7 +11,7 @@ const withJest = requires(
   "npm i --prefix DIR jest@29.7.0 jest-junit@16.0.0, and CHUB_JEST=DIR",
 );
 
-/** Rounding of the files' seconds, which have at least six places. */
+/** Rounding error of the files' seconds, which have at least six decimals. */
 const ROUNDED_MS = 0.001;
 
 let hub: Hub;
@@ -30,7 +30,7 @@ async function suite(name: string): Promise<string> {
   return folder;
 }
 
-/** What vitest and Jest write with `--json`. */
+/** The `--json` output of vitest and Jest. */
 interface Report {
   numTotalTests: number;
   numPassedTests: number;
@@ -66,7 +66,7 @@ test("vitest's JUnit: as its JSON reports the same run", async () => {
     outcome: STATUS[one.status] ?? "skipped",
     one,
   }));
-  // A file that cannot be read is a case of its JUnit, and none of its tests.
+  // An unreadable file is a case in its JUnit, but not one of its tests.
   const broken = { case: "broken.spec.mjs.broken.spec.mjs", outcome: "failed" };
   const read = await hub.push(`${folder}/junit.xml`);
   expect(lines(read.results)).toEqual(lines([...expected, broken]));
@@ -99,7 +99,7 @@ withJest("jest-junit: as Jest's JSON reports the same run", async () => {
   const assertions = assertionsOf(report);
   const expected = assertions.map((one) => ({
     case: [...one.ancestorTitles, one.title].join(" "),
-    // jest-junit says nothing of a todo, and so it is passed.
+    // jest-junit does not mark a todo, so it counts as passed.
     outcome: one.status === "todo" ? "passed" : STATUS[one.status] ?? "skipped",
     one,
   }));
@@ -117,7 +117,7 @@ withJest("jest-junit: as Jest's JSON reports the same run", async () => {
   }
 });
 
-test("Deno's JUnit and TAP: each test and step as it was printed to end", async () => {
+test("Deno's JUnit and TAP: each test and step with its printed outcome", async () => {
   const folder = await suite("deno");
   const args = ["test", "-A", "--no-check", "--no-lock"];
   const { out } = await run(folder, Deno.execPath(), [
@@ -161,7 +161,7 @@ test("Deno's JUnit and TAP: each test and step as it was printed to end", async 
   ]);
   await Deno.writeTextFile(`${folder}/out.tap`, text);
   const tap = await hub.push(`${folder}/out.tap`);
-  // Its TAP names no files, and has steps in their tests.
+  // Its TAP has no file names, and nests steps in their tests.
   expect(lines(tap.results)).toEqual(
     lines(
       printed.filter((one) => !one.isStep).map((one) => ({

@@ -3,7 +3,7 @@ import { type Hub, lines, producersHub, run, suiteOf, tally, works } from "../he
 import { requires } from "../helpers/require.ts";
 
 const PYTHON = "/usr/bin/python3";
-/** Debian's LLVM tools bring lit with them, each version in a folder of its own. */
+/** Debian's LLVM tools include lit, each version in its own folder. */
 const LIT = (() => {
   try {
     return [...Deno.readDirSync("/usr/lib")].map((entry) => entry.name).filter((name) =>
@@ -31,7 +31,7 @@ const OUTCOMES: Record<string, string> = {
   UNRESOLVED: "unresolved",
   TIMEOUT: "timeout",
 };
-/** Its summary's words. */
+/** The words of lit's summary. */
 const SUMMARY: Record<string, string> = {
   "Unsupported": "unsupported",
   "Passed": "passed",
@@ -55,7 +55,7 @@ afterAll(async () => {
 });
 
 withLit(
-  "lit, JSON and JUnit: each test ends as it was printed to end, and measures what was printed",
+  "lit, JSON and JUnit: each test has its printed outcome and metrics",
   async () => {
     const args = [
       "-j2",
@@ -131,7 +131,7 @@ withLit(
       [...json.samples].filter(([key]) => /size|time|hash/.test(key)),
     );
 
-    // Its JUnit tells an expected failure as passed, and neither XPASS from a pass nor TIMEOUT from a failure.
+    // Its JUnit reports XFAIL and XPASS as passed, and TIMEOUT as failed.
     const junit = await hub.push(`${folder}/r.xml`);
     const asJunit: Record<string, string> = {
       xfailed: "passed",

@@ -8,7 +8,7 @@ const withNode = requires(
   "apt-get install nodejs, or npm i node@20",
 );
 
-/** Rounding of a printed time, and of the file's seconds. */
+/** Rounding error of a printed time and of the file's seconds. */
 const ROUNDED_MS = 0.002;
 
 let hub: Hub;
@@ -29,7 +29,7 @@ interface Printed {
   isSuite: boolean;
 }
 
-/** What its reporter for people prints, less what it tells again of failures at the end. */
+/** The output of Node's `spec` reporter, without the failures it repeats at the end. */
 function printedIn(out: string): Printed[] {
   const printed: Printed[] = [];
   const open: string[] = [];
@@ -65,7 +65,7 @@ function printedIn(out: string): Printed[] {
   return printed;
 }
 
-withNode("Node's runner, JUnit and TAP: each test ends as it was printed to end", async () => {
+withNode("Node's runner, JUnit and TAP: each test has its printed outcome", async () => {
   const { out } = await run(folder, "node", [
     ..."--test --test-reporter=spec --test-reporter-destination=stdout --test-reporter=junit".split(" "),
     ..."--test-reporter-destination=junit.xml --test-reporter=tap --test-reporter-destination=out.tap".split(
@@ -77,12 +77,12 @@ withNode("Node's runner, JUnit and TAP: each test ends as it was printed to end"
   const printed = printedIn(out);
   const tests = printed.filter((one) => !one.isSuite);
   const junit = await hub.push(`${folder}/junit.xml`);
-  // Its JUnit has no word for a todo that did not fail but skipped.
+  // Its JUnit cannot represent a todo that was skipped instead of failed.
   const outcomeIn = (outcome: string, todo: string) => outcome === "todo" ? todo : outcome;
   expect(lines(junit.results)).toEqual(
     lines(tests.map((one) => ({ case: one.path.join("."), outcome: outcomeIn(one.outcome, "skipped") }))),
   );
-  // A test that has tests of its own counts among its tests, and is a suite of its JUnit.
+  // A test with subtests counts as a test in its totals, but is a suite in its JUnit.
   expect(junit.counts).toEqual({
     passed: total("pass"),
     failed: total("fail") + total("cancelled") - 1,

@@ -9,7 +9,7 @@ const withPytest = requires(
   "apt-get install python3-pytest",
 );
 
-/** Rounding of the file's seconds, which have three places. */
+/** Rounding error of the file's seconds, which have three decimals. */
 const ROUNDED_MS = 0.501;
 
 interface Phase {
@@ -42,15 +42,15 @@ function pytest(family: string, ...more: string[]): Promise<Ran> {
   ], { TOLD: `${folder}/${family}.jsonl`, PYTHONDONTWRITEBYTECODE: "1" });
 }
 
-/** pytest's name of a test, as its JUnit file splits it. */
+/** pytest's name of a test, split as in its JUnit file. */
 function nameOf(nodeid: string): string {
   const [, path, parameters] = /^([^[]*)(.*)$/s.exec(nodeid)!;
   return path!.replace(".py::", ".").replaceAll("::", ".").replaceAll("/", ".") + parameters!;
 }
 
 /**
- * What becomes of a test by its phases: an error of the teardown counts beside a failure, and above all else. Where both
- * count, pytest closes the failure before the teardown, and the error has the teardown's time alone.
+ * The outcomes of a test by its phases: an error in the teardown counts in addition to a failure, and replaces any other outcome.
+ * If both count, pytest closes the failure before the teardown, and the error has only the teardown's time.
  */
 function endsOf(phases: Phase[]): { outcome: string; reason: string; seconds: number }[] {
   const total = (some: Phase[]) => some.reduce((sum, phase) => sum + phase.seconds, 0);
@@ -92,7 +92,7 @@ for (const family of ["xunit1", "xunit2"]) {
     const expected = [...phases].flatMap(([nodeid, told]) =>
       endsOf(told).map((end) => ({ case: nameOf(nodeid), ...end }))
     );
-    // A module that cannot be read, or is skipped whole, is a case to pytest's JUnit, and has no phases.
+    // A module that is unreadable or skipped is a case in pytest's JUnit, without phases.
     const modules = [
       { case: "sub.test_broken", outcome: "error", reason: "No module named 'not_there_at_all'", seconds: 0 },
       { case: "sub.test_off", outcome: "skipped", reason: "the whole module", seconds: 0 },
@@ -106,7 +106,7 @@ for (const family of ["xunit1", "xunit2"]) {
       ) => [word, Number(count)]),
     );
     expect(said).toMatchObject({ failed: 10, passed: 14, skipped: 6, xfailed: 4, xpassed: 1, errors: 5 });
-    // Of the two that pass or are skipped and then break pytest counts both; one that passes unexpectedly is no failure.
+    // pytest counts both parts of the two tests that pass or skip and then break; an unexpected pass is not a failure.
     expect(stored.counts).toEqual({
       passed: said.passed! + said.xpassed! - 1,
       failed: said.failed,
@@ -120,7 +120,7 @@ for (const family of ["xunit1", "xunit2"]) {
       const result = stored.results.find((other) =>
         other.case === one.case && other.outcome === one.outcome
       )!;
-      // The file has three places of a second.
+      // The file has seconds with three decimals.
       expect(Math.abs(result.durationMs! - one.seconds * 1000), one.case).toBeLessThan(ROUNDED_MS);
       // What XML cannot hold, and what is beyond the first plane, pytest writes by its number.
       const reason = one.reason.split("\n")[0]!.replace(
@@ -137,7 +137,7 @@ for (const family of ["xunit1", "xunit2"]) {
   });
 }
 
-withPytest("pytest: captured output in the file does not displace why a test failed", async () => {
+withPytest("pytest: captured output in the file does not replace the reason of a failure", async () => {
   await pytest("logged", ..."-o junit_logging=all -o junit_family=xunit2 -k test_fail".split(" "));
   const file = await Deno.readTextFile(`${folder}/logged.xml`);
   expect(file).toContain("said on stderr");

@@ -40,14 +40,14 @@ async function tapOf(script: string): Promise<string> {
   return path;
 }
 
-/** What TAP::Parser, which prove is built on, reads in a file. */
+/** The results that TAP::Parser, the parser of prove, reads in a file. */
 async function told(path: string): Promise<Told> {
   const { out, err } = await run(folder, "perl", ["told.pl", path]);
   expect(err).toBe("");
   return JSON.parse(out);
 }
 
-/** The cases that a file's points are, and those it planned and lacks. */
+/** The cases of a file's points, and its planned but missing points. */
 function casesOf({ points, planned }: Told, prefix = ""): { case: string; outcome: string }[] {
   const cases = points.map(({ number, description, is_ok, directive }) => ({
     case: prefix + (description.replace(/^- /, "").replace(/\\([\\#])/g, "$1") || `test ${number}`),
@@ -83,7 +83,7 @@ withProve("TAP of Test::More: as TAP::Parser reads it", async () => {
   }
 });
 
-withProve("prove --merge -v: what a failing point tells is its message", async () => {
+withProve("prove --merge -v: a failing point's output is its message", async () => {
   const { out } = await run(folder, "prove", ["--merge", "-v", "t/all.t"]);
   await Deno.writeTextFile(`${folder}/merged.txt`, out);
   const { results, counts } = await hub.push(`${folder}/merged.txt`);
@@ -102,7 +102,7 @@ withProve("prove --merge -v: what a failing point tells is its message", async (
 });
 
 withProve(
-  "prove -v of many scripts: each one's points by its name, and none that is prove's own word",
+  "prove -v of many scripts: points are prefixed with their script, and prove's own lines are no points",
   async () => {
     const all: { case: string; outcome: string }[] = [];
     for (const script of scripts) all.push(...casesOf(await told(await tapOf(script)), `${script}: `));

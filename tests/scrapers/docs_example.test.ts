@@ -48,7 +48,7 @@ async function runExample(source: string, url: string) {
   }
 }
 
-test("the scraper that the docs show compiles and scrapes", async () => {
+test("the scraper in the docs compiles and scrapes", async () => {
   const server = serve((_, { pathname, search }) => {
     if (pathname === "/builds") {
       expect(search).toBe("?after=6");
@@ -73,7 +73,7 @@ test("the scraper that the docs show compiles and scrapes", async () => {
   }
 });
 
-test("the docs' scraper is as short as they say, and a wrong field in it would not compile", async () => {
+test("the docs' scraper is as short as they state, and a wrong field in it does not compile", async () => {
   const source = await example();
   expect(source.trimEnd().split("\n").length).toBeLessThanOrEqual(40);
   const { success, stderr } = await runExample(

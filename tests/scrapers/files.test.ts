@@ -17,10 +17,10 @@ afterEach(async () => {
   await Deno.remove(root, { recursive: true });
 });
 
-/** Ahead of every time of change, so that the modification time is the later one. */
+/** Later than every ctime, so that mtime is the later of the two. */
 const AHEAD = Math.ceil(Date.now() / 1000) + 10_000;
 
-/** `at`: seconds of its modification time, compared with other files'. */
+/** `at`: seconds of the modification time, relative to other files. */
 async function write(path: string, text: string, at?: number): Promise<void> {
   await Deno.mkdir(`${root}/${path}`.replace(/\/[^/]*$/, ""), { recursive: true });
   await Deno.writeTextFile(`${root}/${path}`, text);
@@ -39,7 +39,7 @@ async function scrape(url: string, allow: ReadPolicy, watermark: string | null =
   return { runs, counts, watermark };
 }
 
-test("a folder gives a run a file, oldest first, and only newer ones the next time", async () => {
+test("a folder gives one run per file, oldest first, and only newer files the next time", async () => {
   await write("m1/1005/r.xml", JUNIT, 2000);
   await write("m2/1000/r.xml", JUNIT, 1000);
   await write("m2/readme", "x", 1000);
@@ -61,7 +61,7 @@ test("a folder gives a run a file, oldest first, and only newer ones the next ti
   expect(second.runs.map((run) => run.changelist)).toEqual([1005, 1010]);
 });
 
-test("bad files and odd names cost themselves alone", async () => {
+test("bad files and odd names do not affect the others", async () => {
   await write("m1/1/ok.xml", JUNIT, 1000);
   await write("m1/1/half.xml", JUNIT.slice(0, 50), 1000);
   await write("m1/1/empty.xml", "", 1000);
@@ -90,7 +90,7 @@ test("bad files and odd names cost themselves alone", async () => {
   expect(counts.ignored["has disappeared, or its name is not UTF-8"]).toBe(1);
 });
 
-test("many files of no known format leave none open", async () => {
+test("many files of an unknown format leave no file open", async () => {
   for (let at = 0; at < 50; at++) await write(`m1/${at + 1}/r.xml`, "not xml at all", 1000);
   const open = () => [...Deno.readDirSync("/proc/self/fd")].length;
   const before = open();
@@ -128,7 +128,7 @@ test("an HTTP index is walked within its root", async () => {
   }
 });
 
-test("a file that cannot be read now holds the watermark, so that it is tried again; one that stays bad does not", async () => {
+test("a temporarily unreadable file holds back the watermark and is retried; a broken one does not", async () => {
   const states: Record<string, number> = { "/r/m/2/x.xml": 500, "/r/m/3/x.xml": 403 };
   const line = (link: string, time: string) => `<a href="${link}">x</a>  ${time}  10\n`;
   const server = serve((_, { pathname }) => {
@@ -159,7 +159,7 @@ test("a file that cannot be read now holds the watermark, so that it is tried ag
   }
 });
 
-test("a file that is moved in with an old time is found", async () => {
+test("a file moved in with an old time is found", async () => {
   await write("m1/1/a.xml", JUNIT);
   const allow = allowance({ roots: [root] });
   const { watermark } = await scrape(`file://${root}`, allow);
@@ -184,7 +184,7 @@ test("an index that fails is an error of the scrape", async () => {
   }
 });
 
-test("the root moved out of what is allowed since the test was made is refused when it runs", async () => {
+test("a root that is no longer allowed is refused when the scrape runs", async () => {
   await Deno.mkdir(`${root}/in`);
   const allow = allowance({ roots: [`${root}/in`] });
   const { context } = scrapeContext(allow);

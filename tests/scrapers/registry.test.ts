@@ -5,7 +5,7 @@ import { checkSettings, createRegistry, getScraper, scrapers } from "../../scrap
 import { PushScraper } from "../../scrapers/push.ts";
 import { allowance } from "../helpers/lab_server.ts";
 
-test("a tag registered twice is an error, an unknown one lists the known", () => {
+test("a tag registered twice is an error; an unknown tag lists the known ones", () => {
   expect(() => createRegistry([new PushScraper(), new PushScraper()])).toThrow('"push"');
   const tags = ["vrl", "files", "buildbot", "jenkins", "gitlab", "github", "lnt", "json", "push"];
   expect([...scrapers.keys()]).toEqual(tags);
@@ -13,7 +13,7 @@ test("a tag registered twice is an error, an unknown one lists the known", () =>
   expect(() => getScraper("__proto__")).toThrow("use one of");
 });
 
-test("settings that do not fit are told by place when the test is made", async () => {
+test("invalid settings are reported by place when the test is created", async () => {
   await expect(checkSettings("vrl", { tset: "x" }, allowance())).rejects.toMatchObject({
     code: "BAD_REQUEST",
     message: expect.stringContaining("tset"),
@@ -51,7 +51,7 @@ test("hosts are allowed with or without port, the lab always, other schemes neve
   for (const url of [...refused, "nonsense"]) expect(() => checkUrl(allow, url)).toThrow();
 });
 
-test("paths are allowed by where they really lie", async () => {
+test("paths are allowed by their real locations", async () => {
   const base = await Deno.realPath(await Deno.makeTempDir());
   try {
     for (const folder of ["root/in", "out", "data/drop", "data/pg"]) {
@@ -70,7 +70,7 @@ test("paths are allowed by where they really lie", async () => {
   }
 });
 
-test("counts of what is ignored stay bounded, whatever the reasons are", () => {
+test("counts of ignored items stay bounded, whatever the reasons", () => {
   const { context, counts } = createContext({
     fetch: () => Promise.reject(new Error("not asked")),
     signal: new AbortController().signal,

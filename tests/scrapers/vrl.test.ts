@@ -3,7 +3,7 @@ import { VrlScraper } from "../../scrapers/vrl.ts";
 import { allowance, scrapeContext } from "../helpers/lab_server.ts";
 import { type Answer, job, JUNIT, PACKAGE, page, scrape } from "../helpers/vrl_lab.ts";
 
-test("pages by watermark and makes a run of each job that is over", async () => {
+test("pages by watermark and makes a run of each finished job", async () => {
   const asked: (string | null)[] = [];
   const { runs, watermark, error, counts, lab } = await scrape((_, url) => {
     const after = url.searchParams.get("updatedAfter");
@@ -43,7 +43,7 @@ test("pages by watermark and makes a run of each job that is over", async () => 
   expect(counts.ignored).toEqual({ "has not finished yet": 1, "was cancelled": 1 });
 });
 
-test("a run without results carries the lab's own reason", async () => {
+test("a run without results has the lab's own reason", async () => {
   const artifacts = [{ name: "result.xml", size: 3 }];
   const { runs } = await scrape((_, url) =>
     url.searchParams.has("updatedAfter") ? page([], null) : page([
@@ -92,7 +92,7 @@ test("bad jobs are ignored with their reason, the others of the page kept", asyn
   expect(Object.values(counts.ignored).reduce((sum, n) => sum + n)).toBe(bad.length);
 });
 
-test("a lab that repeats a page for ever is found out: the same cursor, or the same jobs under new ones", async () => {
+test("a lab that repeats a page fails the scrape: the same cursor, or the same jobs under new cursors", async () => {
   const same = await scrape(() => page([job(1)], "w"));
   expect(same.error).toMatchObject({
     code: "BAD_GATEWAY",
@@ -128,7 +128,7 @@ test.each([
   expect(runs).toEqual([]);
 });
 
-test("a fault that may pass ends the scrape before the watermark moves", async () => {
+test("a temporary fault ends the scrape before the watermark moves", async () => {
   const jobs: Answer = (_, url) => page(url.searchParams.has("updatedAfter") ? [] : [job(1)], "w");
   const broken = await scrape(jobs, { artifact: () => new Response("", { status: 503 }) });
   expect(broken.error).toMatchObject({
@@ -168,7 +168,7 @@ test.each([
   expect(runs).toMatchObject([{ status: "lab_error", reason: expect.stringContaining(reason), results: [] }]);
 });
 
-test("an artifact said to be too large is not asked for; names are never paths", async () => {
+test("an artifact listed as too large is not fetched; names are never paths", async () => {
   const asked: string[] = [];
   const artifacts = [{ name: "big.xml", size: 2 ** 31 }, { name: "../../secret.xml", size: 10 }];
   const { runs } = await scrape(
@@ -179,7 +179,7 @@ test("an artifact said to be too large is not asked for; names are never paths",
   expect(runs).toMatchObject([{ status: "done" }]);
 });
 
-test("a run that names one case too often to be stored does not stop the others", async () => {
+test("a run with too many results of one case does not stop the others", async () => {
   const many = `<testsuite>${'<testcase name="a"/>'.repeat(32_768)}</testsuite>`;
   const { runs, error, counts } = await scrape(
     (_, url) => page(url.searchParams.has("updatedAfter") ? [] : [job(1), job(2)], "w"),
@@ -197,7 +197,7 @@ test("stops when aborted", async () => {
   expect(runs.length).toBe(3);
 });
 
-test("without a lab it says what to set", async () => {
+test("without a lab the error names the setting", async () => {
   const { context } = scrapeContext(allowance());
   await expect(new VrlScraper().scrape({ name: "t", settings: {} }, null, context).next()).rejects.toThrow(
     "VRL_URL",

@@ -11,7 +11,7 @@ test.each([
   ["result.tap", TAP],
   ["out/results.jsonl", '{"case":"a","outcome":"passed"}\n{"case":"b","outcome":"failed"}\n'],
   ["RESULT.XML", JUNIT.replaceAll("s.", "")],
-])("a job that leaves %s has its results", async (name, text) => {
+])("a job that produces %s has its results", async (name, text) => {
   const artifacts = [{ name: "output.txt", size: 5 }, { name, size: text.length }];
   const { runs, error } = await scrape(
     (_, url) => page(url.searchParams.has("updatedAfter") ? [] : [job(1, { artifacts })], "w"),
@@ -25,7 +25,7 @@ test.each([
   ]);
 });
 
-test("a log stands for results only where no result file can be read, and one of no known format is no fault", async () => {
+test("a log is read only when no result file can be read, and a log of an unknown format is not a fault", async () => {
   const both = [{ name: "result.log", size: 5 }, { name: "result.xml", size: 5 }];
   const read = async (files: Record<string, string>) => {
     const { runs } = await scrape(
@@ -45,7 +45,7 @@ test("a log stands for results only where no result file can be read, and one of
   });
 });
 
-test("of a container the files that can be read are taken, and the other is named", async () => {
+test("the readable files of a container are stored, and the unreadable one is reported", async () => {
   const zip = zipOf({ "a.xml": JUNIT, "b.xml": "<testsuite><testcase name='lost'/>" });
   const { runs, counts } = await scrape(
     (_, url) =>

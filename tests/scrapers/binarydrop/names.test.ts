@@ -10,7 +10,7 @@ import {
   parsePackage,
 } from "../../../scrapers/binarydrop/names.ts";
 
-test("a package's name is taken apart at its build word, or kept whole", () => {
+test("a package's name is split at its build word, or kept whole", () => {
   expect(parsePackage("compiler_main_Release_Linux_AMD64_toolchain")).toEqual({
     name: "compiler_main_Release_Linux_AMD64_toolchain",
     branch: "compiler_main",
@@ -22,7 +22,7 @@ test("a package's name is taken apart at its build word, or kept whole", () => {
   }
 });
 
-test("every extension parses, with and without revision; what does not fit says why", () => {
+test("every extension parses, with and without revision; invalid names have a reason", () => {
   for (const extension of EXTENSIONS) {
     expect(parseBuildFile(`SW_1234_p.${extension}`, "p")).toEqual({ changelist: 1234, revision: 0 });
     expect(parseBuildFile(`SW_1234.7_p.${extension}`, "p")).toEqual({ changelist: 1234, revision: 7 });
@@ -47,7 +47,7 @@ test("every extension parses, with and without revision; what does not fit says 
   expect(parseBuildFolder("latest")).toHaveProperty("ignored");
 });
 
-test("no name throws, and what parses is in range", () => {
+test("no name throws, and parsed numbers are in range", () => {
   fc.assert(fc.property(fc.string({ unit: "binary" }), fc.string(), (file, name) => {
     for (const parsed of [parseBuildFile(file, name), parseBuildFolder(file)]) {
       if ("changelist" in parsed) expect(parsed.changelist).toBeGreaterThan(0);
@@ -58,7 +58,7 @@ test("no name throws, and what parses is in range", () => {
   }));
 });
 
-test("a build's location names it again", () => {
+test("a build's location parses back to the build", () => {
   fc.assert(
     fc.property(
       fc.stringMatching(/^[\w +%#?&-]{1,30}$/),

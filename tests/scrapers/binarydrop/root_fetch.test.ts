@@ -7,11 +7,11 @@ import { RootDown, rootFetch } from "../../../scrapers/binarydrop/root_fetch.ts"
 interface Server {
   /** Of an answer. */
   ms: number;
-  /** Connections that are taken at once; another tries again after a second, as TCP does. */
+  /** Connections accepted at once; further ones retry after a second, as TCP does. */
   takes?: number;
 }
 
-/** A server in a time of its own. */
+/** A server with simulated time. */
 function world({ ms, takes = Infinity }: Server) {
   const due: { at: number; go(): void }[] = [];
   let time = 0;
@@ -44,7 +44,7 @@ function world({ ms, takes = Infinity }: Server) {
       });
       return promise;
     },
-    /** Lets time pass until nothing is under way any more. */
+    /** Advances time until no request is running. */
     async run(): Promise<void> {
       while (true) {
         await setImmediate();
@@ -68,7 +68,7 @@ async function msFor(
   const options = { signal: undefined, isGood: () => true };
   let left = requests;
   const ask = () => most === 0 ? gate.run(() => one.ask(), options) : one.ask();
-  // As many readers as a scan has, or as are asked for.
+  // As many readers as a scan has, or as given.
   const all = Promise.all(Array.from({ length: most || 8 }, async () => {
     while (left-- > 0) await ask();
   }));
@@ -77,7 +77,7 @@ async function msFor(
   return { ms: one.now(), most: one.most, refused: one.refused };
 }
 
-test("a server with a short queue is soon asked by no more than it takes, and read faster than by two connections", async () => {
+test("the limit adapts to a server with a short accept queue, and reads faster than two connections", async () => {
   // Python's http.server.
   const server = { ms: 20, takes: 5 };
   const [own, two] = [await msFor(server, 1500), await msFor(server, 1500, 2)];
@@ -86,17 +86,17 @@ test("a server with a short queue is soon asked by no more than it takes, and re
   expect(own.ms / two.ms).toBeLessThan(0.75);
 });
 
-test("a server that answers many at once is asked by eight", async () => {
+test("a server with enough capacity gets eight concurrent requests", async () => {
   const { ms, most } = await msFor({ ms: 100 }, 800);
   expect(most.at(-50)).toBe(8);
   expect(ms).toBeLessThan(1.2 * 800 * 100 / 8);
 });
 
-test("a server that is slow for all is not asked less for it", async () => {
+test("a server that is slow for all requests does not lower the limit", async () => {
   expect((await msFor({ ms: 2000 }, 200)).most.at(-10)).toBe(8);
 });
 
-test("what fails halves what is asked at once; an abort ends those that wait", async () => {
+test("a failure halves the limit; an abort ends waiting requests", async () => {
   const gate = new Gate(() => 0);
   await gate.run(() => Promise.resolve(1), { signal: undefined, isGood: () => false });
   expect(gate.limit).toBe(2);
@@ -114,7 +114,7 @@ test("what fails halves what is asked at once; an abort ends those that wait", a
 
 const refused = () => Promise.reject(new HubError("BAD_GATEWAY", "the connection is refused"));
 
-test("a root that is down is asked a few times and no more", async () => {
+test("a root that is down gets only a few requests", async () => {
   const asked: string[] = [];
   const fetch = rootFetch((url) => (asked.push(String(url)), refused()), { probe: "http://drop/" });
   const errors: unknown[] = [];
@@ -126,7 +126,7 @@ test("a root that is down is asked a few times and no more", async () => {
   expect(String(errors.at(-1))).toContain("8 consecutive requests failed");
 });
 
-test("one that hangs is known by the time that it did not answer", async () => {
+test("a hanging server counts as down after a time without a response", async () => {
   let time = 0;
   let asked = 0;
   const fetch = rootFetch(() => {
@@ -138,7 +138,7 @@ test("one that hangs is known by the time that it did not answer", async () => {
   expect(asked).toBe(3);
 });
 
-test("packages that are broken alone, gone or too large do not make a root down", async () => {
+test("broken, missing or too large packages alone do not make a root down", async () => {
   let asked = 0;
   const broken = rootFetch((url) => {
     asked++;

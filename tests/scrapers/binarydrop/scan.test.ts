@@ -2,7 +2,7 @@ import { expect, test } from "vitest";
 import { scanDrop, type ScanEvent } from "../../../scrapers/binarydrop/scan.ts";
 import type { DropSource, ListingPart, RootEntry } from "../../../scrapers/binarydrop/source.ts";
 
-/** A source of `packages` packages with `parts` parts of 1000 builds each, which tells how far it was read. */
+/** A source of `packages` packages with `parts` parts of 1000 builds each, which records how far it was read. */
 class Counted implements DropSource {
   readonly kind = "bucket";
   readonly root = "s3+http://none";
@@ -49,7 +49,7 @@ class Counted implements DropSource {
 
 const options = { signal: new AbortController().signal, isScanned: () => true, known: () => undefined };
 
-test("packages are read at once but told in order, each to its end; one that fails is unread", async () => {
+test("packages are read concurrently but yielded in order, each completely; a failed one is unread", async () => {
   const source = new Counted(9, 2, new Map([["p3", new Error("broken")]]));
   const told: string[] = [];
   for await (const event of scanDrop(source, options)) {
@@ -64,7 +64,7 @@ test("packages are read at once but told in order, each to its end; one that fai
   expect(source.mostAtOnce).toBe(4);
 });
 
-test("a package of many builds is not gathered before it is taken", async () => {
+test("a package of many builds is not buffered whole", async () => {
   const source = new Counted(4, 500);
   const events = scanDrop(source, options);
   let taken = 0;
@@ -77,7 +77,7 @@ test("a package of many builds is not gathered before it is taken", async () => 
   expect(source.reading).toBe(0);
 });
 
-test("what is thrown while the scan is stopped ends it, and no reader stays behind", async () => {
+test("an error while the scan is stopped ends it, and no reader keeps running", async () => {
   const stop = new AbortController();
   const source = new Counted(8, 3, new Map([["p2", new Error("late")]]));
   const seen: ScanEvent[] = [];

@@ -59,7 +59,7 @@ async function tree(name: string): Promise<string> {
   return root;
 }
 
-test("a folder: both layouts, strays told, links that loop or lead outside not followed", async () => {
+test("a folder: both layouts, strays reported, looping and outside links not followed", async () => {
   const root = await tree("plain");
   await Deno.symlink("/etc", `${root}/outside`);
   await Deno.symlink(root, `${root}/loop`);
@@ -83,7 +83,7 @@ test("a folder: both layouts, strays told, links that loop or lead outside not f
   await expect(scan(`file://${root}/nowhere`)).rejects.toMatchObject({ code: "NOT_FOUND" });
 });
 
-test("a name in bad UTF-8 is told, and the rest is read", async () => {
+test("a name in invalid UTF-8 is reported, and the rest is read", async () => {
   const root = await tree("bytes");
   await new Deno.Command("sh", {
     args: ["-c", `printf x > "$(printf '${root}/b/SW_9_b\\377.tgz')"; printf x > ${root}/b/SW_9_b.tgz`],
@@ -132,7 +132,7 @@ requires("nginx", hasProgram("nginx"), "apt-get install nginx-light")(
   },
 );
 
-test("an index that is cut short, fails or is no index leaves the package unread, and the root fails whole", async () => {
+test("an index that is truncated, fails or is no index leaves the package unread; for the root it fails the scan", async () => {
   const index = (links: string) => `<html><body><pre>${links}</pre></body></html>`;
   const html = { headers: { "content-type": "text/html" } };
   const host = serve((request) => {
@@ -155,7 +155,7 @@ test("an index that is cut short, fails or is no index leaves the package unread
   await expect(scan(`index+http://${failing}`, failing)).rejects.toThrow("truncated");
 });
 
-test("a bucket is read page by page; one that repeats a page is an error", async () => {
+test("a bucket is read page by page; a repeated page is an error", async () => {
   const page = (body: string) =>
     new Response(
       `<?xml version="1.0"?><ListBucketResult xmlns="http://s3.amazonaws.com/doc/2006-03-01/">${body}</ListBucketResult>`,
@@ -220,16 +220,16 @@ requires("the samples", samples !== undefined, "set CHUB_SAMPLES")(
   },
 );
 
-test("links are found in whatever way a page writes them", () => {
+test("links are found in every way of writing them", () => {
   const names = (html: string) => parseIndex(html, "http://h/x/").entries.map(({ name }) => name);
   expect(names(`<A title='>' HREF = "a b">a</A><a\nhref=c/ class=d>x</a><a data-href="no" href='e&amp;f'>`))
     .toEqual(["a b", "c", "e&f"]);
-  // A quote that never ends is a character like others.
+  // An unclosed quote is a plain character.
   expect(names(`<a href='a><a href=b>`)).toEqual(["'a", "b"]);
   expect(names(`<abbr href=a><a><a href><a href=><a href=b`)).toEqual([]);
 });
 
-test("an entry's size and time are those behind its own link", () => {
+test("an entry's size and time are those after its own link", () => {
   const html =
     `<a href="a"></a> 24-Nov-2026 01:53 7\n<a href="b"></a>\n<a href="c"></a>  2026-11-24 01:53  1.2K`;
   expect(parseIndex(html, "http://h/x/").entries).toEqual([

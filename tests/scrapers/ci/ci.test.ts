@@ -46,7 +46,7 @@ test("jenkins: a run of each finished build, by commit, with its test report", a
   });
 });
 
-test("jenkins: changelists out of parameters and names, and files that were archived", async () => {
+test("jenkins: changelists from parameters and names, and archived files", async () => {
   const { runs } = await scrape("jenkins", { more: { changelist: "parameter:P4_CHANGELIST" } });
   expect(runs.map((run) => run.changelist)).toEqual([1001, 1002, 1003, 1005, 1006]);
   const none = await scrape("jenkins", { more: { changelist: "parameter:NONE" } });
@@ -86,7 +86,7 @@ test("buildbot: test result sets, whatever their order and size, with measured v
   });
 });
 
-test("buildbot: steps as cases, and files that steps logged", async () => {
+test("buildbot: steps as cases, and result files in logs", async () => {
   const { runs } = await scrape("buildbot", { more: { results: "steps" } });
   expect(runs[0]!.results).toEqual([
     { case: "compile", outcome: "passed", word: "warnings", durationMs: 2000 },
@@ -116,7 +116,7 @@ test("gitlab: test reports of pipelines, with the commits' times", async () => {
   expect(ignored).toEqual({ "has not finished yet": 1, "was canceled": 1 });
 });
 
-test("github: result files in artifacts, which lie on another host, and check runs as cases", async () => {
+test("github: result files in artifacts on another host, and check runs as cases", async () => {
   const { runs, error, ignored } = await scrape("github");
   expect(error).toBeUndefined();
   expect(runs.map((run) => [run.externalId, run.attempt, run.status, run.results.length])).toEqual([
@@ -138,7 +138,7 @@ test("github: result files in artifacts, which lie on another host, and check ru
   ]);
 });
 
-test("github: more runs than a list shows are asked for in further lists", async () => {
+test("github: runs beyond a list's limit are fetched with further lists", async () => {
   const server = replay(githubWorld({ count: 2350 }));
   servers.push(server);
   const settings = { url: server.url, repository: "o/r", workflow: "nightly.yml", results: "checks" };
@@ -170,7 +170,7 @@ test("lnt: runs of all machines or some, by order, with samples", async () => {
   expect(String((await scrape("lnt", { more: { machines: ["m9"] } })).error)).toContain('no machine "m9"');
 });
 
-test("each sends its secret as its server wants it, and a secret for another host is refused with the settings", async () => {
+test("each scraper sends its secret in its server's form; settings with a secret of another host are refused", async () => {
   const wanted: Record<string, [string, string]> = {
     jenkins: ["authorization", `Basic ${btoa("u:t")}`],
     buildbot: ["authorization", `Basic ${btoa("u:t")}`],

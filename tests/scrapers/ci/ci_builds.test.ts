@@ -13,7 +13,7 @@ function build(id: number, hoursAgo: number, more: Partial<Build> = {}): Build {
   return { id: String(id), version: "1", at: NOW - hoursAgo * HOUR, isOver: true, ...more };
 }
 
-/** A source of builds; those that `fails` names are met with that. */
+/** A source of builds; reading a build in `fails` throws its error. */
 function sourceOf(builds: Build[], fails: Record<string, HubError> = {}) {
   const read: string[] = [];
   const source: BuildSource<Build> = {
@@ -65,7 +65,7 @@ async function scrape(
 const failing = new HubError("BAD_GATEWAY", "answered 500");
 const limited = new HubError("TOO_MANY_REQUESTS", "its limit is reached", { retryAfter: 600 });
 
-test("a build that cannot be read stays within the overlap, however often it fails, until it can", async () => {
+test("an unreadable build stays within the overlap until it can be read, however often it fails", async () => {
   const builds = [build(1, 100), build(2, 60), build(3, 1)];
   let { watermark, ids } = await scrape(sourceOf(builds, { 1: failing }), null);
   expect(ids).toEqual(["2", "3"]);
@@ -78,7 +78,7 @@ test("a build that cannot be read stays within the overlap, however often it fai
   expect(JSON.parse(watermark!).upTo).toBe(NOW - HOUR);
 });
 
-test("builds that were running are all read once they are over, also where the scrape ends among them", async () => {
+test("running builds are all read once they have finished, even if the scrape ends among them", async () => {
   const running = Array.from({ length: 120 }, (_, at) => build(at + 1, 300 - at, { isOver: false }));
   const newer = build(500, 2);
   const first = await scrape(sourceOf([...running, newer]), null);
@@ -92,7 +92,7 @@ test("builds that were running are all read once they are over, also where the s
   expect(rest.ids.length).toBeLessThanOrEqual(52);
 });
 
-test("what was read before a limit, or within a while of a slow source, is handed on", async () => {
+test("runs read before a rate limit, or slowly over time, are yielded", async () => {
   const builds = Array.from({ length: 10 }, (_, at) => build(at + 1, 20 - at));
   const cut = await scrape(sourceOf(builds, { 8: limited }), null);
   expect([cut.error, cut.ids]).toEqual([limited, ["1", "2", "3", "4", "5", "6", "7"]]);
@@ -108,7 +108,7 @@ test("what was read before a limit, or within a while of a slow source, is hande
   expect(batches.reduce((sum, one) => sum + one)).toBe(10);
 });
 
-test("some bad builds in a row do not keep the newer ones away; a source that is down ends the scrape", async () => {
+test("consecutive broken builds do not block newer ones; a source that is down ends the scrape", async () => {
   const builds = Array.from({ length: 30 }, (_, at) => build(at + 1, 40 - at));
   const bad = Object.fromEntries(Array.from({ length: 8 }, (_, at) => [at + 21, failing]));
   const some = await scrape(sourceOf(builds, bad), null);
@@ -119,7 +119,7 @@ test("some bad builds in a row do not keep the newer ones away; a source that is
   expect(down.read.length).toBeLessThan(12);
 });
 
-test("runs that had no place are read again, and hold nothing back", async () => {
+test("runs without a changelist on their axis are read again and do not hold back the watermark", async () => {
   const builds = [build(1, 5), build(2, 4)];
   let watermark = "";
   await scrape(sourceOf(builds), null, {
@@ -133,7 +133,7 @@ test("runs that had no place are read again, and hold nothing back", async () =>
   expect(JSON.parse(watermark).upTo).toBe(NOW - 4 * HOUR);
 });
 
-test("a build from the future does not hide those of now", async () => {
+test("a build with a future time does not hide present builds", async () => {
   const ahead = build(1, -8760);
   const { watermark } = await scrape(sourceOf([ahead]), null);
   const { ids } = await scrape(sourceOf([ahead, build(2, 0)]), watermark);

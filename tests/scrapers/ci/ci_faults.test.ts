@@ -31,7 +31,7 @@ for (const name of Object.keys(CASES)) {
   });
 }
 
-test("a build that was run again or came late is read; one that goes on is read once it is over", async () => {
+test("a rerun or late build is read; a running build is read once it has finished", async () => {
   const builds = (change: Record<number, object>, late = 0): World => ({ pathname }) => {
     const all = [1, 2, 3, 4, ...late ? [late] : []].map((number) => ({
       number,
@@ -63,12 +63,12 @@ test("a build that was run again or came late is read; one that goes on is read 
   expect(second.ids).toEqual(["2"]);
   const again = await read(builds({ ...over, 3: { duration: 77 } }, 9), second.watermark);
   expect(again.ids).toEqual(["3", "9"]);
-  // Behind the overlap nobody looks.
+  // Builds before the overlap are not checked.
   expect((await read(builds({ ...over, 1: { duration: 88 }, 3: { duration: 77 } }, 9), again.watermark)).ids)
     .toEqual([]);
 });
 
-test("a server that is down, repeats its pages, tells another shape or wants a sign-in fails the scrape and says so", async () => {
+test("a server that is down, repeats pages, changes its shape or requires a sign-in fails the scrape with the reason", async () => {
   const settings = (url: string) => ({ url, job: "j", changelist: "number" });
   const scrapeWorld = async (world: World) => {
     const server = replay(world);
@@ -106,7 +106,7 @@ test("a server that is down, repeats its pages, tells another shape or wants a s
   expect([down.runs, down.watermark, down.message]).toEqual([[], null, expect.stringContaining("500")]);
 });
 
-test("gitlab: pages in another order than asked for give the same runs", async () => {
+test("gitlab: pages in another order give the same runs", async () => {
   const server = replay(gitlabWorld({ shuffled: true }));
   servers.push(server);
   const found = await scrapeWith(new GitLabScraper(), { url: server.url, project: "g/p" }, {

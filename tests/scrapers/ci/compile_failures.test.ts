@@ -10,7 +10,7 @@ afterEach(async () => {
   await Promise.all(servers.splice(0).map((server) => server.close()));
 });
 
-/** The run of one build of a case's world, of which some addresses answer otherwise. */
+/** The run of one build in a case's world, with other responses for some addresses. */
 async function runOf(name: string, id: string, more: World, settings: Record<string, unknown> = {}) {
   const { make, scraper, settings: common } = CASES[name]!;
   const world = make("");
@@ -41,11 +41,11 @@ test.each([
   ["rebuilding", false],
   ["", false],
   ["x".repeat(100_000), false],
-])("whether the step %s makes the product: %s", (name, expected) => {
+])("whether the step %s compiles the product: %s", (name, expected) => {
   expect(isCompileStep(name)).toBe(expected);
 });
 
-test("the first name that says anything stands", () => {
+test("the first name with a known word decides", () => {
   expect(isCompileStep("linux", "build")).toBe(true);
   expect(isCompileStep("unit tests", "build")).toBe(false);
   expect(isCompileStep("Run ./ci.sh", null, undefined)).toBe(false);
@@ -53,7 +53,7 @@ test("the first name that says anything stands", () => {
 
 const BROKEN = { status: "done" };
 
-test("buildbot: the product did not build where the first step that failed makes it", async () => {
+test("buildbot: a compile failure if the first failed step compiles", async () => {
   const steps = (...all: [string, number][]): World => ({ pathname }) =>
     pathname.endsWith("/builds/102/steps")
       ? {
@@ -84,7 +84,7 @@ test("buildbot: the product did not build where the first step that failed makes
 const STAGES = (...stages: object[]): World => ({ pathname }) =>
   pathname.endsWith("/3/wfapi/describe") ? { stages } : undefined;
 
-test("jenkins: a stage that compiles, by the exit code of its script", async () => {
+test("jenkins: a compile failure of a stage whose script failed", async () => {
   const failed = { name: "Build", status: "FAILED", durationMillis: 5000 };
   const script = {
     ...failed,
@@ -108,7 +108,7 @@ test("jenkins: a stage that compiles, by the exit code of its script", async () 
   ) expect((await runOf("jenkins", "3", other)).run).toMatchObject({ status: "lab_error", results: [] });
 });
 
-test("jenkins: a job without stages, by the build step that its log names", async () => {
+test("jenkins: a compile failure of a job without stages, by the build step in its log", async () => {
   const log = (text: string): World => ({ pathname }) =>
     pathname.endsWith("/3/consoleText") ? new Response(text) : undefined;
   const { run } = await runOf(
@@ -142,7 +142,7 @@ test("gitlab: a job that compiles and failed by its script, not by its runner", 
   ) expect((await runOf("gitlab", "52", jobs(more))).run).toMatchObject({ status: "lab_error" });
 });
 
-test("gitlab: a report that GitLab could not read is told as such", async () => {
+test("gitlab: a report that GitLab could not read is reported", async () => {
   const world: World = ({ pathname }) =>
     pathname.endsWith("/pipelines/51/test_report")
       ? { test_suites: [{ name: "unit", suite_error: "JUnit XML parsing failed: 3:1" }] }
@@ -177,7 +177,7 @@ test("github: a job whose first failed step compiles", async () => {
   }
 });
 
-test("a result file that cannot be read is told with its reason, whether the build failed or not", async () => {
+test("an unreadable result file is reported with its reason, whether the build failed or not", async () => {
   const half: World = ({ pathname }) =>
     /artifact\/out\/results/.test(pathname) ? new Response("<testsuite><testcase name='a'>") : undefined;
   const jenkins = await runOf("jenkins artifacts", "1", half);
@@ -195,7 +195,7 @@ test("a result file that cannot be read is told with its reason, whether the bui
   });
 });
 
-test("builds that failed without saying at what stay lab errors", async () => {
+test("builds that failed for an unknown reason stay lab errors", async () => {
   for (const [name, id] of [["jenkins", "3"], ["buildbot", "102"], ["gitlab", "52"], ["github", "9002"]]) {
     const { runs } = await scrape(name!);
     expect(runs.find((run) => run.externalId === id)).toMatchObject({ status: "lab_error", results: [] });

@@ -46,7 +46,7 @@ function githubRun(id: number, more: Record<string, unknown> = {}) {
 }
 const tapZip = (text: string) => new Response(zipOf({ "r.tap": text }) as BodyInit);
 
-test("github: of artifacts of one name the newest stands, and what has expired is not what the run was", async () => {
+test("github: the newest artifact of a name counts, and an expired one is no empty result", async () => {
   const artifacts: Record<string, object[]> = {
     1: [{ id: 11, name: "results", expired: false }, { id: 22, name: "results", expired: false }, {
       id: 12,
@@ -79,7 +79,7 @@ test("github: of artifacts of one name the newest stands, and what has expired i
   });
 });
 
-test("github: a short page may have others behind it", async () => {
+test("github: a short page may be followed by others", async () => {
   const all = Array.from({ length: 7 }, (_, at) => githubRun(at + 1, { conclusion: "success" }));
   const world: World = ({ pathname, searchParams, origin }) => {
     if (!pathname.endsWith("/actions/runs")) {
@@ -95,7 +95,7 @@ test("github: a short page may have others behind it", async () => {
 });
 
 test(
-  "jenkins: numbers that are none, a large artifact beside a good one, and a page to sign in",
+  "jenkins: invalid numbers, a too large artifact beside a good one, and a sign-in page",
   async () => {
     const build = (number: number, artifacts: string[] = []) => ({
       number,
@@ -151,7 +151,7 @@ test(
   },
 );
 
-test("gitlab: a suite that could not be read is told, and a commit that may not be read does not end it", async () => {
+test("gitlab: an unreadable suite is reported, and a forbidden commit does not end the scrape", async () => {
   const pipeline = {
     id: 5,
     sha: "b".repeat(40),
@@ -179,7 +179,7 @@ test("gitlab: a suite that could not be read is told, and a commit that may not 
   }]);
 });
 
-test("buildbot: one without test result sets tells of failed builds; units are kept as they fit", async () => {
+test("buildbot: a master without test result sets reports failed builds; units are cut to fit", async () => {
   const world: World = ({ pathname }) => {
     if (pathname.endsWith("/builders")) return { builders: [{ builderid: 1, name: "b" }] };
     if (pathname.endsWith("/builds")) {
@@ -217,7 +217,7 @@ test("buildbot: one without test result sets tells of failed builds; units are k
   expect(found.runs[1]!.results[0]!.samples![0]!.unit).toBe("\uFFFD" + "b".repeat(31));
 });
 
-test("lnt: what is older than the first scrape wants stays so", async () => {
+test("lnt: runs older than the first scrape's window are never read", async () => {
   const runs = (fresh: number[]) => [
     ...Array.from(
       { length: 30 },

@@ -24,7 +24,7 @@ function bounded(host: string, options: Partial<Parameters<typeof createFetch>[0
   return { fetch, waits };
 }
 
-test("tries again on 500 with doubling waits, and hands on the answer that comes", async () => {
+test("retries a 500 with doubling waits, and returns the response", async () => {
   let asked = 0;
   const server = serving(() => ++asked < 3 ? new Response("no", { status: 500 }) : new Response("yes"));
   const { fetch, waits } = bounded(server.host);
@@ -32,7 +32,7 @@ test("tries again on 500 with doubling waits, and hands on the answer that comes
   expect(waits).toEqual([500, 1000]);
 });
 
-test("gives back the last error answer after its tries, and does not try again what will not help", async () => {
+test("returns the last error response after all attempts, and does not retry what a retry cannot fix", async () => {
   let asked = 0;
   const server = serving((
     _,
@@ -70,7 +70,7 @@ test.each([
   expect(waits).toEqual([ms]);
 });
 
-test("a limit that has just passed by the other's clock is one; a plain 403 is told at once", async () => {
+test("a limit that has just passed by the host's clock still counts; a plain 403 is returned at once", async () => {
   stopClock();
   const reset = String(Math.floor(Date.now() / 1000) - 5);
   let asked = 0;
@@ -88,7 +88,7 @@ test("a limit that has just passed by the other's clock is one; a plain 403 is t
   expect([(await other.fetch(plain.url)).status, other.waits]).toEqual([403, []]);
 });
 
-test("why a host does not answer is told without the address's query; so is what is too large", async () => {
+test("errors of unreachable hosts and of too large responses do not contain the address's query", async () => {
   const far = serving(() => new Response("x".repeat(100)));
   const server = serving((_, url) =>
     url.pathname === "/bad"
@@ -114,7 +114,7 @@ test("why a host does not answer is told without the address's query; so is what
   ]);
 });
 
-test("keeps to Retry-After", async () => {
+test("obeys Retry-After", async () => {
   stopClock();
   let asked = 0;
   const server = serving(() =>
@@ -131,7 +131,7 @@ test("keeps to Retry-After", async () => {
   expect(after("soon")).toBeUndefined();
 });
 
-test("cuts a body that does not end at the limit", async () => {
+test("stops an endless body at the limit", async () => {
   let sent = 0;
   const server = serving(() =>
     new Response(
@@ -164,15 +164,15 @@ test("gives up on a server that hangs, before or within the body", async () => {
     message: expect.stringContaining("No response from"),
   });
   expect(waits).toHaveLength(1);
-  // Time enough for the answer's beginning.
+  // Enough time for the start of the response.
   const patient = bounded(server.host, { timeLimitMs: 3000, attempts: 1 });
   const response = await patient.fetch(`${server.url}/body`);
   await expect(response.text()).rejects.toThrow();
-  // It would wait for the answer that never comes.
+  // It would wait for a response that never comes.
   servers.pop();
 });
 
-test("follows redirects to what is allowed only, and not for ever", async () => {
+test("follows only redirects to allowed hosts, and only a few", async () => {
   const other = serving(() => new Response("secret"));
   const server = serving((_, url) =>
     url.pathname === "/out"
@@ -196,7 +196,7 @@ test("follows redirects to what is allowed only, and not for ever", async () => 
   expect(waits).toEqual([]);
 });
 
-test("stops at once when it is aborted", async () => {
+test("stops at once when aborted", async () => {
   const controller = new AbortController();
   let asked = 0;
   const server = serving(
@@ -207,7 +207,7 @@ test("stops at once when it is aborted", async () => {
   expect(asked).toBe(1);
 });
 
-test("says so where nothing listens", async () => {
+test("reports a refused connection", async () => {
   const server = serve(() => new Response(""));
   await server.close();
   const { fetch, waits } = bounded(server.host);

@@ -23,7 +23,7 @@ async function secretIn(text: string, origins: string[]): Promise<SecretBinding>
   return { name: "ci", origins, place: file, read: () => Deno.readTextFile(file) };
 }
 
-test("a secret is sent as asked, to the host it is bound to, and its file is read each time", async () => {
+test("a secret is sent in the requested form to the host it is bound to, and its file is read each time", async () => {
   const seen: Record<string, string | null>[] = [];
   const server = serving(({ headers }) => {
     seen.push({ authorization: headers.get("authorization"), token: headers.get("private-token") });
@@ -46,7 +46,7 @@ test("a secret is sent as asked, to the host it is bound to, and its file is rea
   expect(seen.at(-1)!.authorization).toBe("Bearer turned");
 });
 
-test("a secret is not sent on to another origin, even one it is bound to, and comes along within its own", async () => {
+test("a redirect keeps the secret within its origin and drops it for another, even one it is bound to", async () => {
   const seen: string[] = [];
   const far = serving(({ headers }) => {
     seen.push(`far ${headers.get("authorization")}`);
@@ -88,7 +88,7 @@ test("a secret that is unknown, bound elsewhere, empty or of several lines is no
   expect(asked).toBe(0);
 });
 
-test("settings name secrets, their hosts and where values lie; flags let the hub read just those", () => {
+test("settings name secrets, their hosts and the places of their values; the permission flags allow only those", () => {
   const env = { SCRAPE_SECRETS: "ci-x@a.example.org,b.example.org:8443 lab@http://10.0.0.7:8080" };
   const config = loadConfig(env, "/srv/chub");
   expect(config.scrapeSecrets).toEqual([
@@ -118,7 +118,7 @@ test("settings name secrets, their hosts and where values lie; flags let the hub
   }
 });
 
-test("a used-up allowance is waited for up to a minute, for all who ask the host; beyond that the scrape ends and says until when", async () => {
+test("an exhausted rate limit is waited for up to a minute by all callers of the host; beyond that the scrape ends and reports the time", async () => {
   let now = Date.parse("2026-01-01T00:00:00Z");
   let left = 0;
   let reset = 0;

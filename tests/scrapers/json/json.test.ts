@@ -58,7 +58,7 @@ async function scrape(
   return { ...found, asked: server.asked };
 }
 
-/** Two builds a page, the next one told in each way that there is. */
+/** Two builds per page; the next page is given in every supported way. */
 const pages: Record<string, [World, Record<string, unknown>]> = {
   page: [({ searchParams: q }) => ({ builds: slice(Number(q.get("page")) - 1) }), { page: "page" }],
   offset: [({ searchParams: q }) => ({ builds: slice(Number(q.get("skip") ?? 0) / 2) }), {
@@ -118,7 +118,7 @@ for (const [kind, [world, next]] of Object.entries(pages)) {
   });
 }
 
-test("results that name their run are one run as long as they come together, over pages too", async () => {
+test("consecutive results with the same run id form one run, across pages too", async () => {
   const flat = ALL.flatMap(({ id, source, tests }) =>
     tests.slice(0, 3).map((one) => ({ ...one, id, source }))
   );
@@ -134,7 +134,7 @@ test("results that name their run are one run as long as they come together, ove
   expect(String(mixed.error)).toContain("are not consecutive");
 });
 
-test("results from an address of their own, and runs that cannot be", async () => {
+test("results from their own address, and invalid runs", async () => {
   const world: World = ({ pathname }) =>
     pathname === "/api"
       ? {
@@ -162,7 +162,7 @@ test("results from an address of their own, and runs that cannot be", async () =
   });
 });
 
-test("the watermark is the greatest that was seen, asked for less the overlap; numbers are asked for as they are", async () => {
+test("the watermark is the greatest value seen; a time is queried minus the overlap, a number as it is", async () => {
   const world: World = ({ searchParams: q }) => ({
     builds: [...ALL].reverse().filter((one) => one.updated >= (q.get("since") ?? "")),
   });
@@ -178,7 +178,7 @@ test("the watermark is the greatest that was seen, asked for less the overlap; n
   expect([byNumber.asked, byNumber.watermark]).toEqual([["/api?after=8"], "10"]);
 });
 
-test("a source that repeats its pages or is no JSON fails; paths, addresses and words that cannot be are told by place", async () => {
+test("a source that repeats its pages or is not JSON fails; invalid paths, addresses and words are reported by place", async () => {
   const same = await scrape(() => ({ builds: ALL, more: 1 }), { next: { cursor: "c", path: "$.more" } });
   expect(String(same.error)).toContain("repeats its pages");
   const twice = await scrape(() => ({ builds: ALL }), { next: { page: "p" } });
@@ -199,7 +199,7 @@ test("a source that repeats its pages or is no JSON fails; paths, addresses and 
   expect(String(outside.error)).toContain("SCRAPE_HOSTS");
 });
 
-test("a run that a newer one moves to the next page is not doubled; a page behind the last may be missing", async () => {
+test("a run that a newer one shifts to the next page is not doubled; the page after the last may be missing", async () => {
   const listed = [[build(3), build(2)], [build(2), build(1)]];
   const world: World = ({ searchParams: q }) => {
     const builds = listed[Number(q.get("page")) - 1];
@@ -216,7 +216,7 @@ test("a run that a newer one moves to the next page is not doubled; a page behin
   });
 });
 
-test("an id that a JSON number cannot tell is refused, and what is no time is no watermark", async () => {
+test("an id that a JSON number cannot represent is refused, and an invalid time is never the watermark", async () => {
   const world: World = () =>
     new Response(
       `{"builds": [{"id": 9007199254740993, "source": {"cl": 1}, "tests": []},` +
@@ -229,7 +229,7 @@ test("an id that a JSON number cannot tell is refused, and what is no time is no
   expect(found.watermark).toBe("2026-03-01T00:00:00Z");
 });
 
-test("texts of a source that cannot be kept whole are cut well, or left out, and the run stays", async () => {
+test("overlong texts of a source are cut or omitted, and the run is stored", async () => {
   const odd = { ...build(1), os: `${"x".repeat(255)}\u{1F600}`, page: "" };
   const found = await scrape(() => ({ builds: [odd] }), {
     run: { ...MAPPING.run, url: "$.page", environment: { os: "$.os", cpu: "$.tests[0].suite" } },
@@ -239,7 +239,7 @@ test("texts of a source that cannot be kept whole are cut well, or left out, and
   expect(found.runs[0]).not.toHaveProperty("url");
 });
 
-test("where a run's results cannot be read, the runs before it are handed on", async () => {
+test("when a run's results cannot be read, the runs before it are yielded", async () => {
   const world: World = ({ pathname }) =>
     pathname === "/api"
       ? { builds: ALL }

@@ -7,7 +7,7 @@ function serverOf(world: World) {
   return Object.assign(server, { [Symbol.asyncDispose]: () => server.close() });
 }
 
-test("what of a record cannot be stored costs nothing but itself, and is named", async () => {
+test("an invalid part of a record is omitted and reported; the rest is stored", async () => {
   const build = (id: number) => ({
     id,
     source: { cl: 1000 + id },
