@@ -86,7 +86,7 @@ test("while the lab cannot be reached jobs wait, with the reason, and go on once
   const waiting = await bench.submit(first);
   expect(waiting).toMatchObject({
     state: "queued",
-    reason: expect.stringContaining("cannot be reached"),
+    reason: expect.stringContaining("is unreachable"),
     nextAttemptAt: expect.any(String),
   });
   // The other one is not tried in vain.
