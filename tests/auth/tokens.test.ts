@@ -58,7 +58,7 @@ test("a token may do what both its scopes and its owner's roles allow, and canno
   const push = { test: "t", changelist: 1, externalId: "1", results: [] };
   const refused = await as(reader.token, "POST", "/api/results", push);
   expect(refused.status).toBe(403);
-  expect((await refused.json()).detail).toContain("a token of the scopes read");
+  expect((await refused.json()).detail).toContain("a token of scopes read");
   expect((await as(ingester.token, "POST", "/api/results", push)).status).toBe(201);
   expect((await as(ingester.token, "POST", "/api/tests", { name: "x", scraper: "push" })).status).toBe(403);
   await app.ask("POST", "/api/tests", { body: { name: "shown", scraper: "push" } });
