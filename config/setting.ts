@@ -24,7 +24,7 @@ function textOf(value: unknown): string {
 type Settings = Record<string, Setting<z.ZodType>>;
 type Schemas<S extends Settings> = { [Name in keyof S]: S[Name]["schema"] };
 /** The values of settings, read. */
-export type Values<S extends Settings> = { [Name in keyof S]: z.infer<S[Name]["schema"]> };
+export type Values<S extends Settings> = z.infer<z.ZodObject<Schemas<S>>>;
 
 export function schemasOf<S extends Settings>(settings: S): Schemas<S> {
   return Object.fromEntries(Object.entries(settings).map(([name, { schema }]) => [name, schema])) as Schemas<

@@ -116,7 +116,11 @@ test("the file is valid, and its limits equal the hub's", async () => {
   ]);
   const file = await Deno.readTextFile(`${HOME}/run/deploy/nginx.conf`);
   const limits = [...file.matchAll(/client_max_body_size (\d+);/g)].map((match) => match[1]);
-  expect(limits).toEqual([SETTINGS.JSON_LIMIT[1], SETTINGS.UPLOAD_LIMIT[1], SETTINGS.PUSH_JSON_LIMIT[1]]);
+  expect(limits).toEqual([
+    SETTINGS.JSON_LIMIT.default,
+    SETTINGS.UPLOAD_LIMIT.default,
+    SETTINGS.PUSH_JSON_LIMIT.default,
+  ]);
 });
 
 test("plain http is redirected to https", async () => {
