@@ -97,7 +97,7 @@ export const SETTINGS = {
   SCRAPE_CONCURRENCY: setting(whole(1, 64).default(4), "Maximum concurrent scrapes in this process"),
   HELD_PAGES: setting(
     whole(0, 1 << 30).default(16 << 20),
-    "Size of the cache for frequently requested pages of builds and results, in bytes; a page is used only while its data is unchanged. 0 disables the cache",
+    "Size of the cache for frequently requested pages of builds and results, in characters of JSON, 1 or 2 bytes each; a page is used only while its data is unchanged. 0 disables the cache",
   ),
   SPOOL_DIR: setting(
     z.string().min(1).optional(),
@@ -151,7 +151,7 @@ export interface Config extends LimitConfig {
   /** Named secrets with the origins that each may be sent to; without their values. */
   scrapeSecrets: ScrapeSecret[];
   scrapeConcurrency: number;
-  /** In characters. */
+  /** In characters of JSON. */
   heldPages: number;
   /** Absolute path. */
   spoolDir: string;

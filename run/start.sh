@@ -6,8 +6,8 @@
 set -eu
 cd "$(dirname "$0")/.."
 case "$#:${1:-}" in
-  0: | 1:--permissions | 1:--migrate | 1:--demo | 1:--watch) ;;
-  *) echo "usage: run/start.sh [--demo | --watch | --migrate | --permissions]" >&2; exit 2 ;;
+  0: | 1:--permissions | 1:--migrate | 1:--demo | 1:--watch | 1:--help) ;;
+  *) echo "usage: run/start.sh [--demo | --watch | --migrate | --permissions | --help]" >&2; exit 2 ;;
 esac
 mode=${1:-}
 CHUB_DENO=$(sh run/deno_path.sh "$PPID")
@@ -19,7 +19,7 @@ esac
 sh run/install.sh
 sh run/end_with_npx.sh "$PPID" $$ >/dev/null 2>&1 &
 flags="--quiet --no-prompt --allow-read --allow-write --allow-env --allow-run --allow-sys=uid --allow-net"
-[ "$mode" != --permissions ] || exec "$CHUB_DENO" run $flags run/start.ts --permissions
+case $mode in --permissions | --help) exec "$CHUB_DENO" run $flags run/start.ts "$mode" ;; esac
 if [ -n "${DATABASE_URL:-}" ] && [ -n "${VRL_URL:-}" ] && [ "$mode" != --demo ] && [ "$mode" != --watch ]; then
   "$CHUB_DENO" run $flags run/start.ts --tokens
   hub=$("$CHUB_DENO" run $flags run/start.ts --flags)

@@ -1,4 +1,5 @@
 import { type Config, loadConfig } from "../config/config.ts";
+import { settingsHelp } from "../config/help.ts";
 import { HubError, reasonOf } from "../errors.ts";
 import { openDataLock } from "./data_lock.ts";
 import { startEmbedded } from "./embedded.ts";
@@ -125,7 +126,20 @@ async function stopAll(parts: Part[]): Promise<void> {
   }
 }
 
+const USAGE = `usage: run/start.sh [--demo | --watch | --migrate | --permissions | --help]
+
+Runs the hub, with an embedded Postgres and lab unless DATABASE_URL and VRL_URL are set.
+  --demo         shows the main job on made-up builds, then keeps serving
+  --watch        restarts the hub when a source file changes
+  --migrate      brings the database's schema up to date and stops
+  --permissions  prints the permission flags of the hub, with their reasons
+`;
+
 async function main(): Promise<number> {
+  if (mode === "--help") {
+    console.log(`${USAGE}\n${settingsHelp()}`);
+    return 0;
+  }
   const asked = settings();
   if (mode === "--permissions") {
     printPermissions(asked);

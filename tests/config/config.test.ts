@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
-import { ENV_NAMES, loadConfig } from "../../config/config.ts";
+import { loadConfig, SETTINGS } from "../../config/config.ts";
+import { settingsHelp } from "../../config/help.ts";
 import { HubError } from "../../errors.ts";
 
 test("without settings the hub listens on loopback and keeps everything under data", () => {
@@ -56,7 +57,28 @@ test("a DROP_PATTERN that cannot run in linear time ends the start with an alter
   expect(load("(\\d+)")).toThrow(/DROP_PATTERN.*lacks the named group \(\?<changelist>…\)/s);
 });
 
-test("docs/reference/settings.md lists every setting", () => {
+test("docs/reference/settings.md has a row for each setting, with the meaning and default that the code declares", () => {
   const docs = Deno.readTextFileSync(new URL("../../docs/reference/settings.md", import.meta.url));
-  for (const name of ENV_NAMES) expect(docs).toContain(`\`${name}\``);
+  const rows = new Map(
+    Array.from(
+      docs.matchAll(/^\| `([A-Z_]+)` *\| (.*?) *\| (.*?) *\|$/gm),
+      ([, name, ...cells]) => [name!, cells],
+    ),
+  );
+  expect([...rows.keys()].sort()).toEqual(Object.keys(SETTINGS).sort());
+  for (const [name, setting] of Object.entries(SETTINGS)) {
+    const [meaning, value] = rows.get(name)!;
+    // A row may end with a link.
+    expect(meaning!.replace(/ \(\[[^\]]*\]\([^)]*\)\)$/, ""), name).toBe(setting.description);
+    expect(value!.replaceAll("`", ""), name).toBe(setting.default.replaceAll("`", ""));
+  }
+});
+
+test("the help names every setting with its default, in lines that fit a terminal", () => {
+  const help = settingsHelp();
+  for (const [name, { default: value }] of Object.entries(SETTINGS)) {
+    expect(help).toContain(`\n  ${name}\n`);
+    expect(help.replaceAll(/\s+/g, " ")).toContain(`(default: ${value})`);
+  }
+  expect(Math.max(...help.split("\n").map((line) => line.length))).toBeLessThanOrEqual(120);
 });
