@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { z } from "zod";
-import type { Build, BuildWindow } from "./build_source.ts";
+import type { BuildWindow, CiBuild } from "./build_source.ts";
 
 /** Most builds whose versions a watermark contains. */
 const MAX_KNOWN = 5000;
@@ -27,7 +27,7 @@ export function beginOf({ upTo, floor }: PastMarks, { overlap }: BuildWindow): n
 }
 
 /** Tracks which version of each build was read, and up to where nothing is missing. */
-export class BuildMarks<B extends Build> {
+export class BuildMarks<B extends CiBuild> {
   /** Finished builds whose present version was not read yet, in order. */
   readonly due: B[];
   /** Number of builds read in this scrape. */

@@ -1,7 +1,7 @@
 import type { RunRecord } from "../../schemas/record.ts";
 
 /** A build (pipeline, workflow run) as a CI system lists it. */
-export interface Build {
+export interface CiBuild {
   id: string;
   /** Changes when the build is rerun or makes progress. */
   version: string;
@@ -11,7 +11,7 @@ export interface Build {
 }
 
 /** A CI system that lists builds and reads their runs. */
-export interface BuildSource<B extends Build> {
+export interface BuildSource<B extends CiBuild> {
   /** Pages of the builds at or after `from`, in any order; older builds and duplicates do no harm. */
   list(from: number): AsyncIterable<B[]>;
   /** The greatest `at` of the builds that `list` skipped because they are older than the first scrape's window. */

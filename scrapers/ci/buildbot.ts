@@ -2,16 +2,14 @@ import { z } from "zod";
 import { HubError } from "../../errors.ts";
 import { compilePattern } from "../../patterns.ts";
 import type { RunRecord } from "../../schemas/record.ts";
-import type { ReadPolicy } from "../http/read_policy.ts";
-import { scrapeBuilds } from "./ci_builds.ts";
-import type { Build, BuildSource } from "./build_source.ts";
+import { CiScraper } from "./ci_scraper.ts";
+import type { BuildSource, BuildWindow, CiBuild } from "./build_source.ts";
 import { type BuildPlace, readCompileFailure, readLogs, readSets, readSteps } from "./buildbot_results.ts";
-import { changelistOf, checkServer, ciSettings, makeRun, pattern, serverUrl, timeWindow } from "./ci.ts";
+import { changelistOf, ciSettings, makeRun, pattern, serverUrl, timeWindow } from "./ci.ts";
 import { getJson } from "../http/json_answers.ts";
 import type { ScrapeContext } from "../core/context.ts";
 import type { FetchInit } from "../http/bounded_fetch.ts";
 import { type FoundResults, noResults } from "./result_files.ts";
-import { type ScrapeBatch, type ScrapedTest, Scraper } from "../scraper.ts";
 
 const settings = z.strictObject({
   url: serverUrl.meta({ description: "The Buildbot master's address" }),
@@ -54,31 +52,26 @@ const NOT_RUN: Record<number, string> = { 3: "was skipped", 5: "was retried", 6:
 const PAGE = 100;
 const MAX_PAGES = 500;
 
-interface Listed extends Build {
+interface Listed extends CiBuild {
   build: BuildbotBuild;
 }
 
 /** Reads the builds of a Buildbot builder through the REST API v2 (master/buildbot/spec). */
-export class BuildbotScraper extends Scraper<typeof settings> {
+export class BuildbotScraper extends CiScraper<typeof settings> {
   readonly tag = "buildbot";
   readonly summary = "Test result sets, logs or steps of a Buildbot builder's builds";
   readonly settings = settings;
 
-  source({ settings: { url, builder } }: ScrapedTest<Settings>): string {
-    return `buildbot:${url} ${builder}`;
+  protected addressOf(settings: Settings): string {
+    return `${settings.url} ${settings.builder}`;
   }
 
-  override async check({ url, secret }: Settings, allow: ReadPolicy): Promise<void> {
-    await checkServer(url, secret, allow);
+  protected windowOf(settings: Settings, context: ScrapeContext): BuildWindow {
+    return timeWindow(settings, context);
   }
 
-  scrape(
-    { settings }: ScrapedTest<Settings>,
-    watermark: string | null,
-    context: ScrapeContext,
-  ): AsyncGenerator<ScrapeBatch> {
-    const window = timeWindow(settings, context);
-    return scrapeBuilds(new BuilderBuilds(settings, context), { watermark, window, context });
+  protected buildsOf(settings: Settings, context: ScrapeContext): BuilderBuilds {
+    return new BuilderBuilds(settings, context);
   }
 }
 

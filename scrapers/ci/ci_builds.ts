@@ -1,7 +1,7 @@
 import { HubError, reasonOf } from "../../errors.ts";
 import type { RunRecord } from "../../schemas/record.ts";
 import { beginOf, BuildMarks, parseMarks } from "./build_marks.ts";
-import type { Build, BuildSource, BuildWindow } from "./build_source.ts";
+import type { BuildSource, BuildWindow, CiBuild } from "./build_source.ts";
 import type { ScrapeContext } from "../core/context.ts";
 import { AnswerTooLarge } from "../http/fetch.ts";
 import type { ScrapeBatch } from "../scraper.ts";
@@ -22,7 +22,7 @@ const BATCH_MS = 30_000;
  * before it is thrown.
  * @throws HubError BAD_GATEWAY when the source repeats a page or is down
  */
-export async function* scrapeBuilds<B extends Build>(
+export async function* scrapeBuilds<B extends CiBuild>(
   source: BuildSource<B>,
   { watermark, window, context }: { watermark: string | null; window: BuildWindow; context: ScrapeContext },
 ): AsyncGenerator<ScrapeBatch> {
@@ -78,7 +78,7 @@ export async function* scrapeBuilds<B extends Build>(
 }
 
 /** Runs that are yielded together. */
-class Batch<B extends Build> {
+class Batch<B extends CiBuild> {
   readonly #runs: RunRecord[] = [];
   readonly #builds = new Map<string, B>();
   readonly #began: number;
@@ -126,7 +126,7 @@ interface ReadBuild {
 /** Errors that every other build would meet too, so that they end the scrape. */
 const ENDS = ["TOO_MANY_REQUESTS", "BAD_REQUEST", "SERVICE_UNAVAILABLE", "UNAUTHORIZED"];
 
-async function readOne<B extends Build>(
+async function readOne<B extends CiBuild>(
   source: BuildSource<B>,
   build: B,
   { signal }: ScrapeContext,
@@ -143,7 +143,7 @@ async function readOne<B extends Build>(
 }
 
 /** All builds from `from` on, in order, each in the state it was listed in last. */
-async function collect<B extends Build>(
+async function collect<B extends CiBuild>(
   source: BuildSource<B>,
   from: number,
   context: ScrapeContext,

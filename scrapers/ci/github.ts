@@ -3,10 +3,9 @@ import { HubError } from "../../errors.ts";
 import { compilePattern } from "../../patterns.ts";
 import type { ResultRecord, RunRecord } from "../../schemas/record.ts";
 import type { Outcome } from "../../schemas/outcome.ts";
-import type { ReadPolicy } from "../http/read_policy.ts";
-import { scrapeBuilds } from "./ci_builds.ts";
-import type { Build, BuildSource } from "./build_source.ts";
-import { changelistOf, checkServer, ciSettings, makeRun, pattern, serverUrl, timeWindow } from "./ci.ts";
+import { CiScraper } from "./ci_scraper.ts";
+import type { BuildSource, BuildWindow, CiBuild } from "./build_source.ts";
+import { changelistOf, ciSettings, makeRun, pattern, serverUrl, timeWindow } from "./ci.ts";
 import { findJson, getJson } from "../http/json_answers.ts";
 import type { ScrapeContext } from "../core/context.ts";
 import type { FetchInit } from "../http/bounded_fetch.ts";
@@ -14,7 +13,6 @@ import { caseName, excerpt, wordOf } from "../../formats/text.ts";
 import { nextLink } from "../http/next_link.ts";
 import { readCompileFailure } from "./github_failure.ts";
 import { addResults, findResults, type FoundResults, noResults } from "./result_files.ts";
-import { type ScrapeBatch, type ScrapedTest, Scraper } from "../scraper.ts";
 
 const settings = z.strictObject({
   url: serverUrl.default("https://api.github.com").meta({ description: "Address of the API" }),
@@ -83,31 +81,26 @@ const PAGE = 100;
 /** Most items of one list that the API returns. */
 const MAX_LISTED = 1000;
 
-interface GitHubBuild extends Build {
+interface GitHubBuild extends CiBuild {
   run: z.infer<typeof runShape>;
 }
 
 /** Reads workflow runs of a GitHub repository: result files in artifacts, or check runs (REST API 2022-11-28). */
-export class GitHubScraper extends Scraper<typeof settings> {
+export class GitHubScraper extends CiScraper<typeof settings> {
   readonly tag = "github";
   readonly summary = "Artifacts or check runs of a GitHub repository's workflow runs";
   readonly settings = settings;
 
-  source({ settings }: ScrapedTest<Settings>): string {
-    return `github:${rootOf(settings)}`;
+  protected addressOf(settings: Settings): string {
+    return rootOf(settings);
   }
 
-  override async check({ url, secret }: Settings, allow: ReadPolicy): Promise<void> {
-    await checkServer(url, secret, allow);
+  protected windowOf(settings: Settings, context: ScrapeContext): BuildWindow {
+    return timeWindow(settings, context);
   }
 
-  scrape(
-    { settings }: ScrapedTest<Settings>,
-    watermark: string | null,
-    context: ScrapeContext,
-  ): AsyncGenerator<ScrapeBatch> {
-    const window = timeWindow(settings, context);
-    return scrapeBuilds(new WorkflowRuns(settings, context), { watermark, window, context });
+  protected buildsOf(settings: Settings, context: ScrapeContext): WorkflowRuns {
+    return new WorkflowRuns(settings, context);
   }
 }
 

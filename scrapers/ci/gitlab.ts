@@ -2,17 +2,15 @@ import { z } from "zod";
 import { HubError } from "../../errors.ts";
 import type { ResultRecord, RunRecord } from "../../schemas/record.ts";
 import type { Outcome } from "../../schemas/outcome.ts";
-import type { ReadPolicy } from "../http/read_policy.ts";
-import { scrapeBuilds } from "./ci_builds.ts";
-import type { Build, BuildSource } from "./build_source.ts";
-import { changelistOf, checkServer, ciSettings, makeRun, serverUrl, timeWindow } from "./ci.ts";
+import { CiScraper } from "./ci_scraper.ts";
+import type { BuildSource, BuildWindow, CiBuild } from "./build_source.ts";
+import { changelistOf, ciSettings, makeRun, serverUrl, timeWindow } from "./ci.ts";
 import { findJson, getJson } from "../http/json_answers.ts";
 import type { ScrapeContext } from "../core/context.ts";
 import type { FetchInit } from "../http/bounded_fetch.ts";
 import { milliseconds } from "../../formats/text.ts";
 import { compileResult, isCompileStep } from "./compile_step.ts";
 import { nextLink } from "../http/next_link.ts";
-import { type ScrapeBatch, type ScrapedTest, Scraper } from "../scraper.ts";
 import { foreignName, foreignNumber, foreignText } from "../core/foreign_values.ts";
 
 const settings = z.strictObject({
@@ -73,31 +71,26 @@ const OUTCOMES: Record<string, Outcome> = {
 const PAGE = 100;
 const MAX_PAGES = 1000;
 
-interface GitLabBuild extends Build {
+interface GitLabBuild extends CiBuild {
   pipeline: Pipeline;
 }
 
 /** Reads the test reports of a GitLab project's pipelines (REST v4: pipelines, `test_report`, commits). */
-export class GitLabScraper extends Scraper<typeof settings> {
+export class GitLabScraper extends CiScraper<typeof settings> {
   readonly tag = "gitlab";
   readonly summary = "Test reports of a GitLab project's pipelines";
   readonly settings = settings;
 
-  source({ settings }: ScrapedTest<Settings>): string {
-    return `gitlab:${rootOf(settings)}`;
+  protected addressOf(settings: Settings): string {
+    return rootOf(settings);
   }
 
-  override async check({ url, secret }: Settings, allow: ReadPolicy): Promise<void> {
-    await checkServer(url, secret, allow);
+  protected windowOf(settings: Settings, context: ScrapeContext): BuildWindow {
+    return timeWindow(settings, context);
   }
 
-  scrape(
-    { settings }: ScrapedTest<Settings>,
-    watermark: string | null,
-    context: ScrapeContext,
-  ): AsyncGenerator<ScrapeBatch> {
-    const window = timeWindow(settings, context);
-    return scrapeBuilds(new Pipelines(settings, context), { watermark, window, context });
+  protected buildsOf(settings: Settings, context: ScrapeContext): Pipelines {
+    return new Pipelines(settings, context);
   }
 }
 

@@ -2,16 +2,14 @@ import { z } from "zod";
 import { compilePattern } from "../../patterns.ts";
 import type { ResultRecord, RunChangelist, RunRecord } from "../../schemas/record.ts";
 import type { Outcome } from "../../schemas/outcome.ts";
-import type { ReadPolicy } from "../http/read_policy.ts";
-import { scrapeBuilds } from "./ci_builds.ts";
-import type { Build, BuildSource } from "./build_source.ts";
-import { changelistOf, checkServer, ciSettings, makeRun, pattern, serverUrl, timeWindow } from "./ci.ts";
+import { CiScraper } from "./ci_scraper.ts";
+import type { BuildSource, BuildWindow, CiBuild } from "./build_source.ts";
+import { changelistOf, ciSettings, makeRun, pattern, serverUrl, timeWindow } from "./ci.ts";
 import { findJson, getJson } from "../http/json_answers.ts";
 import type { ScrapeContext } from "../core/context.ts";
 import type { FetchInit } from "../http/bounded_fetch.ts";
 import { readCompileFailure } from "./jenkins_failure.ts";
 import { addResults, findResults, type FoundResults, noResults } from "./result_files.ts";
-import { type ScrapeBatch, type ScrapedTest, Scraper } from "../scraper.ts";
 import { foreignName, foreignNumber, foreignText } from "../core/foreign_values.ts";
 
 const settings = z.strictObject({
@@ -84,31 +82,26 @@ const PAGE = 100;
 const MAX_PAGES = 500;
 const CASES = "suites[cases[className,name,status,duration,errorDetails,errorStackTrace,skippedMessage]]";
 
-interface Listed extends Build {
+interface Listed extends CiBuild {
   build: JenkinsBuild;
 }
 
 /** Reads the builds of a Jenkins job through its JSON API (`/api/json` with `tree`; the JUnit plugin's `testReport`). */
-export class JenkinsScraper extends Scraper<typeof settings> {
+export class JenkinsScraper extends CiScraper<typeof settings> {
   readonly tag = "jenkins";
   readonly summary = "Test reports or artifacts of a Jenkins job's builds";
   readonly settings = settings;
 
-  source({ settings }: ScrapedTest<Settings>): string {
-    return `jenkins:${jobUrl(settings)}`;
+  protected addressOf(settings: Settings): string {
+    return jobUrl(settings);
   }
 
-  override async check({ url, secret }: Settings, allow: ReadPolicy): Promise<void> {
-    await checkServer(url, secret, allow);
+  protected windowOf(settings: Settings, context: ScrapeContext): BuildWindow {
+    return timeWindow(settings, context);
   }
 
-  scrape(
-    { settings }: ScrapedTest<Settings>,
-    watermark: string | null,
-    context: ScrapeContext,
-  ): AsyncGenerator<ScrapeBatch> {
-    const window = timeWindow(settings, context);
-    return scrapeBuilds(new JobBuilds(settings, context), { watermark, window, context });
+  protected buildsOf(settings: Settings, context: ScrapeContext): JobBuilds {
+    return new JobBuilds(settings, context);
   }
 }
 

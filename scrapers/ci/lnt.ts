@@ -1,16 +1,13 @@
 import { z } from "zod";
 import { HubError } from "../../errors.ts";
 import type { RunRecord } from "../../schemas/record.ts";
-import type { ReadPolicy } from "../http/read_policy.ts";
-import { parseMarks } from "./build_marks.ts";
-import { scrapeBuilds } from "./ci_builds.ts";
-import type { Build, BuildSource } from "./build_source.ts";
-import { changelistOf, checkServer, ciSettings, makeRun, serverUrl } from "./ci.ts";
+import { CiScraper } from "./ci_scraper.ts";
+import type { BuildSource, BuildWindow, CiBuild } from "./build_source.ts";
+import { changelistOf, ciSettings, makeRun, serverUrl } from "./ci.ts";
 import { getJson } from "../http/json_answers.ts";
 import type { ScrapeContext } from "../core/context.ts";
 import { lnt as lntFormat } from "../../formats/lnt.ts";
 import { findResults } from "./result_files.ts";
-import { type ScrapeBatch, type ScrapedTest, Scraper } from "../scraper.ts";
 
 const word = z.string().regex(/^[\w.-]{1,100}$/, "must be a plain name");
 const { overlapHours: _, ...common } = ciSettings;
@@ -42,7 +39,7 @@ const runPage = z.object({
   ).max(1_000_000),
 });
 
-interface LntRun extends Build {
+interface LntRun extends CiBuild {
   machine: string;
   run: z.infer<typeof runPage>["runs"][number];
 }
@@ -51,30 +48,21 @@ interface LntRun extends Build {
 const OVERLAP_RUNS = 1000;
 
 /** Reads the runs of an LLVM LNT server through its REST API (lnt/server/ui/api.py: `/api/db_<database>/v4/<suite>/…`). */
-export class LntScraper extends Scraper<typeof settings> {
+export class LntScraper extends CiScraper<typeof settings> {
   readonly tag = "lnt";
   readonly summary = "Runs and samples of an LLVM LNT server";
   readonly settings = settings;
 
-  source({ settings }: ScrapedTest<Settings>): string {
-    return `lnt:${rootOf(settings)}`;
+  protected addressOf(settings: Settings): string {
+    return rootOf(settings);
   }
 
-  override async check({ url, secret }: Settings, allow: ReadPolicy): Promise<void> {
-    await checkServer(url, secret, allow);
+  protected windowOf(): BuildWindow {
+    return { first: 1, overlap: OVERLAP_RUNS, patience: OVERLAP_RUNS };
   }
 
-  scrape(
-    { settings }: ScrapedTest<Settings>,
-    watermark: string | null,
-    context: ScrapeContext,
-  ): AsyncGenerator<ScrapeBatch> {
-    const window = { first: 1, overlap: OVERLAP_RUNS, patience: OVERLAP_RUNS };
-    return scrapeBuilds(new LntRuns(settings, context, parseMarks(watermark) === undefined), {
-      watermark,
-      window,
-      context,
-    });
+  protected buildsOf(settings: Settings, context: ScrapeContext, isFirst: boolean): LntRuns {
+    return new LntRuns(settings, context, isFirst);
   }
 }
 

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { HubError } from "../../../errors.ts";
 import { scrapeBuilds } from "../../../scrapers/ci/ci_builds.ts";
-import type { Build, BuildSource } from "../../../scrapers/ci/build_source.ts";
+import type { BuildSource, CiBuild } from "../../../scrapers/ci/build_source.ts";
 import type { ScrapeBatch } from "../../../scrapers/scraper.ts";
 import { allowance, scrapeContext } from "../../helpers/lab_server.ts";
 
@@ -9,14 +9,14 @@ const HOUR = 3_600_000;
 const NOW = Date.parse("2026-03-01T00:00:00Z");
 const window = { first: NOW - 700 * HOUR, overlap: 48 * HOUR, patience: 336 * HOUR, most: NOW };
 
-function build(id: number, hoursAgo: number, more: Partial<Build> = {}): Build {
+function build(id: number, hoursAgo: number, more: Partial<CiBuild> = {}): CiBuild {
   return { id: String(id), version: "1", at: NOW - hoursAgo * HOUR, isOver: true, ...more };
 }
 
 /** A source of builds; reading a build in `fails` throws its error. */
-function sourceOf(builds: Build[], fails: Record<string, HubError> = {}) {
+function sourceOf(builds: CiBuild[], fails: Record<string, HubError> = {}) {
   const read: string[] = [];
-  const source: BuildSource<Build> = {
+  const source: BuildSource<CiBuild> = {
     async *list(from) {
       await Promise.resolve();
       yield builds.filter((one) => one.at >= from);
@@ -39,7 +39,7 @@ function sourceOf(builds: Build[], fails: Record<string, HubError> = {}) {
 }
 
 async function scrape(
-  { source }: { source: BuildSource<Build> },
+  { source }: { source: BuildSource<CiBuild> },
   watermark: string | null,
   { take = () => true, now = () => new Date(NOW) }: {
     take?: (batch: ScrapeBatch) => boolean;
