@@ -2,7 +2,7 @@ import { expect, test } from "vitest";
 
 const home = import.meta.dirname!.replace(/\/tests\/formats$/, "");
 /** What the example's parser and test import, and what these import. */
-const COPIED = ["formats", "schemas", "errors.ts", "turns.ts", "std.d.ts", "deno.json", "deno.lock"];
+const COPIED = ["formats", "schemas", "errors.ts", "turns.ts", "untyped.d.ts", "deno.json", "deno.lock"];
 const CONFIG = `import { defineConfig } from "vitest/config";
 export default defineConfig({ test: { include: ["tests/**/*.test.ts"], pool: "forks" } });`;
 

@@ -77,7 +77,7 @@ test("parts from several machines, named in their files, are one run", async () 
   const other = await push({ test: "shards", externalId: "S", mode: "merge", environment: { os: "x" } });
   expect([other.status, other.body.detail]).toEqual([
     409,
-    expect.stringContaining('its environment is {"os":"x"}, the run\'s {}'),
+    expect.stringContaining('its environment is {"os":"x"}, but the run\'s is {}'),
   ]);
 });
 

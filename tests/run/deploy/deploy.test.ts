@@ -161,7 +161,7 @@ test(
     }).output();
     expect(old.code).toBe(1);
     expect(new TextDecoder().decode(old.stderr)).toContain(
-      `needs code ${CODE + 1} or newer; this is code ${CODE}`,
+      `requires code version ${CODE + 1} or newer; this is code ${CODE}`,
     );
   },
   600_000,
