@@ -24,7 +24,8 @@ export interface Pattern {
 
 /**
  * Compiles JavaScript's syntax (flag `u`) for RE2 (https://github.com/google/re2/wiki/Syntax), with JavaScript's meaning
- * of `.`, `\s` and the rest. A difference: a repeated group keeps the text of its last iteration that it took part in.
+ * of `.`, `\s` and the rest. Two differences: a repeated group keeps the text of its last iteration that it took part in,
+ * and a repetition ends at an iteration that matches nothing (`(?:|a)*` matches nothing of "a").
  * @throws HubError BAD_REQUEST that names the pattern, the part that cannot run in linear time, and what to write instead
  */
 export function compilePattern(source: string): Pattern {

@@ -107,7 +107,9 @@ test("conflicting settings are rejected at start with advice", () => {
   expect(load({ ...ldap, LDAP_URL: "http://ldap.test" })).toThrow("ldaps:");
   expect(load({ LDAP_URL: "ldaps://ldap.test" })).toThrow("LDAP_SEARCH_BASE");
   expect(load({ ...ldap, LDAP_URL: "ldaps://ldap.test", HOST: "0.0.0.0" })).not.toThrow();
-  expect(load({ ...ldap, LDAP_URL: "ldaps://ldap.test", LDAP_SERVICE_DN: "cn=x" })).toThrow("require each other");
+  expect(load({ ...ldap, LDAP_URL: "ldaps://ldap.test", LDAP_SERVICE_DN: "cn=x" })).toThrow(
+    "require each other",
+  );
   expect(load({ ...ldap, LDAP_URL: "ldaps://ldap.test", LDAP_ROLES: "king=x" })).toThrow("king=x");
   expect(load({ TRUST_PROXY: "proxy.test" })).toThrow("IP address");
   expect(load({ CORS_ORIGINS: "*" })).toThrow("origin");
