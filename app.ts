@@ -63,7 +63,7 @@ export function createApp(
   const { allowedHosts, trustedProxies } = config.auth;
   const room = new BodyRoom(config.bodyMemory);
   const table = createTable(routes, extra, config);
-  const versions = createVersions(deps.sql, { home: config.home, held: config.heldPages });
+  const versions = createVersions(deps.sql, { home: config.home, pageCacheSize: config.pageCacheSize });
   const compressing = compress({ threshold: 1024 });
   // Checking whether an answer can be compressed costs more than producing many answers.
   app.use(async (c, next) => {

@@ -8,7 +8,7 @@ import { startQueue } from "./cron/boss.ts";
 import { scheduleOf } from "./cron/schedule.ts";
 import { cancelJobInLab, followLabTask } from "./cron/tasks/follow_lab.ts";
 import type { JobDeps } from "./cron/tasks/job_deps.ts";
-import { lookUpJob, submitJob } from "./cron/tasks/jobs.ts";
+import { searchLabForJob, submitJob } from "./cron/tasks/jobs.ts";
 import { scanDropTask } from "./cron/tasks/scan_drop.ts";
 import { readListsTask } from "./cron/tasks/read_lists.ts";
 import { sweepResults } from "./cron/tasks/sweep_results.ts";
@@ -187,7 +187,7 @@ await queue.work(
   (data, signal) => scrapeTask({ ...taskDeps, pace }, data, signal),
 );
 await queue.work("submit_job", 4, ({ jobId }, signal) => submitJob(jobDeps, jobId, signal));
-await queue.work("look_up_job", 2, ({ jobId }, signal) => lookUpJob(jobDeps, jobId, signal));
+await queue.work("look_up_job", 2, ({ jobId }, signal) => searchLabForJob(jobDeps, jobId, signal));
 await queue.work("cancel_job", 2, ({ jobId }, signal) => cancelJobInLab(jobDeps, jobId, signal));
 await queue.work("read_lists", 1, (_data, signal) => readListsTask(taskDeps, signal));
 await queue.work("sweep_results", 1, async (_data, signal) => {

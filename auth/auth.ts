@@ -10,7 +10,7 @@ import type { Client } from "./client.ts";
 import { digestOf, randomId } from "./digest.ts";
 import type { Directory, OnRefusal } from "./ldap.ts";
 import { People } from "./people.ts";
-import type { HeldRole, Identity } from "./roles.ts";
+import type { GrantedRole, Identity } from "./roles.ts";
 import type { Throttle } from "./throttle.ts";
 import { isToken } from "./token_format.ts";
 
@@ -20,7 +20,7 @@ export interface AuthOptions {
   directory: Directory | undefined;
   isAdminToken: IsAdminToken;
   throttle: Throttle;
-  groupRoles: readonly { role: HeldRole; group: string }[];
+  groupRoles: readonly { role: GrantedRole; group: string }[];
   recheckMs: number;
   sessionIdleMs: number;
   sessionMaxMs: number;

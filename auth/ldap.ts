@@ -161,7 +161,7 @@ async function connect(
   });
   made(client);
   // Without this check, a failed StartTLS would let the client send a password in clear text.
-  if (!isSecure) await inTime(client.startTLS(tls), timeoutMs, "StartTLS");
+  if (!isSecure) await withTimeout(client.startTLS(tls), timeoutMs, "StartTLS");
   return client;
 }
 
@@ -175,7 +175,7 @@ function once<T extends (...args: never[]) => unknown>(make: T): T {
   }) as T;
 }
 
-async function inTime<T>(promise: Promise<T>, ms: number, what: string): Promise<T> {
+async function withTimeout<T>(promise: Promise<T>, ms: number, what: string): Promise<T> {
   let timer: ReturnType<typeof setTimeout> | undefined;
   const late = new Promise<never>((_, reject) => {
     timer = setTimeout(() => reject(new Error(`${what} took longer than ${ms} ms`)), ms);

@@ -3,12 +3,12 @@ import type { Db } from "../db/core/queryable.ts";
 import { type PersonRow, refusePerson, savePerson } from "../db/access/people.ts";
 import { writeIfPossible } from "../db/core/connection_errors.ts";
 import type { Directory } from "./ldap.ts";
-import { type HeldRole, rolesOf } from "./roles.ts";
+import { type GrantedRole, rolesOf } from "./roles.ts";
 
 export interface PeopleOptions {
   sql: Db;
   directory: Directory | undefined;
-  groupRoles: readonly { role: HeldRole; group: string }[];
+  groupRoles: readonly { role: GrantedRole; group: string }[];
   recheckMs: number;
   now(): Date;
   log(message: string, fields?: Record<string, unknown>): void;
@@ -16,7 +16,7 @@ export interface PeopleOptions {
 
 /** A person's present roles. */
 export interface Standing {
-  roles: HeldRole[];
+  roles: GrantedRole[];
   /** Whether a due recheck failed because the directory was unreachable. */
   isStale: boolean;
 }

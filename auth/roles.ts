@@ -3,10 +3,10 @@ import type { Scope } from "../schemas/auth.ts";
 /** Roles that a procedure can require. `anyone` requires no sign-in; `admin` may do everything. */
 const ROLES = ["anyone", "viewer", "submitter", "ingester", "triager", "admin"] as const;
 export type Role = (typeof ROLES)[number];
-export type HeldRole = Exclude<Role, "anyone">;
+export type GrantedRole = Exclude<Role, "anyone">;
 
 /** The scope that a token must have in addition to its owner's role. */
-const SCOPE_OF: Record<HeldRole, Scope> = {
+const SCOPE_OF: Record<GrantedRole, Scope> = {
   viewer: "read",
   submitter: "submit",
   ingester: "ingest",
@@ -17,7 +17,7 @@ const SCOPE_OF: Record<HeldRole, Scope> = {
 /** An authenticated caller. */
 export interface Identity {
   name: string;
-  roles: readonly HeldRole[];
+  roles: readonly GrantedRole[];
   /** `session`, `token <id>` or `admin token`. */
   via: string;
   /** Scopes of the token; null without a token. */
@@ -43,8 +43,8 @@ export function mayAct(identity: Identity | null, role: Role): boolean {
 /** The roles of a member of these groups; everyone who signs in is a viewer. */
 export function rolesOf(
   groups: readonly string[],
-  mapping: readonly { role: HeldRole; group: string }[],
-): HeldRole[] {
+  mapping: readonly { role: GrantedRole; group: string }[],
+): GrantedRole[] {
   const own = new Set(groups.map(plain));
   const roles = mapping.filter(({ group }) => own.has(plain(group))).map(({ role }) => role);
   return ["viewer", ...new Set(roles)];

@@ -152,7 +152,7 @@ export interface Config extends LimitConfig {
   scrapeSecrets: ScrapeSecret[];
   scrapeConcurrency: number;
   /** In characters of JSON. */
-  heldPages: number;
+  pageCacheSize: number;
   /** Absolute path. */
   spoolDir: string;
   logLevel: "debug" | "info" | "warn" | "error";
@@ -212,7 +212,7 @@ export function loadConfig(env: Record<string, string | undefined>, home: string
     scrapeSecrets: secrets,
     scrapeConcurrency: value.SCRAPE_CONCURRENCY,
     ...limitConfig(value),
-    heldPages: value.HELD_PAGES,
+    pageCacheSize: value.HELD_PAGES,
     spoolDir: absolute(value.SPOOL_DIR ?? `${dataDir}/spool`),
     logLevel: value.LOG_LEVEL,
     auth,

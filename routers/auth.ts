@@ -6,9 +6,9 @@ import { savePerson } from "../db/access/people.ts";
 import { createToken, listTokens, revokeToken } from "../db/access/tokens.ts";
 import { HubError } from "../errors.ts";
 import {
+  createdToken,
   loginInput,
   logoutInput,
-  madeToken,
   type Me,
   me,
   tokenId,
@@ -19,7 +19,7 @@ import {
 } from "../schemas/auth.ts";
 import { authorOf, type Context } from "./context.ts";
 import { procedure, router } from "./trpc.ts";
-import { wire } from "./output_schema.ts";
+import { outputSchema } from "./output_schema.ts";
 
 const HINT = 4;
 
@@ -34,7 +34,7 @@ export const authRouter = router({
       isOpen: true,
     })
     .input(loginInput)
-    .output(wire(me))
+    .output(outputSchema(me))
     .mutation(async ({ ctx, input }) => {
       const { sessionId, identity } = await ctx.auth.signIn({
         ...input,
@@ -55,7 +55,7 @@ export const authRouter = router({
       role: "viewer",
     })
     .input(logoutInput)
-    .output(wire(me))
+    .output(outputSchema(me))
     .mutation(async ({ ctx, input }) => {
       await ctx.auth.signOut(ctx.identity!, authorOf(ctx), input);
       ctx.reply.session = { id: null, maxAgeMs: 0 };
@@ -71,7 +71,7 @@ export const authRouter = router({
       isOpen: true,
     })
     .input(z.object({}))
-    .output(wire(me))
+    .output(outputSchema(me))
     .query(({ ctx }) => toMe(ctx.identity)),
 
   tokens: procedure
@@ -82,7 +82,7 @@ export const authRouter = router({
       role: "viewer",
     })
     .input(tokenList)
-    .output(wire(tokenPage))
+    .output(outputSchema(tokenPage))
     .query(({ ctx, input }) => {
       const own = ctx.identity!.name;
       const person = input.person ?? own;
@@ -106,7 +106,7 @@ export const authRouter = router({
       statuses: [201],
     })
     .input(tokenInput)
-    .output(wire(madeToken))
+    .output(outputSchema(createdToken))
     .mutation(async ({ ctx, input }) => {
       const owner = await ownerOf(ctx);
       const token = makeToken();
@@ -130,7 +130,7 @@ export const authRouter = router({
       role: "viewer",
     })
     .input(tokenId)
-    .output(wire(tokenShape))
+    .output(outputSchema(tokenShape))
     .mutation(({ ctx, input }) => {
       const person = mayAct(ctx.identity, "admin") ? undefined : ctx.identity!.name;
       return revokeToken(ctx.sql, { id: input.id, person }, authorOf(ctx));

@@ -11,9 +11,9 @@ import {
   labelledList,
   labelledPage,
 } from "../schemas/axis.ts";
-import { authorOf, type Context, maySee } from "./context.ts";
+import { authorOf, type Context, maySeeSecrets } from "./context.ts";
 import { procedure, router } from "./trpc.ts";
-import { wire } from "./output_schema.ts";
+import { outputSchema } from "./output_schema.ts";
 
 export const axesRouter = router({
   list: procedure
@@ -24,7 +24,7 @@ export const axesRouter = router({
       role: "anyone",
     })
     .input(z.object({}))
-    .output(wire(z.object({ items: z.array(axisShape) })))
+    .output(outputSchema(z.object({ items: z.array(axisShape) })))
     .query(async ({ ctx }) => ({ items: (await listAxes(ctx.sql)).map((axis) => shownAxis(ctx, axis)) })),
 
   configure: procedure
@@ -35,7 +35,7 @@ export const axesRouter = router({
       role: "admin",
     })
     .input(axisPatch)
-    .output(wire(axisShape))
+    .output(outputSchema(axisShape))
     .mutation(async ({ ctx, input }) => {
       if (typeof input.listUrl === "string") await checkListUrl(readPolicyOf(ctx.config), input.listUrl);
       await configureAxis(ctx.sql, input, authorOf(ctx));
@@ -53,7 +53,7 @@ export const axesRouter = router({
       role: "anyone",
     })
     .input(labelledList)
-    .output(wire(labelledPage))
+    .output(outputSchema(labelledPage))
     .query(({ ctx, input }) => listChangelists(ctx.sql, input)),
 
   addChangelists: procedure
@@ -64,10 +64,10 @@ export const axesRouter = router({
       role: "ingester",
     })
     .input(labelledInput)
-    .output(wire(labelledAnswer))
+    .output(outputSchema(labelledAnswer))
     .mutation(({ ctx, input }) => addChangelists(ctx.sql, input.axis, [input.changelists])),
 });
 
 function shownAxis(ctx: Context, axis: AxisShape): AxisShape {
-  return maySee(ctx) ? axis : { ...axis, listUrl: null, listError: null };
+  return maySeeSecrets(ctx) ? axis : { ...axis, listUrl: null, listError: null };
 }

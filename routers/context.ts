@@ -68,7 +68,7 @@ export interface SessionCookie {
 }
 
 /** Whether the caller may see fields that can contain secrets: job output, scraper settings, queue payloads, error details. */
-export function maySee(ctx: Context): boolean {
+export function maySeeSecrets(ctx: Context): boolean {
   return mayAct(ctx.identity, "viewer");
 }
 

@@ -12,7 +12,7 @@ let timer: ReturnType<typeof setInterval> | undefined;
  * Resolves or rejects like `promise`, or rejects with `late()` after `limitMs`, to within half a second. All calls share one
  * timer, because a timer per read is a large part of the cost of a small read.
  */
-export function inTime<T>(promise: Promise<T>, limitMs: number, late: () => Error): Promise<T> {
+export function withTimeout<T>(promise: Promise<T>, limitMs: number, late: () => Error): Promise<T> {
   return new Promise((resolve, reject) => {
     const entry = { until: performance.now() + limitMs, expire: () => reject(late()) };
     waiting.add(entry);

@@ -18,17 +18,17 @@ import {
 import { id } from "../schemas/common.ts";
 import { packageDetail, packageList, packageName, packagePage, packagePatch } from "../schemas/package.ts";
 import { scanDetail, scanEnqueued, scanList, scanPage, scanRequest } from "../schemas/scan.ts";
-import { authorOf, type Context, maySee } from "./context.ts";
+import { authorOf, type Context, maySeeSecrets } from "./context.ts";
 import { procedure, router } from "./trpc.ts";
 import { readOnce } from "./read_once.ts";
-import { wire } from "./output_schema.ts";
+import { outputSchema } from "./output_schema.ts";
 
 /** Packages and builds of the binary drop. */
 export const dvsRouter = router({
   packages: procedure
     .meta({ method: "GET", path: "/api/dvs/packages", summary: "List packages by name", role: "anyone" })
     .input(packageList)
-    .output(wire(packagePage))
+    .output(outputSchema(packagePage))
     .query(({ ctx, input }) => listPackages(ctx.sql, input)),
 
   package: procedure
@@ -39,7 +39,7 @@ export const dvsRouter = router({
       role: "anyone",
     })
     .input(z.object({ name: packageName }))
-    .output(wire(packageDetail))
+    .output(outputSchema(packageDetail))
     .query(({ ctx, input }) => getPackage(ctx.sql, input.name, mayShow(ctx))),
 
   patchPackage: procedure
@@ -50,7 +50,7 @@ export const dvsRouter = router({
       role: "admin",
     })
     .input(packagePatch)
-    .output(wire(packageDetail))
+    .output(outputSchema(packageDetail))
     .mutation(async ({ ctx, input }) => {
       await setPackageScanned(ctx.sql, input, authorOf(ctx));
       return await getPackage(ctx.sql, input.name, mayShow(ctx));
@@ -64,7 +64,7 @@ export const dvsRouter = router({
       role: "anyone",
     })
     .input(changelistList)
-    .output(wire(changelistPage))
+    .output(outputSchema(changelistPage))
     .query(({ ctx, input }) =>
       readOnce(ctx, {
         list: "changelists",
@@ -82,7 +82,7 @@ export const dvsRouter = router({
       role: "anyone",
     })
     .input(changelistPath)
-    .output(wire(changelistDetail))
+    .output(outputSchema(changelistDetail))
     .query(({ ctx, input }) => getChangelist(ctx.sql, input)),
 
   nearest: procedure
@@ -93,7 +93,7 @@ export const dvsRouter = router({
       role: "anyone",
     })
     .input(nearestQuery)
-    .output(wire(nearestBuild))
+    .output(outputSchema(nearestBuild))
     .query(({ ctx, input }) => getNearest(ctx.sql, input)),
 
   common: procedure
@@ -104,7 +104,7 @@ export const dvsRouter = router({
       role: "anyone",
     })
     .input(commonQuery)
-    .output(wire(commonPage))
+    .output(outputSchema(commonPage))
     .query(({ ctx, input }) => listCommon(ctx.sql, input)),
 
   scans: procedure
@@ -115,7 +115,7 @@ export const dvsRouter = router({
       role: "anyone",
     })
     .input(scanList)
-    .output(wire(scanPage))
+    .output(outputSchema(scanPage))
     .query(({ ctx, input }) => listScans(ctx.sql, input, mayShow(ctx))),
 
   scan: procedure
@@ -126,7 +126,7 @@ export const dvsRouter = router({
       role: "anyone",
     })
     .input(z.object({ id }))
-    .output(wire(scanDetail))
+    .output(outputSchema(scanDetail))
     .query(({ ctx, input }) => getScan(ctx.sql, input.id, mayShow(ctx))),
 
   startScan: procedure
@@ -138,7 +138,7 @@ export const dvsRouter = router({
       statuses: [202],
     })
     .input(scanRequest)
-    .output(wire(scanEnqueued))
+    .output(outputSchema(scanEnqueued))
     .mutation(async ({ ctx, input }) => {
       // Separate keys, so that a queued plain scan does not absorb a full one.
       const singletonKey = input.full ? "scan:full" : "scan";
@@ -159,5 +159,5 @@ export const dvsRouter = router({
 });
 
 function mayShow(ctx: Context): { showReasons: boolean } {
-  return { showReasons: maySee(ctx) };
+  return { showReasons: maySeeSecrets(ctx) };
 }

@@ -3,9 +3,9 @@ import type { Db } from "../db/core/queryable.ts";
 import { type DatabaseState, getDatabaseState } from "../db/core/migrate.ts";
 import { findSpoolFault } from "../db/core/spool_file.ts";
 import type { Context } from "./context.ts";
-import { inTime } from "./deadline.ts";
+import { withTimeout } from "./deadline.ts";
 import { procedure, router } from "./trpc.ts";
-import { wire } from "./output_schema.ts";
+import { outputSchema } from "./output_schema.ts";
 
 const TIME_LIMIT_MS = 2000;
 const check = z.object({
@@ -25,7 +25,7 @@ export const healthRouter = router({
       cost: 0,
     })
     .input(z.object({}))
-    .output(wire(z.object({ status: z.literal("ok") })))
+    .output(outputSchema(z.object({ status: z.literal("ok") })))
     .query(() => ({ status: "ok" as const })),
 
   ready: procedure
@@ -39,7 +39,7 @@ export const healthRouter = router({
       statuses: [200, 503],
     })
     .input(z.object({}))
-    .output(wire(z.object({ status: z.enum(["ok", "bad"]), checks: z.array(check) })))
+    .output(outputSchema(z.object({ status: z.enum(["ok", "bad"]), checks: z.array(check) })))
     .query(async ({ ctx }) => {
       const checks = await checkAll(ctx);
       const isReady = checks.every(({ state }) => state === "ok");
@@ -49,7 +49,9 @@ export const healthRouter = router({
 });
 
 async function checkAll(ctx: Context): Promise<z.infer<typeof check>[]> {
-  const state = await inTime(askOnce(ctx.sql), TIME_LIMIT_MS, () => new Error("late")).catch(() => undefined);
+  const state = await withTimeout(askOnce(ctx.sql), TIME_LIMIT_MS, () => new Error("late")).catch(() =>
+    undefined
+  );
   const isThere = state !== undefined;
   const canWrite = isThere && !state.isReadOnly;
   const isCurrent = isThere && state.pending.length === 0;

@@ -4,9 +4,9 @@ import { getJob, listJobs, listJobsById } from "../db/jobs/jobs.ts";
 import type { Queryable } from "../db/core/queryable.ts";
 import { id } from "../schemas/common.ts";
 import { type Job, jobBatch, type JobDetail, jobDetail, jobInput, jobList, jobPage } from "../schemas/job.ts";
-import { authorOf, type Context, maySee } from "./context.ts";
+import { authorOf, type Context, maySeeSecrets } from "./context.ts";
 import { procedure, router } from "./trpc.ts";
-import { wire } from "./output_schema.ts";
+import { outputSchema } from "./output_schema.ts";
 
 const jobId = z.object({ id });
 
@@ -14,10 +14,10 @@ export const jobsRouter = router({
   list: procedure
     .meta({ method: "GET", path: "/api/vrl/jobs", summary: "List jobs, newest first", role: "anyone" })
     .input(jobList)
-    .output(wire(jobPage))
+    .output(outputSchema(jobPage))
     .query(async ({ ctx, input }) => {
       const { items, nextCursor } = await listJobs(ctx.sql, input);
-      return { items: maySee(ctx) ? items : items.map(hidden), nextCursor };
+      return { items: maySeeSecrets(ctx) ? items : items.map(hidden), nextCursor };
     }),
 
   submit: procedure
@@ -29,7 +29,7 @@ export const jobsRouter = router({
       statuses: [201, 200],
     })
     .input(jobInput)
-    .output(wire(z.union([jobDetail, jobBatch])))
+    .output(outputSchema(z.union([jobDetail, jobBatch])))
     .mutation(async ({ ctx, input }) => {
       await ctx.checkSubmitter();
       const { ids, isNew } = await createJobs(ctx.sql, input, requestOf(ctx, "submit_job"));
@@ -47,7 +47,7 @@ export const jobsRouter = router({
       role: "anyone",
     })
     .input(jobId)
-    .output(wire(jobDetail))
+    .output(outputSchema(jobDetail))
     .query(async ({ ctx, input }) => shown(ctx, await getJob(ctx.sql, input.id))),
 
   cancel: procedure
@@ -59,7 +59,7 @@ export const jobsRouter = router({
       statuses: [202],
     })
     .input(jobId)
-    .output(wire(jobDetail))
+    .output(outputSchema(jobDetail))
     .mutation(async ({ ctx, input }) => {
       await cancelJob(ctx.sql, input.id, requestOf(ctx, "cancel_job"));
       ctx.reply.status = 202;
@@ -75,7 +75,7 @@ export const jobsRouter = router({
       statuses: [201, 200],
     })
     .input(jobId)
-    .output(wire(jobDetail))
+    .output(outputSchema(jobDetail))
     .mutation(async ({ ctx, input }) => {
       await ctx.checkSubmitter();
       const made = await retryJob(ctx.sql, input.id, requestOf(ctx, "submit_job"));
@@ -102,7 +102,7 @@ function hidden<T extends Job>(job: T): T {
 
 /** Hides output, which may contain secrets, from anonymous callers. */
 function shown(ctx: Context, detail: JobDetail): JobDetail {
-  if (maySee(ctx)) return detail;
+  if (maySeeSecrets(ctx)) return detail;
   return {
     ...hidden(detail),
     stdout: null,

@@ -4,7 +4,7 @@ import { JsonText } from "../db/core/json_text.ts";
 import { UNCHANGED } from "./read_once.ts";
 
 /** A procedure's output schema, for tRPC, the site map and OpenAPI. */
-export interface Wire<T extends z.ZodType> {
+export interface OutputSchema<T extends z.ZodType> {
   schema: T;
   /** For types only. */
   _input: z.input<T> | JsonText<z.output<T>>;
@@ -20,7 +20,7 @@ export function checkAnswers(): void {
 }
 
 /** An output schema. If outputs are validated, any output that the schema would change is an error, even by an extra field. */
-export function wire<T extends z.ZodType>(schema: T): Wire<T> {
+export function outputSchema<T extends z.ZodType>(schema: T): OutputSchema<T> {
   return {
     schema,
     parse(answer) {
@@ -32,7 +32,7 @@ export function wire<T extends z.ZodType>(schema: T): Wire<T> {
       }
       return answer as z.output<T>;
     },
-  } as Wire<T>;
+  } as OutputSchema<T>;
 }
 
 function toJson(value: unknown): unknown {

@@ -121,7 +121,7 @@ export async function storePush(ctx: Context, head: PushHead, received: Received
   return {
     runId: stored.id,
     accepted: spool.count - spool.missing,
-    counts: spool.told,
+    counts: spool.reportedCounts,
     missing: spool.missing,
     samples: spool.samples,
     rejectedCount,

@@ -28,7 +28,7 @@ import type { Context } from "./context.ts";
 import { pushRecords } from "./push.ts";
 import { labellingProcedure, procedure, router } from "./trpc.ts";
 import { readOnce } from "./read_once.ts";
-import { wire } from "./output_schema.ts";
+import { outputSchema } from "./output_schema.ts";
 
 export const resultsRouter = router({
   list: procedure
@@ -39,7 +39,7 @@ export const resultsRouter = router({
       role: "anyone",
     })
     .input(resultList)
-    .output(wire(resultInRunPage))
+    .output(outputSchema(resultInRunPage))
     .query(({ ctx, input }) =>
       readOnce(ctx, {
         list: "results",
@@ -58,7 +58,7 @@ export const resultsRouter = router({
       statuses: [201, 200],
     })
     .input(pushInput)
-    .output(wire(pushAnswer))
+    .output(outputSchema(pushAnswer))
     .mutation(({ ctx, input: { results, ...head } }) => pushRecords(ctx, head, results)),
 
   summary: procedure
@@ -70,7 +70,7 @@ export const resultsRouter = router({
       cost: 10,
     })
     .input(summaryList)
-    .output(wire(summaryPage))
+    .output(outputSchema(summaryPage))
     .query(({ ctx, input }) => listSummary(ctx.sql, input)),
 
   culprit: procedure
@@ -83,7 +83,7 @@ export const resultsRouter = router({
       cost: 10,
     })
     .input(culpritQuery)
-    .output(wire(culpritPage))
+    .output(outputSchema(culpritPage))
     .query(({ ctx, input }) => culprits(ctx, input)),
 
   compare: procedure
@@ -95,7 +95,7 @@ export const resultsRouter = router({
       cost: 10,
     })
     .input(compareQuery)
-    .output(wire(comparePage))
+    .output(outputSchema(comparePage))
     .query(({ ctx, input }) => compare(ctx, input)),
 });
 

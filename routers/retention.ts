@@ -4,7 +4,7 @@ import { planSweep } from "../db/results/retention.ts";
 import { retentionPlan } from "../schemas/retention.ts";
 import { authorOf } from "./context.ts";
 import { procedure, router } from "./trpc.ts";
-import { wire } from "./output_schema.ts";
+import { outputSchema } from "./output_schema.ts";
 
 export const retentionRouter = router({
   plan: procedure
@@ -15,7 +15,7 @@ export const retentionRouter = router({
       role: "viewer",
     })
     .input(z.object({}))
-    .output(wire(retentionPlan))
+    .output(outputSchema(retentionPlan))
     .query(({ ctx }) => planSweep(ctx.sql, { keepDays: ctx.config.keepResultsDays, now: ctx.now() })),
 
   sweep: procedure
@@ -27,7 +27,7 @@ export const retentionRouter = router({
       statuses: [202],
     })
     .input(z.object({}))
-    .output(wire(z.object({ enqueued: z.boolean() })))
+    .output(outputSchema(z.object({ enqueued: z.boolean() })))
     .mutation(async ({ ctx }) => {
       ctx.reply.status = 202;
       return {

@@ -8,9 +8,9 @@ import { resultPage, runResults } from "../schemas/result.ts";
 import { runPin } from "../schemas/retention.ts";
 import { type Run, run, runList, runPage } from "../schemas/run.ts";
 import { runSamples, sampleInRunPage } from "../schemas/sample.ts";
-import { authorOf, type Context, maySee } from "./context.ts";
+import { authorOf, type Context, maySeeSecrets } from "./context.ts";
 import { procedure, router } from "./trpc.ts";
-import { wire } from "./output_schema.ts";
+import { outputSchema } from "./output_schema.ts";
 
 export const runsRouter = router({
   list: procedure
@@ -21,7 +21,7 @@ export const runsRouter = router({
       role: "anyone",
     })
     .input(runList)
-    .output(wire(runPage))
+    .output(outputSchema(runPage))
     .query(async ({ ctx, input }) => {
       const page = await listRuns(ctx.sql, input);
       return { ...page, items: page.items.map((one) => shown(ctx, one)) };
@@ -30,7 +30,7 @@ export const runsRouter = router({
   get: procedure
     .meta({ method: "GET", path: "/api/runs/{id}", summary: "Get a run", role: "anyone" })
     .input(z.object({ id }))
-    .output(wire(run))
+    .output(outputSchema(run))
     .query(async ({ ctx, input }) => shown(ctx, await getRun(ctx.sql, input.id))),
 
   pin: procedure
@@ -41,7 +41,7 @@ export const runsRouter = router({
       role: "triager",
     })
     .input(runPin)
-    .output(wire(run))
+    .output(outputSchema(run))
     .mutation(async ({ ctx, input }) => {
       await pinRun(ctx.sql, input, authorOf(ctx));
       return await getRun(ctx.sql, input.id);
@@ -55,7 +55,7 @@ export const runsRouter = router({
       role: "anyone",
     })
     .input(runResults)
-    .output(wire(resultPage))
+    .output(outputSchema(resultPage))
     .query(({ ctx, input }) => listRunResults(ctx.sql, input)),
 
   samples: procedure
@@ -66,10 +66,10 @@ export const runsRouter = router({
       role: "anyone",
     })
     .input(runSamples)
-    .output(wire(sampleInRunPage))
+    .output(outputSchema(sampleInRunPage))
     .query(({ ctx, input }) => listRunSamples(ctx.sql, input)),
 });
 
 function shown(ctx: Context, one: Run): Run {
-  return !maySee(ctx) ? { ...one, reason: null } : one;
+  return !maySeeSecrets(ctx) ? { ...one, reason: null } : one;
 }

@@ -1,7 +1,7 @@
 import { listSamples } from "../db/results/samples.ts";
 import { sampleList, samplePage } from "../schemas/sample.ts";
 import { procedure, router } from "./trpc.ts";
-import { wire } from "./output_schema.ts";
+import { outputSchema } from "./output_schema.ts";
 
 export const samplesRouter = router({
   list: procedure
@@ -12,6 +12,6 @@ export const samplesRouter = router({
       role: "anyone",
     })
     .input(sampleList)
-    .output(wire(samplePage))
+    .output(outputSchema(samplePage))
     .query(({ ctx, input }) => listSamples(ctx.sql, input)),
 });

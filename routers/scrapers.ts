@@ -2,9 +2,9 @@ import { z } from "zod";
 import { listScraperHealth } from "../db/tests/scrapes.ts";
 import { scrapers } from "../scrapers/mod.ts";
 import { scraperShape } from "../schemas/scrape.ts";
-import { maySee } from "./context.ts";
+import { maySeeSecrets } from "./context.ts";
 import { procedure, router } from "./trpc.ts";
-import { wire } from "./output_schema.ts";
+import { outputSchema } from "./output_schema.ts";
 
 export const scrapersRouter = router({
   list: procedure
@@ -15,13 +15,15 @@ export const scrapersRouter = router({
       role: "anyone",
     })
     .input(z.object({}))
-    .output(wire(z.object({ items: z.array(scraperShape) })))
+    .output(outputSchema(z.object({ items: z.array(scraperShape) })))
     .query(async ({ ctx }) => {
       const health = new Map((await listScraperHealth(ctx.sql)).map((row) => [row.scraper, row]));
       const items = [...scrapers.values()].map((scraper) => {
         const { scraper: _tag, ...found } = health.get(scraper.tag) ??
           { scraper: "", tests: 0, enabled: 0, due: 0, failing: [], lastSuccessAt: null, averageMs: null };
-        const failing = !maySee(ctx) ? found.failing.map((one) => ({ ...one, error: null })) : found.failing;
+        const failing = !maySeeSecrets(ctx)
+          ? found.failing.map((one) => ({ ...one, error: null }))
+          : found.failing;
         return {
           tag: scraper.tag,
           summary: scraper.summary,

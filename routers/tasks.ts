@@ -4,9 +4,9 @@ import { countQueuedTasks, listQueuedTasks } from "../db/work/queue.ts";
 import { listTicks } from "../db/work/schedule_runs.ts";
 import { nullableTime, time } from "../schemas/common.ts";
 import { queuedTask } from "../schemas/job.ts";
-import { maySee } from "./context.ts";
+import { maySeeSecrets } from "./context.ts";
 import { procedure, router } from "./trpc.ts";
-import { wire } from "./output_schema.ts";
+import { outputSchema } from "./output_schema.ts";
 
 const STATES = ["created", "retry", "active", "completed", "cancelled", "failed"] as const;
 
@@ -23,7 +23,7 @@ export const tasksRouter = router({
       state: z.enum(STATES).optional(),
       limit: z.coerce.number().int().min(1).max(1000).default(50),
     }))
-    .output(wire(z.object({
+    .output(outputSchema(z.object({
       counts: z.array(z.object({ name: z.string(), state: z.string(), count: z.number().int() })),
       items: z.array(queuedTask),
     })))
@@ -31,7 +31,7 @@ export const tasksRouter = router({
       const [counts, items] = await Promise.all([countQueuedTasks(ctx.sql), listQueuedTasks(ctx.sql, input)]);
       return {
         counts,
-        items: !maySee(ctx) ? items.map((item) => ({ ...item, data: null, error: null })) : items,
+        items: !maySeeSecrets(ctx) ? items.map((item) => ({ ...item, data: null, error: null })) : items,
       };
     }),
 
@@ -43,7 +43,7 @@ export const tasksRouter = router({
       role: "anyone",
     })
     .input(z.object({}))
-    .output(wire(z.object({
+    .output(outputSchema(z.object({
       items: z.array(
         z.object({
           name: z.string(),

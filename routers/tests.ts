@@ -18,9 +18,9 @@ import {
   type TestShape,
   testShape,
 } from "../schemas/test.ts";
-import { authorOf, type Context, maySee } from "./context.ts";
+import { authorOf, type Context, maySeeSecrets } from "./context.ts";
 import { procedure, router } from "./trpc.ts";
-import { wire } from "./output_schema.ts";
+import { outputSchema } from "./output_schema.ts";
 
 const DRY_RUN_MS = 25_000;
 const byName = z.object({ name: testName });
@@ -29,7 +29,7 @@ export const testsRouter = router({
   list: procedure
     .meta({ method: "GET", path: "/api/tests", summary: "List tests by name", role: "anyone" })
     .input(testList)
-    .output(wire(testPage))
+    .output(outputSchema(testPage))
     .query(async ({ ctx, input }) => {
       const page = await listTests(ctx.sql, input);
       return { ...page, items: page.items.map((test) => shownTest(ctx, test)) };
@@ -38,7 +38,7 @@ export const testsRouter = router({
   create: procedure
     .meta({ method: "POST", path: "/api/tests", summary: "Create a test", role: "admin", statuses: [201] })
     .input(testInput)
-    .output(wire(testShape))
+    .output(outputSchema(testShape))
     .mutation(async ({ ctx, input }) => {
       const settings = await checkSettings(input.scraper, input.settings, readPolicyOf(ctx.config));
       await createTest(ctx.sql, { ...input, settings }, authorOf(ctx));
@@ -54,7 +54,7 @@ export const testsRouter = router({
       role: "anyone",
     })
     .input(byName)
-    .output(wire(testShape))
+    .output(outputSchema(testShape))
     .query(async ({ ctx, input }) => shownTest(ctx, await getTest(ctx.sql, input.name))),
 
   update: procedure
@@ -66,7 +66,7 @@ export const testsRouter = router({
       role: "admin",
     })
     .input(testPatch)
-    .output(wire(testShape))
+    .output(outputSchema(testShape))
     .mutation(async ({ ctx, input }) => {
       let patch = input;
       if (input.scraper !== undefined || input.settings !== undefined) {
@@ -94,7 +94,7 @@ export const testsRouter = router({
         results: flag.default(false).meta({ description: "Delete its runs and results too" }),
       }),
     )
-    .output(wire(z.object({ runsDeleted: z.number().int() })))
+    .output(outputSchema(z.object({ runsDeleted: z.number().int() })))
     .mutation(({ ctx, input }) => deleteTest(ctx.sql, input.name, input, authorOf(ctx))),
 
   scrape: procedure
@@ -106,7 +106,7 @@ export const testsRouter = router({
       statuses: [202, 200],
     })
     .input(byName.extend({ dryRun: flag.default(false) }))
-    .output(wire(scrapeAnswer))
+    .output(outputSchema(scrapeAnswer))
     .mutation(async ({ ctx, input }) => {
       const testId = await getTestId(ctx.sql, input.name);
       if (input.dryRun) return { enqueued: false, dryRun: await dryRun(ctx, testId) };
@@ -131,7 +131,7 @@ export const testsRouter = router({
       role: "triager",
     })
     .input(caseRename)
-    .output(wire(z.object({
+    .output(outputSchema(z.object({
       resultsMoved: z.number().int().meta({ description: "Number of results that already had the new name" }),
     })))
     .mutation(({ ctx, input }) => renameCase(ctx.sql, input, authorOf(ctx))),
@@ -144,7 +144,7 @@ export const testsRouter = router({
       role: "anyone",
     })
     .input(byName)
-    .output(wire(z.object({ items: z.array(caseAlias) })))
+    .output(outputSchema(z.object({ items: z.array(caseAlias) })))
     .query(async ({ ctx, input }) => ({ items: await listAliases(ctx.sql, input.name) })),
 
   forgetAlias: procedure
@@ -155,7 +155,7 @@ export const testsRouter = router({
       role: "triager",
     })
     .input(byName.extend({ case: text(MAX_CASE).meta({ description: "The old name" }) }))
-    .output(wire(z.object({})))
+    .output(outputSchema(z.object({})))
     .mutation(async ({ ctx, input }) => {
       await forgetAlias(ctx.sql, input, authorOf(ctx));
       return {};
@@ -169,7 +169,7 @@ export const testsRouter = router({
       role: "anyone",
     })
     .input(byName.extend(pageInput))
-    .output(wire(pageOf(scrape)))
+    .output(outputSchema(pageOf(scrape)))
     .query(async ({ ctx, input }) => {
       const page = await listScrapes(ctx.sql, await getTestId(ctx.sql, input.name), input);
       return { ...page, items: page.items.map((one) => shownScrape(ctx, one)) };
@@ -192,10 +192,10 @@ async function dryRun(ctx: Context, testId: number) {
 }
 
 function shownTest(ctx: Context, test: TestShape): TestShape {
-  if (maySee(ctx)) return test;
+  if (maySeeSecrets(ctx)) return test;
   return { ...test, settings: null, lastScrape: test.lastScrape && shownScrape(ctx, test.lastScrape) };
 }
 
 function shownScrape(ctx: Context, scrape: Scrape): Scrape {
-  return !maySee(ctx) ? { ...scrape, ignored: null, samples: null, error: null } : scrape;
+  return !maySeeSecrets(ctx) ? { ...scrape, ignored: null, samples: null, error: null } : scrape;
 }

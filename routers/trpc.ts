@@ -4,7 +4,7 @@ import { mayAct, type Role } from "../auth/roles.ts";
 import { databaseFault } from "../db/core/connection_errors.ts";
 import { JsonText } from "../db/core/json_text.ts";
 import type { Context } from "./context.ts";
-import { inTime } from "./deadline.ts";
+import { withTimeout } from "./deadline.ts";
 import { hasLabels, withNumbers } from "./labels.ts";
 
 /** Source of a procedure's REST route, site map line and OpenAPI operation. */
@@ -95,7 +95,7 @@ function entrance({ takesNewLabels }: { takesNewLabels: boolean }) {
         const input = await withNumbers(ctx.sql, raw);
         return await next({ getRawInput: () => Promise.resolve(input) });
       };
-      const result = await (type === "query" ? inTime(answer(), READ_LIMIT_MS, tooLate) : answer());
+      const result = await (type === "query" ? withTimeout(answer(), READ_LIMIT_MS, tooLate) : answer());
       if (result.ok && result.data instanceof JsonText && ctx.reply.texts !== undefined) {
         result.data.mark();
         ctx.reply.texts.push(result.data);

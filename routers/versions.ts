@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import type { Db } from "../db/core/queryable.ts";
 import { findBuildsVersion, findResultsVersions } from "../db/core/cache_versions.ts";
-import { inTime } from "./deadline.ts";
+import { withTimeout } from "./deadline.ts";
 import { createPageCache, type PageCache } from "./page_cache.ts";
 
 /** Increase it when responses change for the same rows; otherwise clients keep the old responses. */
@@ -17,10 +17,13 @@ export interface Versions {
   pages: PageCache;
 }
 
-/** Concurrent queries are sent to the database together. `held`: size of the page cache, see `createPageCache`. */
-export function createVersions(sql: Db, { home, held }: { home: string; held: number }): Versions {
-  const builds = together(async () => new Map([["", await findBuildsVersion(sql)]]));
-  const results = together((tests) => findResultsVersions(sql, tests));
+/** Concurrent queries are sent to the database together. `pageCacheSize`: in characters, see `createPageCache`. */
+export function createVersions(
+  sql: Db,
+  { home, pageCacheSize }: { home: string; pageCacheSize: number },
+): Versions {
+  const builds = batched(async () => new Map([["", await findBuildsVersion(sql)]]));
+  const results = batched((tests) => findResultsVersions(sql, tests));
   return {
     builds: () => builds(""),
     results,
@@ -28,7 +31,7 @@ export function createVersions(sql: Db, { home, held }: { home: string; held: nu
       const text = JSON.stringify([FORM, home, version, question]);
       return `"${createHash("sha256").update(text).digest("base64url").slice(0, 16)}"`;
     },
-    pages: createPageCache(held),
+    pages: createPageCache(pageCacheSize),
   };
 }
 
@@ -39,7 +42,7 @@ const LIMIT_MS = 2_000;
  * Batches concurrent queries: keys that arrive during a query wait, and the next query asks for all of them. If a query fails
  * or takes too long, all its keys get undefined, so that one bad key does not fail the requests for others.
  */
-export function together<T>(
+export function batched<T>(
   ask: (keys: string[]) => Promise<Map<string, T>>,
 ): (key: string) => Promise<T | undefined> {
   let waiting = new Map<string, PromiseWithResolvers<T | undefined>>();
@@ -50,7 +53,7 @@ export function together<T>(
       const asked = waiting;
       waiting = new Map();
       try {
-        const found = await inTime(ask([...asked.keys()]), LIMIT_MS, () => new Error("late"));
+        const found = await withTimeout(ask([...asked.keys()]), LIMIT_MS, () => new Error("late"));
         for (const [key, { resolve }] of asked) resolve(found.get(key));
       } catch {
         for (const { resolve } of asked.values()) resolve(undefined);

@@ -48,7 +48,7 @@ export const tokenShape = z.object({
   revokedAt: nullableTime,
 });
 export type TokenShape = z.infer<typeof tokenShape>;
-export const madeToken = tokenShape.extend({
+export const createdToken = tokenShape.extend({
   token: z.string().meta({ description: "The token in clear text; returned only once, and not stored" }),
 });
 export const tokenList = z.object({

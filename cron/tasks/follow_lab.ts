@@ -3,10 +3,10 @@ import {
   findLabCursor,
   followLab,
   hasOpenLabJobs,
-  type LabWord,
+  type LabReport,
   listSerials,
   listSilentSerials,
-  noteAsked,
+  recordLabQuery,
 } from "../../db/jobs/lab_jobs.ts";
 import { makeTestsDue } from "../../db/tests/tests.ts";
 import { HubError, reasonOf } from "../../errors.ts";
@@ -86,7 +86,7 @@ export async function followLabTask(deps: JobDeps, signal: AbortSignal): Promise
 async function querySilent(deps: JobDeps, lab: LabOptions): Promise<void> {
   const { sql, config } = deps;
   const silent = await listSilentSerials(sql, MAX_ALONE);
-  const reported: LabWord[] = [];
+  const reported: LabReport[] = [];
   const missing: number[] = [];
   const failed: number[] = [];
   for (const serial of silent) {
@@ -104,14 +104,14 @@ async function querySilent(deps: JobDeps, lab: LabOptions): Promise<void> {
   const asked = [...reported.map((job) => job.serial), ...missing, ...failed];
   if (asked.length === 0) return;
   const lostAfterS = config.vrlLostAfterMs / 1000;
-  const lost = await noteAsked(sql, { asked, missing, failed, lostAfterS });
+  const lost = await recordLabQuery(sql, { asked, missing, failed, lostAfterS });
   const jobs = lost.map((serial) => ({
     serial,
     state: "lost",
     reason: `the lab has not known job ${serial} for ${lostAfterS} s`,
   }));
   await testsEnded(deps, await followLab(sql, lab.url, { jobs: reported, cursor: null }));
-  await testsEnded(deps, await followLab(sql, lab.url, { jobs, cursor: null, isHeard: false }));
+  await testsEnded(deps, await followLab(sql, lab.url, { jobs, cursor: null, isReported: false }));
 }
 
 /** Makes the tests of ended jobs due, because their results are expected now, not at the next interval. */

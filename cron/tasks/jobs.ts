@@ -8,9 +8,9 @@ import {
   listUnknownJobs,
   loseTrack,
   markAbandonedJobs,
-  noteLookUp,
   noteWaiting,
   postponeAttempt,
+  recordLabSearch,
   requeueUnknown,
 } from "../../db/jobs/job_progress.ts";
 import { formatMark } from "../../db/jobs/job_marks.ts";
@@ -112,7 +112,7 @@ async function runBinary(
  * Searches the lab for an `unknown` job by its note, once vrlsubmit can no longer be running. If found, the job
  * continues. If not, the job is resubmitted once if the lab's search is authoritative; otherwise it waits for a person.
  */
-export async function lookUpJob(deps: JobDeps, jobId: number, signal: AbortSignal): Promise<void> {
+export async function searchLabForJob(deps: JobDeps, jobId: number, signal: AbortSignal): Promise<void> {
   const { sql, queue } = deps;
   const job = await findUnknownJob(sql, jobId, SETTLE_S);
   if (job === undefined || !job.isOver) return;
@@ -131,7 +131,7 @@ export async function lookUpJob(deps: JobDeps, jobId: number, signal: AbortSigna
     if (await acceptJob(sql, jobId, { serials, cause })) return await readState(deps, jobId);
     return await leaveToPerson(sql, jobId, `${cause}, which already belong to another job`);
   }
-  await noteLookUp(sql, jobId);
+  await recordLabSearch(sql, jobId);
   if (job.needsPerson) return;
   if (!job.isSettled) {
     await queue.send("look_up_job", { jobId }, { singletonKey: String(jobId), delayS: SETTLE_S });

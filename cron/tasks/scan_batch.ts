@@ -2,9 +2,9 @@ import {
   addBuilds,
   type BuildChanges,
   type BuildColumns,
-  goneUnseen,
+  markUnseenGone,
   mergeBuilds,
-  noteSeen,
+  recordSeen,
 } from "../../db/drop/build_store.ts";
 import type { Queryable } from "../../db/core/queryable.ts";
 import { ensurePackages } from "../../db/drop/drop_roots.ts";
@@ -82,10 +82,10 @@ export async function writeBatch(
     add(await mergeBuilds(tx, rootId, { found: toColumns(known), completeIds }, options));
     const split = known.filter((part) => part.ending.kind === "more" || part.package.noted !== undefined);
     for (const { package: owner, builds, ending } of split) {
-      await noteSeen(tx, rootId, toColumns([{ package: owner, builds }]));
+      await recordSeen(tx, rootId, toColumns([{ package: owner, builds }]));
       const expected = (owner.noted ?? 0) + builds.length;
       if (ending.kind === "end") {
-        add({ gone: await goneUnseen(tx, rootId, { packageId: idOf(owner), expected }, readAt) });
+        add({ gone: await markUnseenGone(tx, rootId, { packageId: idOf(owner), expected }, readAt) });
       }
     }
   }

@@ -1,4 +1,4 @@
-import { describeBuilds, goneBuilds } from "../../db/drop/build_store.ts";
+import { describeBuilds, markBuildsGone } from "../../db/drop/build_store.ts";
 import { renewLease } from "../../db/core/leases.ts";
 import { filterFull, recordEmpty, recordReadings } from "../../db/drop/package_readings.ts";
 import { recordProgress } from "../../db/drop/scans.ts";
@@ -62,7 +62,7 @@ export async function concludeRoot(scan: RootScan, report: ScanReport, listed: L
           believedAfter: BELIEVED_AFTER,
         }),
       );
-      counts.buildsGone += await goneBuilds(tx, rootId, [...believed], startedAt);
+      counts.buildsGone += await markBuildsGone(tx, rootId, [...believed], startedAt);
       for (const each of doubtful) {
         if (believed.has(each.id)) read.push(each);
         else report.addUnread(each.name, each.reason);

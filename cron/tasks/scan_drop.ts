@@ -1,5 +1,5 @@
 import type { Config } from "../../config/config.ts";
-import { forgetSeen } from "../../db/drop/build_store.ts";
+import { deleteSeen } from "../../db/drop/build_store.ts";
 import { databaseFault } from "../../db/core/connection_errors.ts";
 import type { Db } from "../../db/core/queryable.ts";
 import { findConfiguredRoots, listKnownPackages, type StoredRoot } from "../../db/drop/drop_roots.ts";
@@ -47,7 +47,7 @@ export async function scanDropTask(
   const kept = keepLease(sql, lease, leaseS);
   try {
     await loseScans(sql, now());
-    await forgetSeen(sql);
+    await deleteSeen(sql);
     const { roots, removed } = await findConfiguredRoots(sql, config.dropRoots);
     if (removed.length > 0) {
       deps.log?.("some roots are not scanned: a process started later has a different DROP_URLS", {

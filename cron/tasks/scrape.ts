@@ -14,7 +14,7 @@ import {
 } from "../../db/tests/scrapes.ts";
 import { resolveRuns } from "../../db/ingest/resolve_changelists.ts";
 import { spoolRuns } from "../../db/ingest/cases.ts";
-import { getCasesVersion, holdTest } from "../../db/tests/test_locks.ts";
+import { getCasesVersion, lockTest } from "../../db/tests/test_locks.ts";
 import { storeTurns } from "../../db/ingest/store_turns.ts";
 import { prepareStore, type SpooledRun, storeRuns } from "../../db/ingest/run_writer.ts";
 import type { RunRecord } from "../../schemas/record.ts";
@@ -27,7 +27,7 @@ import { type BoundedFetch } from "../../scrapers/http/bounded_fetch.ts";
 import { createFetch } from "../../scrapers/http/fetch.ts";
 import { ignoreUnplaced } from "../../scrapers/core/records.ts";
 import type { ScrapeBatch } from "../../scrapers/scraper.ts";
-import type { Pace } from "../../scrapers/http/rate_limits.ts";
+import type { RateLimits } from "../../scrapers/http/rate_limits.ts";
 import { checkSettings, getScraper, type Registry, scrapers } from "../../scrapers/mod.ts";
 import { keepLease } from "../keep_lease.ts";
 import { readAhead } from "../read_ahead.ts";
@@ -40,7 +40,7 @@ export interface ScrapeDeps {
   registry?: Registry;
   fetch?: BoundedFetch;
   /** The waiting times that hosts requested; shared by all scrapes of the process. */
-  pace?: Pace;
+  pace?: RateLimits;
   /** Time limit of one scrape. */
   timeLimitMs?: number;
   leaseS?: number;
@@ -98,12 +98,12 @@ async function scrapeTest(deps: ScrapeDeps, test: TestToScrape, turn: ScrapeTurn
     now: deps.now,
     log: deps.log,
   });
-  const hold = <T>(write: (tx: Queryable) => Promise<T>): Promise<T> =>
+  const inLease = <T>(write: (tx: Queryable) => Promise<T>): Promise<T> =>
     sql.begin(async (tx) => {
       await renewLease(tx, lease, leaseS);
       return await write(tx);
     }) as Promise<T>;
-  const scrapeId = await hold((tx) => beginScrape(tx, test, cause));
+  const scrapeId = await inLease((tx) => beginScrape(tx, test, cause));
   const progress: ScrapeProgress = {
     seen: 0,
     kept: 0,
@@ -121,7 +121,8 @@ async function scrapeTest(deps: ScrapeDeps, test: TestToScrape, turn: ScrapeTurn
     const read = checkedBatches(scraper, scraped, test.watermark, context);
     for await (const { runs, watermark } of readAhead(readyBatches(sql, { read, test, context }))) {
       progress.seen = counts.seen;
-      const write = () => hold((tx) => storeBatch(tx, { runs, watermark, source, test, scrapeId, progress }));
+      const write = () =>
+        inLease((tx) => storeBatch(tx, { runs, watermark, source, test, scrapeId, progress }));
       const stored = await storeTurns.run(runs.map((run) => run.results), write)
         .catch((error) => Promise.reject(new StoreFault(error)));
       Object.assign(progress, stored);
@@ -148,7 +149,7 @@ async function scrapeTest(deps: ScrapeDeps, test: TestToScrape, turn: ScrapeTurn
     over.abort(new Error("the scrape is over"));
   }
   progress.seen = counts.seen;
-  await hold((tx) => endScrape(tx, { test, scrapeId, progress, end }));
+  await inLease((tx) => endScrape(tx, { test, scrapeId, progress, end }));
 }
 
 /** An error while storing a batch, as opposed to an error of the source. */
@@ -205,7 +206,7 @@ async function storeBatch(
   tx: Queryable,
   { runs, watermark, source, test, scrapeId, progress }: BatchToStore,
 ): Promise<ScrapeProgress> {
-  const { casesVersion } = await holdTest(tx, test.id);
+  const { casesVersion } = await lockTest(tx, test.id);
   for (const { results } of runs) results.expectVersion(casesVersion);
   const stored = await storeRuns(tx, { testId: test.id, source, runs, mode: "replace" });
   const next = {

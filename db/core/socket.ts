@@ -83,7 +83,7 @@ async function open(address: ServerAddress): Promise<Socket> {
   socket.connect(port, host);
   if (tls === "disable") return socket;
   try {
-    return await inTime(encrypt(socket, address), address.timeoutMs);
+    return await withTimeout(encrypt(socket, address), address.timeoutMs);
   } catch (error) {
     socket.destroy();
     const fault = Object.assign(new Error((error as Error).message), { code: "TLS_FAILED" });
@@ -130,7 +130,7 @@ async function asksForTls(socket: Socket): Promise<boolean> {
   return answer.toString() === "S";
 }
 
-async function inTime<T>(promise: Promise<T>, ms: number): Promise<T> {
+async function withTimeout<T>(promise: Promise<T>, ms: number): Promise<T> {
   const { promise: late, reject } = Promise.withResolvers<never>();
   const error = Object.assign(new Error(`The TLS handshake took longer than ${ms} ms.`), {
     code: "CONNECT_TIMEOUT",

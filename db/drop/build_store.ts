@@ -116,7 +116,7 @@ export async function mergeBuilds(
 }
 
 /** Marks every build of these packages gone, for packages whose empty listing is believed. Returns how many. */
-export async function goneBuilds(
+export async function markBuildsGone(
   tx: Queryable,
   rootId: number,
   packageIds: number[],
@@ -131,7 +131,7 @@ export async function goneBuilds(
 }
 
 /** Records the builds that a batch saw, for packages that span several batches. */
-export async function noteSeen(tx: Queryable, rootId: number, found: BuildColumns): Promise<void> {
+export async function recordSeen(tx: Queryable, rootId: number, found: BuildColumns): Promise<void> {
   await tx`
     insert into seen_builds (root_id, package_id, changelist, revision, file)
     select ${rootId}, found.package_id, found.changelist, found.revision, found.file from ${
@@ -144,7 +144,7 @@ export async function noteSeen(tx: Queryable, rootId: number, found: BuildColumn
  * many.
  * @throws HubError CONFLICT if the number of records is not `expected`: an unlogged table is empty after a crash
  */
-export async function goneUnseen(
+export async function markUnseenGone(
   tx: Queryable,
   rootId: number,
   { packageId, expected }: { packageId: number; expected: number },
@@ -174,7 +174,7 @@ export async function goneUnseen(
 }
 
 /** Deletes the records of an interrupted scan. */
-export async function forgetSeen(sql: Queryable): Promise<void> {
+export async function deleteSeen(sql: Queryable): Promise<void> {
   await sql`delete from seen_builds`;
 }
 

@@ -147,7 +147,7 @@ export class ResultSpool {
   }
 
   /** Counts by outcome, without missing results. */
-  get told(): Counts {
+  get reportedCounts(): Counts {
     const { not_run = 0, ...counts } = this.counts;
     return not_run > this.missing ? { ...counts, not_run: not_run - this.missing } : counts;
   }

@@ -229,7 +229,7 @@ export async function findUnknownJob(
 }
 
 /** Records that a search in the lab did not find the job's note. */
-export async function noteLookUp(sql: Queryable, id: number): Promise<void> {
+export async function recordLabSearch(sql: Queryable, id: number): Promise<void> {
   await sql`update jobs set looked_up_at = now() where id = ${id} and state = 'unknown'`;
 }
 

@@ -1,7 +1,7 @@
 import type { Db, Queryable } from "../core/queryable.ts";
 
 /** What the lab reports about a job. */
-export interface LabWord {
+export interface LabReport {
   serial: number;
   state: string;
   /** The lab's reason for the state. */
@@ -33,11 +33,11 @@ export async function findLabCursor(sql: Queryable, labUrl: string): Promise<str
 export async function followLab(
   sql: Db,
   labUrl: string,
-  { jobs, cursor, isHeard = true }: {
-    jobs: LabWord[];
+  { jobs, cursor, isReported = true }: {
+    jobs: LabReport[];
     cursor: string | null;
     /** False if the state was only inferred because the lab does not know the job. */
-    isHeard?: boolean;
+    isReported?: boolean;
   },
 ): Promise<number[]> {
   return await sql.begin(async (tx) => {
@@ -51,8 +51,8 @@ export async function followLab(
         order by serial, place desc
       ), serials as (
         update job_serials set state = said.state, reason = said.reason,
-          heard_at = case when ${isHeard} then now() else heard_at end,
-          missed_since = case when ${isHeard} then null else missed_since end
+          heard_at = case when ${isReported} then now() else heard_at end,
+          missed_since = case when ${isReported} then null else missed_since end
         from said
         where job_serials.serial = said.serial
         returning job_serials.job_id, job_serials.serial, job_serials.state, job_serials.reason
@@ -80,7 +80,7 @@ export async function followLab(
         returning jobs.id, jobs.test_id, jobs.state, jobs.reason
       ), recorded as (
         insert into job_events (job_id, state, cause)
-        select id, state, case when ${isHeard} then 'reported by the lab' || coalesce(': ' || reason, '') else reason end
+        select id, state, case when ${isReported} then 'reported by the lab' || coalesce(': ' || reason, '') else reason end
         from moved
       )
       select distinct test_id as "testId" from moved where state not in ('submitted', 'running')`;
@@ -114,7 +114,7 @@ export async function listSilentSerials(sql: Queryable, limit: number): Promise<
  * from an earlier time; `failed` are serials without an answer. Returns the serials that have been missing for
  * `lostAfterS`.
  */
-export async function noteAsked(
+export async function recordLabQuery(
   sql: Queryable,
   { asked, missing, failed, lostAfterS }: {
     asked: number[];

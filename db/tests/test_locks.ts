@@ -23,7 +23,7 @@ export async function ensureTest(sql: Queryable, name: string): Promise<KnownTes
 }
 
 /** Prevents the test's cases from being renamed or deleted until the end of the transaction. */
-export async function holdTest(tx: Queryable, id: number): Promise<KnownTest> {
+export async function lockTest(tx: Queryable, id: number): Promise<KnownTest> {
   const [row] = await tx<[KnownTest]>`
     select id, cases_version as "casesVersion" from tests where id = ${id} for key share`;
   return row;

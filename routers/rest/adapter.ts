@@ -6,7 +6,7 @@ import { HubError } from "../../errors.ts";
 import { appRouter } from "../mod.ts";
 import { asHubError } from "../trpc.ts";
 import { UNCHANGED } from "../read_once.ts";
-import { answerPacked, answerRead, answerUnchanged } from "./answer.ts";
+import { answerGzip, answerRead, answerUnchanged } from "./answer.ts";
 import { OPEN_LIMIT, readJson } from "./body.ts";
 import { pathParameters, type RestContext, type Route } from "./route.ts";
 
@@ -55,7 +55,7 @@ export function toHandler(route: Route, options: MountOptions): (c: RestContext)
       });
       if (answer === UNCHANGED) return answerUnchanged(hub, hub.reply.etag!);
       const { cachedPage } = hub.reply;
-      if (cachedPage !== undefined && takesGzip(c)) return await answerPacked(hub, cachedPage);
+      if (cachedPage !== undefined && takesGzip(c)) return await answerGzip(hub, cachedPage);
       const text = answer instanceof JsonText ? answer.text : JSON.stringify(answer);
       if (isRead && hub.reply.status === 200) return answerRead(hub, text);
       return c.body(text, hub.reply.status as 200, JSON_TYPE);

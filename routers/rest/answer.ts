@@ -15,7 +15,7 @@ export function answerRead(hub: Context, text: string): Response {
 }
 
 /** A cached page as gzip, or 304. */
-export async function answerPacked(hub: Context, page: CachedPage): Promise<Response> {
+export async function answerGzip(hub: Context, page: CachedPage): Promise<Response> {
   const { tag } = page;
   if (hub.knownTags.includes(tag) || hub.knownTags.includes("*")) return answerUnchanged(hub, tag);
   const body = await packed(page);

@@ -3,7 +3,7 @@ import { parseInSlices } from "../../formats/json_slices.ts";
 import { ownBytes } from "../../formats/own_bytes.ts";
 import { turns } from "../../turns.ts";
 import type { Context } from "../context.ts";
-import { inTime } from "../deadline.ts";
+import { withTimeout } from "../deadline.ts";
 
 const MAX_DEPTH = 64;
 
@@ -50,7 +50,7 @@ export async function* readBody(
       const began = performance.now();
       // Counts only time spent waiting for the client, not time spent on processing the bytes.
       const leftMs = timeoutMs + size / SLOWEST - waitedMs;
-      const { done, value } = await inTime(reader.read(), Math.min(timeoutMs, leftMs), late)
+      const { done, value } = await withTimeout(reader.read(), Math.min(timeoutMs, leftMs), late)
         .catch((error) => Promise.reject(toBodyError(error, request)));
       waitedMs += performance.now() - began;
       if (done) return;

@@ -1,5 +1,5 @@
 import { HubError } from "../../errors.ts";
-import { inTime } from "../deadline.ts";
+import { withTimeout } from "../deadline.ts";
 
 interface Waiting {
   bytes: number;
@@ -32,7 +32,7 @@ export class BodyRoom {
     const { promise, resolve } = Promise.withResolvers<void>();
     const entry = { bytes, enter: resolve };
     this.#waiting.push(entry);
-    await inTime(promise, this.waitMs, () => {
+    await withTimeout(promise, this.waitMs, () => {
       const at = this.#waiting.indexOf(entry);
       // Admitted in this tick, after its time limit: the promise is already rejected.
       if (at < 0) this.#free += bytes;

@@ -4,7 +4,7 @@ import type { Role } from "../../auth/roles.ts";
 import { appRouter } from "../mod.ts";
 import type { Context } from "../context.ts";
 import type { RouteMeta } from "../trpc.ts";
-import type { Wire } from "../output_schema.ts";
+import type { OutputSchema } from "../output_schema.ts";
 
 /** Variables that the middleware sets for handlers. */
 export interface RestEnv {
@@ -61,7 +61,7 @@ export type Target =
 export type Handler = (c: RestContext) => Response | Promise<Response>;
 
 interface Procedure {
-  _def: { meta?: RouteMeta; inputs: z.ZodType[]; output?: Wire<z.ZodType> };
+  _def: { meta?: RouteMeta; inputs: z.ZodType[]; output?: OutputSchema<z.ZodType> };
 }
 
 /** Every procedure's route. Routes with fewer parameters come first, so that a parameter does not match a literal segment. */

@@ -1,6 +1,6 @@
 import { HubError, reasonOf } from "../../errors.ts";
 import type { BoundedFetch } from "../http/bounded_fetch.ts";
-import { AnswerTooLarge } from "../http/fetch.ts";
+import { ResponseTooLarge } from "../http/fetch.ts";
 import { Gate } from "./gate.ts";
 
 /** Consecutive failed requests after which the root itself is probed. */
@@ -78,7 +78,7 @@ export function rootFetch(
     } catch (error) {
       init.signal?.throwIfAborted();
       const isServerFault = error instanceof HubError && error.code === "BAD_GATEWAY" &&
-        !(error instanceof AnswerTooLarge) && !(error instanceof RootDown);
+        !(error instanceof ResponseTooLarge) && !(error instanceof RootDown);
       if (isServerFault) await failed(init.signal);
       throw error;
     }

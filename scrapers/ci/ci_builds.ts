@@ -1,9 +1,9 @@
 import { HubError, reasonOf } from "../../errors.ts";
 import type { RunRecord } from "../../schemas/record.ts";
-import { beginOf, BuildMarks, parseMarks } from "./build_marks.ts";
+import { beginOf, BuildWatermark, parseWatermark } from "./build_watermark.ts";
 import type { BuildSource, BuildWindow, CiBuild } from "./build_source.ts";
 import type { ScrapeContext } from "../core/context.ts";
-import { AnswerTooLarge } from "../http/fetch.ts";
+import { ResponseTooLarge } from "../http/fetch.ts";
 import type { ScrapeBatch } from "../scraper.ts";
 
 const MAX_BUILDS = 50_000;
@@ -26,10 +26,10 @@ export async function* scrapeBuilds<B extends CiBuild>(
   source: BuildSource<B>,
   { watermark, window, context }: { watermark: string | null; window: BuildWindow; context: ScrapeContext },
 ): AsyncGenerator<ScrapeBatch> {
-  const past = parseMarks(watermark);
+  const past = parseWatermark(watermark);
   const from = past === undefined ? window.first : beginOf(past, window);
   const builds = await collect(source, from, context);
-  const marks = new BuildMarks(builds, { past, from, window, floor: past?.floor ?? source.floor });
+  const marks = new BuildWatermark(builds, { past, from, window, floor: past?.floor ?? source.floor });
   for (const { id } of builds.filter((build) => !build.isOver)) context.ignore("has not finished yet", id);
   const { due } = marks;
   let batch = new Batch(marks, context);
@@ -84,7 +84,7 @@ class Batch<B extends CiBuild> {
   readonly #began: number;
   #results = 0;
 
-  constructor(readonly marks: BuildMarks<B>, readonly context: ScrapeContext) {
+  constructor(readonly marks: BuildWatermark<B>, readonly context: ScrapeContext) {
     this.#began = context.now().getTime();
   }
 
@@ -138,7 +138,7 @@ async function readOne<B extends CiBuild>(
     signal.throwIfAborted();
     if (!(error instanceof HubError) || ENDS.includes(error.code)) return { ends: error };
     if (error.code === "NOT_FOUND") return { reason: "no longer exists" };
-    return error instanceof AnswerTooLarge ? { reason: "is too large" } : { later: error };
+    return error instanceof ResponseTooLarge ? { reason: "is too large" } : { later: error };
   }
 }
 

@@ -2,7 +2,7 @@ import type { z } from "zod";
 import type { ScrapeContext } from "../core/context.ts";
 import type { ReadPolicy } from "../http/read_policy.ts";
 import { type ScrapeBatch, type ScrapedTest, Scraper } from "../scraper.ts";
-import { parseMarks } from "./build_marks.ts";
+import { parseWatermark } from "./build_watermark.ts";
 import type { BuildSource, BuildWindow, CiBuild } from "./build_source.ts";
 import { checkServer } from "./ci.ts";
 import { scrapeBuilds } from "./ci_builds.ts";
@@ -41,7 +41,7 @@ export abstract class CiScraper<S extends z.ZodType<ServerSettings>> extends Scr
     context: ScrapeContext,
   ): AsyncGenerator<ScrapeBatch> {
     const window = this.windowOf(settings, context);
-    const builds = this.buildsOf(settings, context, parseMarks(watermark) === undefined);
+    const builds = this.buildsOf(settings, context, parseWatermark(watermark) === undefined);
     return scrapeBuilds(builds, { watermark, window, context });
   }
 }

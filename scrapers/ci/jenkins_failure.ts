@@ -1,6 +1,6 @@
 import { z } from "zod";
 import type { ResultRecord } from "../../schemas/record.ts";
-import { checkAnswer, findJson } from "../http/json_answers.ts";
+import { checkResponse, findJson } from "../http/json_answers.ts";
 import { compileResult, isCompileStep } from "./compile_step.ts";
 import type { ScrapeContext } from "../core/context.ts";
 import type { FetchInit } from "../http/bounded_fetch.ts";
@@ -62,7 +62,7 @@ async function readBuildStep({ url, context, init }: FailedBuild): Promise<Resul
     await response.body?.cancel();
     return [];
   }
-  await checkAnswer(response, url);
+  await checkResponse(response, url);
   try {
     for await (const lines of readLines(response.body!)) {
       for (const { text } of lines) {

@@ -2,10 +2,10 @@ import { HubError, reasonOf } from "../../errors.ts";
 import { MAX_ARTIFACT, readArtifact } from "../../formats/artifact.ts";
 import type { ResultFormat } from "../../formats/format.ts";
 import type { ResultRecord } from "../../schemas/record.ts";
-import { checkAnswer } from "../http/json_answers.ts";
+import { checkResponse } from "../http/json_answers.ts";
 import type { ScrapeContext } from "../core/context.ts";
 import type { FetchInit } from "../http/bounded_fetch.ts";
-import { AnswerTooLarge, shownUrl } from "../http/fetch.ts";
+import { ResponseTooLarge, shownUrl } from "../http/fetch.ts";
 
 /** The results of all of a build's result files. */
 export interface FoundResults {
@@ -43,7 +43,7 @@ export async function findResults(
       context.ignore("is a result file that no longer exists", place);
       return { ...noResults(), missing: 1 };
     }
-    await checkAnswer(response, url);
+    await checkResponse(response, url);
     try {
       const { results, rejected, faults } = await readArtifact(name, response.body!, { format });
       for (const one of rejected) context.ignore(one.reason, `${place} ${one.place}`);
@@ -55,7 +55,7 @@ export async function findResults(
     } catch (error) {
       context.signal.throwIfAborted();
       const isOther = error instanceof HubError && error.code === "UNSUPPORTED_MEDIA_TYPE";
-      const isLarge = error instanceof AnswerTooLarge;
+      const isLarge = error instanceof ResponseTooLarge;
       if (isOther && /^text\/html\b/i.test(response.headers.get("content-type") ?? "")) {
         throw new HubError(
           "BAD_GATEWAY",

@@ -2,7 +2,7 @@ import { HubError, reasonOf } from "../../errors.ts";
 import { checkUrl, type ReadPolicy } from "./read_policy.ts";
 import { ownBytes } from "../../formats/own_bytes.ts";
 import type { BoundedFetch, FetchInit } from "./bounded_fetch.ts";
-import { createRateLimits, type Pace } from "./rate_limits.ts";
+import { createRateLimits, type RateLimits } from "./rate_limits.ts";
 import { secretHeader } from "./secrets.ts";
 
 export interface FetchOptions {
@@ -13,7 +13,7 @@ export interface FetchOptions {
   /** Attempts in total. */
   attempts?: number;
   /** Known rate limits; share one among all callers of the same hosts. */
-  pace?: Pace;
+  pace?: RateLimits;
   /** Waits between attempts; tests replace it. */
   sleep?(ms: number, signal: AbortSignal | undefined): Promise<void>;
   random?(): number;
@@ -103,7 +103,7 @@ async function follow(
 }
 
 /** A response larger than the limit; a retry would not help. */
-export class AnswerTooLarge extends HubError {
+export class ResponseTooLarge extends HubError {
   constructor(message: string) {
     super("BAD_GATEWAY", message);
   }
@@ -136,7 +136,7 @@ function bound(response: Response, url: URL, maxBytes: number): Response {
         bytes += chunk.byteLength;
         if (bytes > maxBytes) {
           const reason = `${shownUrl(url)} sent more than ${maxBytes} bytes.`;
-          controller.error(new AnswerTooLarge(reason));
+          controller.error(new ResponseTooLarge(reason));
         } else controller.enqueue(ownBytes(chunk));
       },
     }),

@@ -12,7 +12,7 @@ interface JsonReader {
 
 /**
  * Fetches JSON and checks its shape; returns undefined for 404 and 410. A truncated body is fetched up to 3 times.
- * @throws HubError BAD_GATEWAY when the body is not JSON of that shape, and what `checkAnswer` throws
+ * @throws HubError BAD_GATEWAY when the body is not JSON of that shape, and what `checkResponse` throws
  */
 export async function findJson<T>(
   context: JsonReader,
@@ -26,7 +26,7 @@ export async function findJson<T>(
       await response.body?.cancel();
       return undefined;
     }
-    await checkAnswer(response, url);
+    await checkResponse(response, url);
     try {
       const text = await response.text();
       const value = shape.safeParse(await parseLenientJson(text));
@@ -69,7 +69,7 @@ export async function getJson<T>(
 }
 
 /** @throws HubError BAD_REQUEST for 401 and 403, BAD_GATEWAY for any other error status */
-export async function checkAnswer(response: Response, url: string): Promise<void> {
+export async function checkResponse(response: Response, url: string): Promise<void> {
   if (response.ok) return;
   await response.body?.cancel();
   const isRefused = response.status === 401 || response.status === 403;

@@ -6,7 +6,7 @@ const MAX_HOSTS = 10_000;
 const SKEW_MS = 60_000;
 
 /** The rate limits that hosts announced, shared by all scrapes of a process. */
-export interface Pace {
+export interface RateLimits {
   /**
    * Milliseconds until the host accepts requests again.
    * @throws HubError TOO_MANY_REQUESTS when that is more than a minute
@@ -16,7 +16,7 @@ export interface Pace {
   learn(host: string, response: { status: number; headers: Headers }): void;
 }
 
-export function createRateLimits(now: () => number = Date.now): Pace {
+export function createRateLimits(now: () => number = Date.now): RateLimits {
   const until = new Map<string, number>();
   return {
     waitMs(host) {

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
 import { cancelJobInLab } from "../../cron/tasks/follow_lab.ts";
-import { lookUpJob } from "../../cron/tasks/jobs.ts";
+import { searchLabForJob } from "../../cron/tasks/jobs.ts";
 import { cancelJob, retryJob } from "../../db/jobs/job_requests.ts";
 import { HOME } from "../helpers/app.ts";
 import { BY } from "../helpers/author.ts";
@@ -177,7 +177,7 @@ test("of a concurrent search and retry, only one resubmits an unknown job", asyn
       update jobs set state = 'unknown', attempt = 1, attempt_ends_at = now() - interval '1 hour' where id = ${id}`;
     const [retried] = await Promise.allSettled([
       retryJob(sql, id, options),
-      lookUpJob(bench.deps, id, AbortSignal.timeout(60_000)),
+      searchLabForJob(bench.deps, id, AbortSignal.timeout(60_000)),
     ]);
     const { state } = await bench.get(id);
     expect(state).toBe(retried.status === "fulfilled" ? "unknown" : "queued");

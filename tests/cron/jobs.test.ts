@@ -4,7 +4,7 @@ import { startQueue } from "../../cron/boss.ts";
 import type { Queue } from "../../cron/queue.ts";
 import { followLabTask } from "../../cron/tasks/follow_lab.ts";
 import type { JobDeps } from "../../cron/tasks/job_deps.ts";
-import { lookUpJob, submitJob, tickJobs } from "../../cron/tasks/jobs.ts";
+import { searchLabForJob, submitJob, tickJobs } from "../../cron/tasks/jobs.ts";
 import { configureRoots } from "../../db/drop/drop_roots.ts";
 import { retryJob } from "../../db/jobs/job_requests.ts";
 import { getJob } from "../../db/jobs/jobs.ts";
@@ -87,7 +87,7 @@ test.each(["begun", "ran", "accepted"])(
     expect((await getJob(database.sql, id)).state).toBe(left.state);
     await database.sql`update jobs set attempt_ends_at = now() - interval '1 minute' where id = ${id}`;
     await tickJobs(deps);
-    await lookUpJob(deps, id, signal());
+    await searchLabForJob(deps, id, signal());
     await submitJob(deps, id, signal());
     const job = await until(async () => {
       await followLabTask(deps, signal());
@@ -102,7 +102,7 @@ test("without an authoritative note search a job that is not found waits for a p
   const id = await makeJob();
   await database
     .sql`update jobs set state = 'unknown', attempt = 1, attempt_ends_at = now() where id = ${id}`;
-  await lookUpJob({ ...deps, config: { ...deps.config, vrlNoteSearch: "advisory" } }, id, signal());
+  await searchLabForJob({ ...deps, config: { ...deps.config, vrlNoteSearch: "advisory" } }, id, signal());
   expect((await getJob(database.sql, id)).state).toBe("unknown");
 });
 

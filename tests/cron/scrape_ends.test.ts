@@ -1,6 +1,6 @@
 import { expect, test, vi } from "vitest";
 import { BY } from "../helpers/author.ts";
-import { holdTest } from "../../db/tests/test_locks.ts";
+import { lockTest } from "../../db/tests/test_locks.ts";
 import { acquireLease } from "../../db/core/leases.ts";
 import { deleteTest, getTest, updateTest } from "../../db/tests/tests.ts";
 import { listScrapes } from "../../db/tests/scrapes.ts";
@@ -136,7 +136,7 @@ test("a run being stored while its test is deleted is deleted too", async () => 
   const { promise: go, resolve } = Promise.withResolvers<void>();
   const { promise: begun, resolve: isBegun } = Promise.withResolvers<void>();
   const storing = sql.begin(async (tx) => {
-    await holdTest(tx, id);
+    await lockTest(tx, id);
     await tx`
       insert into runs (test_id, source, external_id, axis_id, changelist, environment_id, status)
       select ${id}, 'late', '1', axis_id, 9, environment_id, 'done' from runs where test_id = ${id} limit 1`;

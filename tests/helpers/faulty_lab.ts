@@ -14,7 +14,7 @@ export const LAB_FAULTS = [
 ] as const;
 export type LabFault = typeof LAB_FAULTS[number];
 
-export interface OddJob {
+export interface FaultyLabJob {
   serial: number;
   note: string;
   state: string;
@@ -22,10 +22,10 @@ export interface OddJob {
   change: number;
 }
 
-export interface OddLab {
+export interface FaultyLab {
   url: string;
   /** Every submission that was stored, in order. */
-  journal: OddJob[];
+  journal: FaultyLabJob[];
   /** Faults of the next submissions; the last one repeats. */
   faults: LabFault[];
   /** Serials that the lab has forgotten. */
@@ -33,21 +33,21 @@ export interface OddLab {
   /** Serials for which the lab answers 500. */
   broken: Set<number>;
   /** Changes a job, visibly in the list of changes. */
-  change(serial: number, fields: Partial<OddJob>): void;
+  change(serial: number, fields: Partial<FaultyLabJob>): void;
   close(): void;
 }
 
 /** A lab that implements docs/reference/lab-contract.md and breaks it on request. Written on plain TCP, so that it can cut connections. */
-export function startOddLab(
+export function startFaultyLab(
   port: number,
-  before?: Pick<OddLab, "journal" | "forgotten" | "faults">,
-): OddLab {
+  before?: Pick<FaultyLab, "journal" | "forgotten" | "faults">,
+): FaultyLab {
   const listener = Deno.listen({ hostname: "127.0.0.1", port });
   const open = new Set<Deno.Conn>();
   const { journal = [], forgotten = new Set<number>(), faults = ["none"] } = before ?? {};
   let changes = Math.max(0, ...journal.map((job) => job.change));
   let serials = Math.max(1000, ...journal.map((job) => job.serial));
-  const lab: OddLab = {
+  const lab: FaultyLab = {
     url: `http://127.0.0.1:${port}`,
     journal,
     faults,

@@ -2,20 +2,20 @@ import { type Config, loadConfig } from "../../config/config.ts";
 import { startQueue } from "../../cron/boss.ts";
 import { followLabTask } from "../../cron/tasks/follow_lab.ts";
 import type { JobDeps } from "../../cron/tasks/job_deps.ts";
-import { lookUpJob, submitJob, tickJobs } from "../../cron/tasks/jobs.ts";
+import { searchLabForJob, submitJob, tickJobs } from "../../cron/tasks/jobs.ts";
 import { getJob } from "../../db/jobs/jobs.ts";
 import { ensureGuard } from "../../run/guard_launcher.ts";
 import type { JobDetail } from "../../schemas/job.ts";
 import { HOME } from "./app.ts";
 import { freePort } from "./lab.ts";
-import { type OddLab, startOddLab } from "./faulty_lab.ts";
+import { type FaultyLab, startFaultyLab } from "./faulty_lab.ts";
 import { testDatabase } from "./postgres.ts";
 
 export interface JobBench {
   deps: JobDeps;
   /** Settings for a hub in a separate process. */
   env: Record<string, string>;
-  lab: OddLab;
+  lab: FaultyLab;
   /** Logged warnings. */
   logged: string[];
   /** Stops the lab, or restarts it on its port with its jobs. */
@@ -37,7 +37,7 @@ export async function jobBench(env: Record<string, string> = {}): Promise<JobBen
   const { sql } = database;
   const folder = await Deno.makeTempDir({ prefix: "chub-jobs-" });
   const port = freePort();
-  let lab = startOddLab(port);
+  let lab = startFaultyLab(port);
   let isLabUp = true;
   const settings = {
     DATA_DIR: folder,
@@ -70,7 +70,7 @@ export async function jobBench(env: Record<string, string> = {}): Promise<JobBen
     setLab(isUp) {
       if (isUp === isLabUp) return;
       isLabUp = isUp;
-      if (isUp) lab = startOddLab(port, lab);
+      if (isUp) lab = startFaultyLab(port, lab);
       else lab.close();
     },
     async withConfig(change) {
@@ -96,7 +96,7 @@ export async function jobBench(env: Record<string, string> = {}): Promise<JobBen
           looked_up_at = looked_up_at - interval '10 minutes', updated_at = updated_at - interval '2 minutes'
         where id = ${id}`;
       await tickJobs(deps);
-      await lookUpJob(deps, id, signal());
+      await searchLabForJob(deps, id, signal());
       return await bench.submit(id, deps);
     },
     follow: (deps = base) => followLabTask(deps, signal()),

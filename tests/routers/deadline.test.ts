@@ -1,16 +1,16 @@
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
-import { inTime } from "../../routers/deadline.ts";
+import { withTimeout } from "../../routers/deadline.ts";
 
 beforeEach(() => void vi.useFakeTimers());
 afterEach(() => void vi.useRealTimers());
 
 test("a late promise is rejected, others are not delayed, and the timer ends with the last", async () => {
   const late = () => new Error("late");
-  const slow = inTime(new Promise(() => {}), 30_000, late);
+  const slow = withTimeout(new Promise(() => {}), 30_000, late);
   const caught = expect(slow).rejects.toThrow("late");
   const { promise, resolve } = Promise.withResolvers<string>();
-  const quick = inTime(promise, 30_000, late);
-  const wrong = inTime(Promise.reject(new Error("wrong")), 30_000, late);
+  const quick = withTimeout(promise, 30_000, late);
+  const wrong = withTimeout(Promise.reject(new Error("wrong")), 30_000, late);
   await expect(wrong).rejects.toThrow("wrong");
   resolve("quick");
   expect(await quick).toBe("quick");

@@ -2,8 +2,8 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { z } from "zod";
 import { acquireLease, renewLease } from "../../db/core/leases.ts";
 import { JsonText } from "../../db/core/json_text.ts";
-import { together } from "../../routers/versions.ts";
-import { wire } from "../../routers/output_schema.ts";
+import { batched } from "../../routers/versions.ts";
+import { outputSchema } from "../../routers/output_schema.ts";
 import { type TestApp, testApp } from "../helpers/app.ts";
 import { settled } from "../helpers/settled.ts";
 
@@ -209,7 +209,7 @@ test("a read without a version is tagged by its hash", async () => {
 test("questions during a query are batched into the next query, and a failed query returns undefined", async () => {
   const asked: string[][] = [];
   const answers: (() => void)[] = [];
-  const ask = together((keys) => {
+  const ask = batched((keys) => {
     asked.push(keys);
     return new Promise<Map<string, string>>((resolve, reject) =>
       answers.push(() =>
@@ -237,7 +237,7 @@ test("questions during a query are batched into the next query, and a failed que
 });
 
 test("with output validation, an output that its schema would change is an error", () => {
-  const { parse } = wire(z.object({ a: z.number() }));
+  const { parse } = outputSchema(z.object({ a: z.number() }));
   expect(parse({ a: 1 })).toEqual({ a: 1 });
   expect(parse(new JsonText('{"a":1}'))).toBeInstanceOf(JsonText);
   for (

@@ -1,5 +1,11 @@
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
-import { addBuilds, goneUnseen, isRepeat, mergeBuilds, noteSeen } from "../../../db/drop/build_store.ts";
+import {
+  addBuilds,
+  isRepeat,
+  markUnseenGone,
+  mergeBuilds,
+  recordSeen,
+} from "../../../db/drop/build_store.ts";
 import { copyInto, copyValue } from "../../../db/core/copy.ts";
 import { columnsOf, dropOf } from "../../helpers/drop_rows.ts";
 import { type TestDatabase, testDatabase } from "../../helpers/postgres.ts";
@@ -95,12 +101,12 @@ test("a merge writes only changed builds", async () => {
 test("records lost during a reading mark nothing gone", async () => {
   await drop.add(0, "p", [1, 2, 3]);
   const packageId = drop.packageId("p");
-  await noteSeen(db.sql, root, columnsOf(packageId, "p", [1, 2]));
+  await recordSeen(db.sql, root, columnsOf(packageId, "p", [1, 2]));
   await db.sql`truncate seen_builds`;
-  await noteSeen(db.sql, root, columnsOf(packageId, "p", [3]));
-  const unseen = () => db.sql.begin((tx) => goneUnseen(tx, root, { packageId, expected: 3 }, seenAt));
+  await recordSeen(db.sql, root, columnsOf(packageId, "p", [3]));
+  const unseen = () => db.sql.begin((tx) => markUnseenGone(tx, root, { packageId, expected: 3 }, seenAt));
   await expect(unseen()).rejects.toThrow("Only 1 of 3 seen builds are still recorded");
-  await noteSeen(db.sql, root, columnsOf(packageId, "p", [1]));
-  expect(await db.sql.begin((tx) => goneUnseen(tx, root, { packageId, expected: 2 }, seenAt))).toBe(1);
+  await recordSeen(db.sql, root, columnsOf(packageId, "p", [1]));
+  expect(await db.sql.begin((tx) => markUnseenGone(tx, root, { packageId, expected: 2 }, seenAt))).toBe(1);
   expect(await db.sql`select changelist from builds where gone_at is not null`).toEqual([{ changelist: 2 }]);
 });

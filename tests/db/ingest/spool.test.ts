@@ -47,7 +47,7 @@ test("a spool counts results, counts missing ones separately, and rewinds to a m
   const digest = spool.digest();
   spool.add({ case: "d", outcome: "not_run", samples: [{ metric: "other", value: 1 }] }, true);
   spool.add({ case: "e", outcome: "not_run" });
-  expect([spool.count, spool.missing, spool.samples, spool.counts, spool.told]).toEqual([
+  expect([spool.count, spool.missing, spool.samples, spool.counts, spool.reportedCounts]).toEqual([
     4,
     1,
     3,

@@ -10,10 +10,10 @@ const watermarkShape = z.object({
   read: z.record(z.string(), z.string()),
   floor: z.number().optional(),
 });
-export type PastMarks = z.infer<typeof watermarkShape>;
+export type PastWatermark = z.infer<typeof watermarkShape>;
 
 /** Parses a watermark; undefined for null and for another scraper's watermark. */
-export function parseMarks(watermark: string | null): PastMarks | undefined {
+export function parseWatermark(watermark: string | null): PastWatermark | undefined {
   try {
     return watermarkShape.safeParse(JSON.parse(watermark ?? "")).data;
   } catch {
@@ -22,12 +22,12 @@ export function parseMarks(watermark: string | null): PastMarks | undefined {
 }
 
 /** The lowest `at` to list builds from. */
-export function beginOf({ upTo, floor }: PastMarks, { overlap }: BuildWindow): number {
+export function beginOf({ upTo, floor }: PastWatermark, { overlap }: BuildWindow): number {
   return Math.max(upTo - overlap, floor === undefined ? -Infinity : floor + 1);
 }
 
 /** Tracks which version of each build was read, and up to where nothing is missing. */
-export class BuildMarks<B extends CiBuild> {
+export class BuildWatermark<B extends CiBuild> {
   /** Finished builds whose present version was not read yet, in order. */
   readonly due: B[];
   /** Number of builds read in this scrape. */
@@ -44,7 +44,7 @@ export class BuildMarks<B extends CiBuild> {
   constructor(
     builds: B[],
     { past, from, window, floor }: {
-      past: PastMarks | undefined;
+      past: PastWatermark | undefined;
       from: number;
       window: BuildWindow;
       floor: number | undefined;
