@@ -102,7 +102,7 @@ export const AUTH_SETTINGS = {
   ),
   RATE_WRITES: setting(
     whole(1, 10_000_000).default(1200),
-    "Maximum writes per minute for each person or token",
+    "Maximum writes per minute for each person, token or address",
   ),
   RATE_READS: setting(
     whole(1, 100_000_000).default(6000),

@@ -48,7 +48,7 @@ export const SETTINGS = {
   ),
   KEEP_RESULTS_DAYS: setting(
     whole(0, 36_500).default(0),
-    "Days that results are kept, for tests without their own setting; 0 keeps them forever",
+    "Days that results are kept, for tests without their own setting; 0 keeps them permanently",
   ),
   KEEP_RECORDS_DAYS: setting(
     whole(1, 36_500).default(90),
@@ -101,7 +101,7 @@ export const SETTINGS = {
   ),
   SPOOL_DIR: setting(
     z.string().min(1).optional(),
-    "Folder for temporary files of pushes in progress; they are unlinked, so they disappear by themselves",
+    "Folder for temporary files of pushes in progress; they have no directory entry, so they disappear by themselves",
     "$DATA_DIR/spool",
   ),
   LOG_LEVEL: setting(

@@ -141,7 +141,10 @@ export const authRouter = router({
 async function ownerOf(ctx: Context): Promise<string> {
   const { name, via, scopes } = ctx.identity!;
   if (scopes !== null) {
-    throw new HubError("FORBIDDEN", "A token cannot create tokens; sign in, or send the admin token.");
+    throw new HubError(
+      "FORBIDDEN",
+      "A token cannot create tokens; sign in, or send the admin token if the hub has no LDAP.",
+    );
   }
   if (via !== "admin token") return name;
   if (ctx.config.auth.ldap !== undefined) {

@@ -39,7 +39,7 @@ export function createVersions(
 const LIMIT_MS = 2_000;
 
 /**
- * Batches concurrent queries: keys that arrive during a query wait, and the next query asks for all of them. If a query fails
+ * Batches concurrent queries: keys that arrive during a query wait, and the next query fetches all of them. If a query fails
  * or takes too long, all its keys get undefined, so that one bad key does not fail the requests for others.
  */
 export function batched<T>(

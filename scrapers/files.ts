@@ -91,7 +91,7 @@ export class FilesScraper extends Scraper<typeof settings> {
       if (files.length > MAX_FILES) {
         throw new HubError(
           "BAD_GATEWAY",
-          `There are more than ${MAX_FILES} new files under ${settings.url}.`,
+          `There are more than ${MAX_FILES} new files under ${settings.url}; narrow the setting \`url\` or lower \`depth\`.`,
         );
       }
     }
@@ -154,7 +154,10 @@ function pushFolder(
   folder: { path: string; depth: number },
 ): void {
   if (waiting.length >= MAX_FOLDERS) {
-    throw new HubError("BAD_GATEWAY", `There are more than ${MAX_FOLDERS} folders to search.`);
+    throw new HubError(
+      "BAD_GATEWAY",
+      `There are more than ${MAX_FOLDERS} folders to search; narrow the setting \`url\` or lower \`depth\`.`,
+    );
   }
   waiting.push(folder);
 }

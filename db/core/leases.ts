@@ -50,7 +50,7 @@ export async function renewLease(tx: Queryable, lease: Lease, seconds: number): 
 }
 
 /**
- * Takes the lease away from its owner, in the transaction that changes what the owner works on. Call it first in that
+ * Revokes the owner's lease, in the transaction that changes what the owner works on. Call it first in that
  * transaction, because batches also lock the lease before anything else.
  */
 export async function revokeLease(tx: Queryable, name: string): Promise<void> {

@@ -71,7 +71,7 @@ function readError(fields: Buffer): ServerError {
   return { code: field("C"), message: field("M") };
 }
 
-/** Returns the part of the driver's first chunk that is to be sent. */
+/** Returns the part of the driver's first chunk that must be sent. */
 export function cleanStartup(chunk: Buffer): Buffer {
   const startup = findStartup(chunk);
   if (startup === undefined) return chunk;

@@ -5,7 +5,7 @@ import { LOCKS } from "../core/locks.ts";
 
 /** Default retention, and the time from which age is measured. */
 export interface Keeping {
-  /** Days, for tests without a setting of their own; 0: forever. */
+  /** Days, for tests without a setting of their own; 0: permanently. */
   keepDays: number;
   now: Date;
 }

@@ -109,7 +109,7 @@ export async function readText(chunks: AsyncIterable<Uint8Array>): Promise<strin
     try {
       return decoder.decode(chunk, { stream: chunk !== undefined });
     } catch {
-      throw new HubError("BAD_REQUEST", "The body is not UTF-8.");
+      throw new HubError("BAD_REQUEST", "The body is not UTF-8; send it in UTF-8.");
     }
   };
   const parts: string[] = [];

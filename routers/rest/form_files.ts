@@ -28,7 +28,12 @@ export async function* formParts(
   const busboy = openForm(contentType);
   busboy.on("field", (name, value, isNameCut, isValueCut) => {
     if (isNameCut || isValueCut) {
-      return end(new HubError("PAYLOAD_TOO_LARGE", "A field of the form is too large."));
+      return end(
+        new HubError(
+          "PAYLOAD_TOO_LARGE",
+          `A field of the form, or its name, is too large; the limit of a field is ${LIMITS.fieldSize} bytes.`,
+        ),
+      );
     }
     parts.push({ kind: "field", name, value });
     wake();
