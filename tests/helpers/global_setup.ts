@@ -26,12 +26,7 @@ export async function setup(project: TestProject): Promise<() => Promise<void>> 
   await server.unsafe(`create database ${template}`);
   const url = new URL(serverUrl);
   url.pathname = `/${template}`;
-  const sql = openDatabase(url.href, { max: 1 });
-  await migrate(sql);
-  await sql.end();
-  project.provide("serverUrl", serverUrl);
-  project.provide("template", template);
-  return async () => {
+  const stop = async () => {
     await server.unsafe(`drop database if exists ${template}`);
     await server.end();
     await embedded?.stop();
@@ -42,4 +37,17 @@ export async function setup(project: TestProject): Promise<() => Promise<void>> 
       await Deno.remove(embedded.dataDir.replace(/\/pg$/, ""), { recursive: true });
     }
   };
+  const sql = openDatabase(url.href, { max: 1 });
+  try {
+    await migrate(sql);
+  } catch (error) {
+    // Vitest ends nothing that a failed setup has started.
+    await sql.end();
+    await stop();
+    throw error;
+  }
+  await sql.end();
+  project.provide("serverUrl", serverUrl);
+  project.provide("template", template);
+  return stop;
 }
