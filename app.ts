@@ -8,7 +8,8 @@ import { checkSource, countRequest, readSessionId, writeSessionId } from "./rout
 import { crossOrigin, setHeaders } from "./routers/rest/headers.ts";
 import { BodyRoom } from "./routers/rest/body_room.ts";
 import { documentRoutes } from "./routers/rest/documents.ts";
-import { knownTags, withEtag } from "./routers/rest/etag.ts";
+import { parseTags } from "./routers/entity_tags.ts";
+import { withEtag } from "./routers/rest/etag.ts";
 import { checkHost } from "./routers/rest/host.ts";
 import { labelList } from "./routers/rest/label_list.ts";
 import { refuseSecrets } from "./routers/rest/path.ts";
@@ -89,7 +90,7 @@ export function createApp(
       signal: c.req.raw.signal,
       idempotencyKey: undefined,
       versions,
-      knownTags: knownTags(c.req.header("if-none-match")),
+      knownTags: parseTags(c.req.header("if-none-match")),
       isBatch: false,
       allowance: undefined,
       room,

@@ -1,13 +1,12 @@
 import type { Config } from "../config/config.ts";
 import type { Db } from "../db/core/queryable.ts";
-import type { JsonText } from "../db/core/json_text.ts";
 import type { Queue } from "../cron/queue.ts";
 import type { Auth } from "../auth/auth.ts";
 import type { Client } from "../auth/client.ts";
 import { type Identity, mayAct } from "../auth/roles.ts";
 import type { Allowance, Throttle } from "../auth/throttle.ts";
 import type { Author } from "../db/access/audit.ts";
-import type { CachedPage } from "./page_cache.ts";
+import type { ReadResult } from "./read_result.ts";
 import type { BodyRoom } from "./rest/body_room.ts";
 import type { Versions } from "./versions.ts";
 
@@ -51,14 +50,10 @@ export interface Reply {
   /** Status of a successful REST response (default 200). tRPC ignores it. */
   status: number;
   session?: SessionCookie;
-  /** Entity tag from the procedure; default: a hash of the response. */
-  etag?: string;
+  /** The list that a call read, outside of batches: REST and tRPC each write it as they answer. */
+  read?: ReadResult<unknown>;
   /** Whether the response already has all its headers. */
   isWhole?: boolean;
-  /** The cached page, if it is the whole response. */
-  cachedPage?: CachedPage;
-  /** For tRPC: results of the request's calls that are serialized JSON already. */
-  texts?: JsonText<unknown>[];
 }
 
 /** The session cookie to set; an `id` of null deletes it. */

@@ -20,7 +20,7 @@ import { packageDetail, packageList, packageName, packagePage, packagePatch } fr
 import { scanDetail, scanEnqueued, scanList, scanPage, scanRequest } from "../schemas/scan.ts";
 import { authorOf, type Context, maySeeSecrets } from "./context.ts";
 import { procedure, router } from "./trpc.ts";
-import { readOnce } from "./read_once.ts";
+import { readList } from "./read_list.ts";
 import { outputSchema } from "./output_schema.ts";
 
 /** Packages and builds of the binary drop. */
@@ -66,7 +66,7 @@ export const dvsRouter = router({
     .input(changelistList)
     .output(outputSchema(changelistPage))
     .query(({ ctx, input }) =>
-      readOnce(ctx, {
+      readList(ctx, {
         list: "changelists",
         input,
         askVersion: () => ctx.versions.builds(),

@@ -1,13 +1,12 @@
 import { isDeepStrictEqual } from "node:util";
 import type { z } from "zod";
-import { JsonText } from "../db/core/json_text.ts";
-import { UNCHANGED } from "./read_once.ts";
+import { ReadResult } from "./read_result.ts";
 
 /** A procedure's output schema, for tRPC, the site map and OpenAPI. */
 export interface OutputSchema<T extends z.ZodType> {
   schema: T;
   /** For types only. */
-  _input: z.input<T> | JsonText<z.output<T>>;
+  _input: z.input<T> | ReadResult<z.output<T>>;
   _output: z.output<T>;
   parse(answer: unknown): z.output<T>;
 }
@@ -24,8 +23,8 @@ export function outputSchema<T extends z.ZodType>(schema: T): OutputSchema<T> {
   return {
     schema,
     parse(answer) {
-      if (isChecked && answer !== UNCHANGED) {
-        const sent = answer instanceof JsonText ? answer.value : toJson(answer);
+      if (isChecked && !(answer instanceof ReadResult && answer.kind === "unchanged")) {
+        const sent = answer instanceof ReadResult ? answer.text!.value : toJson(answer);
         if (!isDeepStrictEqual(toJson(schema.parse(sent)), sent)) {
           throw new Error(`An output does not match its schema: ${JSON.stringify(sent).slice(0, 2000)}`);
         }

@@ -27,7 +27,7 @@ import {
 import type { Context } from "./context.ts";
 import { pushRecords } from "./push.ts";
 import { labellingProcedure, procedure, router } from "./trpc.ts";
-import { readOnce } from "./read_once.ts";
+import { readList } from "./read_list.ts";
 import { outputSchema } from "./output_schema.ts";
 
 export const resultsRouter = router({
@@ -41,7 +41,7 @@ export const resultsRouter = router({
     .input(resultList)
     .output(outputSchema(resultInRunPage))
     .query(({ ctx, input }) =>
-      readOnce(ctx, {
+      readList(ctx, {
         list: "results",
         input,
         askVersion: () => ctx.versions.results(input.test),

@@ -2,10 +2,10 @@ import { initTRPC, TRPCError } from "@trpc/server";
 import { HubError, type HubErrorCode } from "../errors.ts";
 import { mayAct, type Role } from "../auth/roles.ts";
 import { databaseFault } from "../db/core/connection_errors.ts";
-import { JsonText } from "../db/core/json_text.ts";
 import type { Context } from "./context.ts";
 import { withTimeout } from "./deadline.ts";
 import { hasLabels, withNumbers } from "./labels.ts";
+import { ReadResult } from "./read_result.ts";
 
 /** Source of a procedure's REST route, site map line and OpenAPI operation. */
 export interface RouteMeta {
@@ -96,9 +96,8 @@ function entrance({ takesNewLabels }: { takesNewLabels: boolean }) {
         return await next({ getRawInput: () => Promise.resolve(input) });
       };
       const result = await (type === "query" ? withTimeout(answer(), READ_LIMIT_MS, tooLate) : answer());
-      if (result.ok && result.data instanceof JsonText && ctx.reply.texts !== undefined) {
-        result.data.mark();
-        ctx.reply.texts.push(result.data);
+      if (result.ok && result.data instanceof ReadResult) {
+        return { ...result, data: passOn(ctx, result.data) };
       }
       if (result.ok || !(result.error.cause instanceof HubError)) return result;
       return { ...result, error: toTrpcError(result.error.cause) };
@@ -106,6 +105,13 @@ function entrance({ takesNewLabels }: { takesNewLabels: boolean }) {
       throw error instanceof HubError ? toTrpcError(error) : error;
     }
   });
+}
+
+/** A list in a batch is a plain object; any other is written by REST and tRPC, which do not parse its JSON. */
+function passOn(ctx: Context, read: ReadResult<unknown>): unknown {
+  if (ctx.isBatch) return read.text!.value;
+  ctx.reply.read = read;
+  return undefined;
 }
 
 export const router = t.router;

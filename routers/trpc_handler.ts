@@ -1,10 +1,9 @@
 import { fetchRequestHandler } from "@trpc/server/adapters/fetch";
 import { databaseFault } from "../db/core/connection_errors.ts";
-import type { JsonText } from "../db/core/json_text.ts";
 import { HubError } from "../errors.ts";
 import type { Context } from "./context.ts";
 import { appRouter } from "./mod.ts";
-import { answerRead } from "./rest/answer.ts";
+import { answerRead, answerUnchanged } from "./rest/answer.ts";
 import { limitOf } from "./rest/adapter.ts";
 import { checkDepth, readBody, readText } from "./rest/body.ts";
 import type { Route } from "./rest/route.ts";
@@ -31,8 +30,7 @@ export async function answerTrpc(
   const text = isRead ? undefined : await readPermitted(given, routes, hub);
   if (text !== undefined) await checkDepth(text);
   const request = rewrite(given, calls, text);
-  hub.isBatch = calls.length > 1;
-  const texts: JsonText<unknown>[] = hub.reply.texts = [];
+  hub.isBatch = calls.length > 1 || given.headers.get("trpc-accept") === "application/jsonl";
   let unserved: HubError | undefined;
   const response = await fetchRequestHandler({
     endpoint: "/api/trpc",
@@ -45,14 +43,21 @@ export async function answerTrpc(
     },
   });
   if (unserved !== undefined) throw unserved;
+  const { read } = hub.reply;
+  if (read !== undefined) {
+    await response.body?.cancel();
+    if (read.kind === "unchanged") return answerUnchanged(hub, read.tag!);
+    const result = `{"result":{"data":${read.text!.text}}}`;
+    return answerRead(hub, isArray(request) ? `[${result}]` : result, read.tag);
+  }
   const isAnswer = isRead && response.status === 200 &&
     response.headers.get("content-type")?.startsWith("application/json") === true;
-  if (!isAnswer && texts.length === 0) return response;
-  let json = await response.text();
-  for (const text of texts) json = text.putInto(json);
-  const { status, headers } = response;
-  // If the client already has the response, `json` contains UNCHANGED results and is not sent: answerRead answers 304.
-  return isAnswer ? answerRead(hub, json) : new Response(json, { status, headers });
+  return isAnswer ? answerRead(hub, await response.text()) : response;
+}
+
+/** Whether the client sent its one call as a batch, so that the response is an array. */
+function isArray({ url }: Request): boolean {
+  return new URL(url).searchParams.get("batch") === "1";
 }
 
 /** Reads the body if the caller may make a call that has one; otherwise the role check fails without it. */

@@ -1,7 +1,7 @@
-import { createHash } from "node:crypto";
 import type { Db } from "../db/core/queryable.ts";
 import { findBuildsVersion, findResultsVersions } from "../db/core/cache_versions.ts";
 import { withTimeout } from "./deadline.ts";
+import { entityTag } from "./entity_tags.ts";
 import { createPageCache, type PageCache } from "./page_cache.ts";
 
 /** Increase it when responses change for the same rows; otherwise clients keep the old responses. */
@@ -28,8 +28,7 @@ export function createVersions(
     builds: () => builds(""),
     results,
     tagOf(version, question) {
-      const text = JSON.stringify([FORM, home, version, question]);
-      return `"${createHash("sha256").update(text).digest("base64url").slice(0, 16)}"`;
+      return entityTag(JSON.stringify([FORM, home, version, question]));
     },
     pages: createPageCache(pageCacheSize),
   };

@@ -1,12 +1,10 @@
 import { callTRPCProcedure } from "@trpc/server";
 import { accepts } from "hono/accepts";
 import { z } from "zod";
-import { JsonText } from "../../db/core/json_text.ts";
 import { HubError } from "../../errors.ts";
 import { appRouter } from "../mod.ts";
 import { asHubError } from "../trpc.ts";
-import { UNCHANGED } from "../read_once.ts";
-import { answerGzip, answerRead, answerUnchanged } from "./answer.ts";
+import { answerList, answerRead } from "./answer.ts";
 import { OPEN_LIMIT, readJson } from "./body.ts";
 import { pathParameters, type RestContext, type Route } from "./route.ts";
 
@@ -53,12 +51,10 @@ export function toHandler(route: Route, options: MountOptions): (c: RestContext)
         ctx: hub,
         getRawInput: () => Promise.resolve(input),
       });
-      if (answer === UNCHANGED) return answerUnchanged(hub, hub.reply.etag!);
-      const { cachedPage } = hub.reply;
-      if (cachedPage !== undefined && takesGzip(c)) return await answerGzip(hub, cachedPage);
-      const text = answer instanceof JsonText ? answer.text : JSON.stringify(answer);
-      if (isRead && hub.reply.status === 200) return answerRead(hub, text);
-      return c.body(text, hub.reply.status as 200, JSON_TYPE);
+      const { read, status } = hub.reply;
+      if (read !== undefined) return await answerList(hub, read, () => takesGzip(c));
+      const text = JSON.stringify(answer);
+      return isRead && status === 200 ? answerRead(hub, text) : c.body(text, status as 200, JSON_TYPE);
     } catch (error) {
       throw asHubError(error);
     }

@@ -1,26 +1,31 @@
-import { createHash } from "node:crypto";
 import type { Context } from "../context.ts";
-import { type CachedPage, packed } from "../page_cache.ts";
+import { entityTag, isKnownTag } from "../entity_tags.ts";
+import { packed } from "../page_cache.ts";
+import type { ReadResult } from "../read_result.ts";
 import { CACHE_CONTROL, headersOf, VARY } from "./headers.ts";
 
 /**
- * The response to a read, created with all its headers, because changing a response later doubles its cost. Its entity tag is
- * the procedure's, else a hash of the text. 304 if the client already has it.
+ * The response to a read, created with all its headers, because changing a response later doubles its cost. `tag`: its entity
+ * tag (default: a hash of the text). 304 if the client already has it.
  */
-export function answerRead(hub: Context, text: string): Response {
-  const tag = hub.reply.etag ?? `"${createHash("sha1").update(text).digest("base64url").slice(0, 16)}"`;
-  if (hub.knownTags.includes(tag) || hub.knownTags.includes("*")) return answerUnchanged(hub, tag);
+export function answerRead(hub: Context, text: string, tag = entityTag(text)): Response {
+  if (isKnownTag(hub.knownTags, tag)) return answerUnchanged(hub, tag);
   hub.reply.isWhole = true;
   return new Response(text, { status: 200, headers: tagged(jsonHeaders(hub), tag) });
 }
 
-/** A cached page as gzip, or 304. */
-export async function answerGzip(hub: Context, page: CachedPage): Promise<Response> {
-  const { tag } = page;
-  if (hub.knownTags.includes(tag) || hub.knownTags.includes("*")) return answerUnchanged(hub, tag);
+/** The response to the read of a list: a cached page as gzip if `takesGzip`, else as text, or 304. */
+export async function answerList(
+  hub: Context,
+  { kind, text, tag, page }: ReadResult<unknown>,
+  takesGzip: () => boolean,
+): Promise<Response> {
+  if (kind === "unchanged") return answerUnchanged(hub, tag!);
+  if (page === undefined || !takesGzip()) return answerRead(hub, text!.text, tag);
+  if (isKnownTag(hub.knownTags, page.tag)) return answerUnchanged(hub, page.tag);
   const body = await packed(page);
   hub.reply.isWhole = true;
-  const headers = tagged(jsonHeaders(hub), tag);
+  const headers = tagged(jsonHeaders(hub), page.tag);
   headers["content-encoding"] = "gzip";
   return new Response(body, { status: 200, headers });
 }

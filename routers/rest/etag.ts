@@ -1,13 +1,8 @@
-import { createHash } from "node:crypto";
 import type { MiddlewareHandler } from "hono";
+import { entityTag, isKnownTag } from "../entity_tags.ts";
 import type { RestEnv } from "./route.ts";
 
-/** Parses the entity tags of an `If-None-Match`. */
-export function knownTags(header: string | undefined): string[] {
-  return header?.split(",").map((tag) => tag.trim().replace(/^W\//, "")) ?? [];
-}
-
-/** Adds a hash as entity tag to other JSON reads, such as documents; see `answerRead`. */
+/** Adds a hash as entity tag to JSON reads that have none, such as documents; see `answerRead`. */
 export const withEtag: MiddlewareHandler<RestEnv> = async (c, next) => {
   await next();
   const { reply, knownTags } = c.get("hub");
@@ -17,9 +12,9 @@ export const withEtag: MiddlewareHandler<RestEnv> = async (c, next) => {
   if (!isRead || !isAnswer) return;
   const { status, headers } = c.res;
   const bytes = new Uint8Array(await c.res.arrayBuffer());
-  const tag = `"${createHash("sha1").update(bytes).digest("base64url").slice(0, 16)}"`;
+  const tag = entityTag(bytes);
   c.res = new Response(bytes, { status, headers });
-  if (knownTags.includes(tag) || knownTags.includes("*")) {
+  if (isKnownTag(knownTags, tag)) {
     const { headers } = c.res;
     headers.delete("content-type");
     headers.delete("content-length");

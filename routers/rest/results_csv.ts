@@ -38,7 +38,9 @@ async function handle(c: RestContext): Promise<Response> {
   const { sql } = c.get("hub");
   const given = await withNumbers(sql, readQuery(c.req.url, Object.keys(input.shape)));
   const { format, ...query } = parseInput(input, given);
-  if (format === "json") return c.json(await listResults(sql, query));
+  if (format === "json") {
+    return c.body((await listResults(sql, query)).text, 200, { "content-type": "application/json" });
+  }
   let page = (await listResults(sql, { ...query, limit: PAGE })).value;
   let isFirst = true;
   const encoder = new TextEncoder();

@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { z } from "zod";
 import { acquireLease, renewLease } from "../../db/core/leases.ts";
 import { JsonText } from "../../db/core/json_text.ts";
+import { ReadResult } from "../../routers/read_result.ts";
 import { batched } from "../../routers/versions.ts";
 import { outputSchema } from "../../routers/output_schema.ts";
 import { type TestApp, testApp } from "../helpers/app.ts";
@@ -239,9 +240,11 @@ test("questions during a query are batched into the next query, and a failed que
 test("with output validation, an output that its schema would change is an error", () => {
   const { parse } = outputSchema(z.object({ a: z.number() }));
   expect(parse({ a: 1 })).toEqual({ a: 1 });
-  expect(parse(new JsonText('{"a":1}'))).toBeInstanceOf(JsonText);
+  const fresh = (text: string) => ReadResult.fresh(new JsonText(text), undefined);
+  expect(parse(fresh('{"a":1}'))).toBeInstanceOf(ReadResult);
+  expect(parse(ReadResult.unchanged('"t"'))).toBeInstanceOf(ReadResult);
   for (
-    const wrong of [{ a: 1, secret: "x" }, { a: "1" }, new JsonText('{"a":1,"b":2}'), new JsonText("{}")]
+    const wrong of [{ a: 1, secret: "x" }, { a: "1" }, fresh('{"a":1,"b":2}'), fresh("{}")]
   ) {
     expect(() => parse(wrong)).toThrow();
   }
