@@ -53,7 +53,7 @@ const TIME_LIMIT_MS = 50 * 60_000;
 /**
  * Scrapes one test under a lease, and stores each batch with its watermark in one transaction. Errors of the source are
  * recorded in the scrape, never in the queue. If the lease is lost, for example because the test was changed, the scrape
- * ends silently: whoever took the lease has ended its record.
+ * ends silently: the worker that took the lease has ended the record.
  */
 export async function scrapeTask(
   deps: ScrapeDeps,

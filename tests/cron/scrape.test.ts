@@ -1,7 +1,10 @@
 import { expect, test } from "vitest";
 import { enqueueDue } from "../../cron/tasks/enqueue_due.ts";
 import { acquireLease } from "../../db/core/leases.ts";
+import { pushRun } from "../../db/ingest/pushes.ts";
 import { spoolOf } from "../../db/ingest/spool.ts";
+import { pushHead } from "../../schemas/result.ts";
+import { BY } from "../helpers/author.ts";
 import { storeTurns } from "../../db/ingest/store_turns.ts";
 import { getTest, listDueTests } from "../../db/tests/tests.ts";
 import { scrapeBench } from "../helpers/scrape_bench.ts";
@@ -144,6 +147,14 @@ test("a scrape waits for its turn before it stores a large batch", async () => {
   const scrape = bench.scrape(id);
   await read.promise;
   await bench.hasRuns(id, 1);
+  // What takes no turn is stored meanwhile, and takes as long as the batch would.
+  await pushRun(
+    bench.database.sql,
+    pushHead.parse({ test: "pushed meanwhile", changelist: 1 }),
+    spoolOf(results(20_000)),
+    { by: BY, idempotencyKey: undefined },
+  );
+  expect(await bench.runsOf(id)).toBe(1);
   turn.resolve();
   await Promise.all([...turns, scrape]);
   expect(await bench.runsOf(id)).toBe(3);

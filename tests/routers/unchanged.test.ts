@@ -167,6 +167,15 @@ test("a tag applies to one question, and a bad question does not affect others",
   expect(nul.status).toBe(400);
 });
 
+test("a list is complete in a stream of lines, and as the one call of a batch", async () => {
+  await push("streamed", "1", ["a", "b"]);
+  const path = `/api/trpc/results.list?batch=1&input=${encodeURIComponent('{"0":{"test":"streamed"}}')}`;
+  const batch = await (await app.ask("GET", path)).json();
+  expect(batch[0].result.data.items).toHaveLength(2);
+  const stream = await app.ask("GET", path, { headers: { "trpc-accept": "application/jsonl" } });
+  expect([stream.status, (await stream.text()).match(/"case":/g)]).toEqual([200, ['"case":', '"case":']]);
+});
+
 test("lists are complete in a batch with a bad call, and as JSON on a route with CSV", async () => {
   await push("whole", "1", ["a", "b"]);
   const batch = `/api/trpc/results.list,tests.get?batch=1&input=${
